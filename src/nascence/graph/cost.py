@@ -1,0 +1,67 @@
+"""What a network costs: parameters, multiply-adds, latency."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Latency(NamedTuple):
+    """Seconds of one forward pass."""
+
+    median: float
+    minimum: float
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[nn.Module]:
+    """Hold a model in evaluation mode without gradients; every module's mode is restored."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of learnable values, a shared tensor counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_macs(model: nn.Module, *inputs: Tensor) -> int:
+    """Multiply-adds of one forward pass on ``inputs``: convolutions and matrix products.
+
+    Divide by the batch size for the cost of one sample. BatchNorm, pooling, activations and
+    sums are not counted, which is the convention of the published tables. The model is left
+    as it was found.
+    """
+    with evaluation_mode(model), FlopCounterMode(display=False) as counter:
+        model(*inputs)
+    return counter.get_total_flops() // 2
+
+
+def measure_latency(
+    model: nn.Module, *inputs: Tensor, repeats: int = 30, warmup: int = 5
+) -> Latency:
+    """Seconds of a forward pass in evaluation mode, over ``repeats`` passes after ``warmup``."""
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}; it must be at least 1")
+    synchronize = torch.cuda.synchronize if inputs and inputs[0].is_cuda else lambda: None
+    seconds = []
+    with evaluation_mode(model):
+        for step in range(warmup + repeats):
+            synchronize()
+            start = time.perf_counter()
+            model(*inputs)
+            synchronize()
+            if step >= warmup:
+                seconds.append(time.perf_counter() - start)
+    return Latency(statistics.median(seconds), min(seconds))

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import nn
+
+from nascence.graph import count_macs, count_parameters, measure_latency
+
+
+def small() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Dropout(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),
+    )
+
+
+def test_macs_of_a_hand_worked_network() -> None:
+    expected = 3 * 8 * 9 * 16 * 16 + 8 * 10
+    assert count_macs(small(), torch.zeros(1, 3, 16, 16)) == expected
+    assert count_macs(small(), torch.zeros(4, 3, 16, 16)) == 4 * expected
+
+
+def test_shared_parameters_count_once() -> None:
+    layer = nn.Linear(4, 4)
+    assert count_parameters(nn.Sequential(layer, layer)) == 20
+
+
+def test_model_is_left_as_found() -> None:
+    model = small()
+    model[2].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    count_macs(model, torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
+    assert [module.training for module in model] == [True, True, False, True, True, True]
+    assert torch.equal(random_state, torch.get_rng_state())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_mode_is_restored_when_the_forward_raises() -> None:
+    model = small()
+    with pytest.raises(RuntimeError):
+        count_macs(model, torch.zeros(1, 5, 8, 8))
+    assert model.training
+
+
+def test_latency_is_positive_and_ordered() -> None:
+    latency = measure_latency(small(), torch.zeros(1, 3, 8, 8), repeats=3, warmup=1)
+    assert 0 < latency.minimum <= latency.median
+    with pytest.raises(ValueError, match="repeats is 0"):
+        measure_latency(small(), torch.zeros(1, 3, 8, 8), repeats=0)
