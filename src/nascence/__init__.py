@@ -17,7 +17,19 @@ _NAMES = {
     "train": "nascence.train",
 }
 
-__all__ = ["__version__", *_SUBPACKAGES, *sorted(_NAMES)]
+__all__ = [
+    "data",
+    "evaluate",
+    "export",
+    "fold",
+    "graph",
+    "metrics",
+    "models",
+    "reparam",
+    "search",
+    "spaces",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
