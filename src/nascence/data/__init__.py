@@ -1,1 +1,17 @@
-"""data"""
+"""Images and labels: read from files, decoded, split, batched and augmented."""
+
+from nascence.data.augment import augment
+from nascence.data.dataset import Batch, Dataset, Split, batches
+from nascence.data.errors import DataError, MissingDataError
+from nascence.data.load import load
+
+__all__ = [
+    "Batch",
+    "DataError",
+    "Dataset",
+    "MissingDataError",
+    "Split",
+    "augment",
+    "batches",
+    "load",
+]

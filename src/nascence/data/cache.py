@@ -1,0 +1,179 @@
+"""Decoded arrays on disk, mapped into memory when read back."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+WHOLE = 1 << 30  # bytes up to which the hash covers everything
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is written beside the pixels."""
+
+    train_shape: tuple[int, ...]
+    validation_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: tuple[str, ...]
+    fingerprint: str
+
+
+Arrays = dict[str, NDArray[np.generic]]
+NAMES = {
+    "train_images": np.uint8,
+    "train_labels": np.int64,
+    "validation_images": np.uint8,
+    "validation_labels": np.int64,
+}
+
+
+def default_folder() -> Path | None:
+    """``NASCENCE_CACHE``, else the user's cache folder; ``None`` if the variable is empty."""
+    chosen = os.environ.get("NASCENCE_CACHE")
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "nascence"
+
+
+def key(files: Sequence[Path], *settings: object) -> str:
+    """A name for decoded files: it changes with their paths, sizes, times and the settings."""
+    digest = hashlib.blake2b(repr((VERSION, settings)).encode(), digest_size=16)
+    for file in files:
+        status = file.stat()
+        digest.update(os.fsencode(file.resolve()))
+        digest.update(f"\0{status.st_size} {status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def fingerprint(arrays: Arrays, class_names: Sequence[str]) -> str:
+    """Hash of shapes, contents and class names.
+
+    Above a gigabyte, 1,024 pieces of a megabyte spread over each array stand for it.
+    """
+    digest = hashlib.blake2b(json.dumps(list(class_names)).encode(), digest_size=16)
+    for name in NAMES:
+        array = arrays[name]
+        digest.update(f"{name} {array.shape}".encode())
+        data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        if len(data) <= WHOLE:
+            digest.update(data)
+            continue
+        for index in range(1024):
+            start = index * (len(data) - PIECE) // 1023
+            digest.update(data[start : start + PIECE])
+    return digest.hexdigest()
+
+
+def read(folder: Path) -> tuple[Stored, Arrays] | None:
+    """A complete and undamaged entry, or ``None``.
+
+    The arrays are mapped copy on write: changing them changes no file.
+    """
+    try:
+        fields = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        stored = Stored(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in fields.items()
+            }
+        )
+        shapes = {"train": stored.train_shape, "validation": stored.validation_shape}
+        arrays: Arrays = {}
+        for name, kind in NAMES.items():
+            split, what = name.split("_")
+            shape = shapes[split] if what == "images" else shapes[split][:1]
+            size = int(np.prod(shape)) * np.dtype(kind).itemsize
+            if (folder / name).stat().st_size != size:
+                return None
+            arrays[name] = np.memmap(folder / name, kind, mode="c", shape=shape)
+        if fingerprint(arrays, stored.class_names) != stored.fingerprint:
+            return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return stored, arrays
+
+
+class CacheError(OSError):
+    """The cache cannot be written."""
+
+
+@contextmanager
+def workspace(folder: Path) -> Iterator[Path]:
+    """A new folder beside the place of an entry, removed at the end.
+
+    Raises:
+        CacheError: It cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder.parent)
+        temporary = tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent)
+    except OSError as error:
+        raise CacheError(f"{folder.parent}: {error.strerror or error}") from error
+    with temporary as name:
+        yield Path(name)
+
+
+def allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A uint8 array in a new file, whose space is reserved so that a full disk is an error here.
+
+    Raises:
+        CacheError: There is no space, or the file cannot be written.
+    """
+    size = int(np.prod(shape))
+    try:
+        with open(path, "wb") as file:
+            if size and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+        return (
+            np.memmap(path, np.uint8, mode="r+", shape=shape) if size else np.empty(shape, np.uint8)
+        )
+    except OSError as error:
+        raise CacheError(f"{path}: {error.strerror or error}") from error
+
+
+def write(folder: Path, temporary: Path, arrays: Arrays, stored: Stored) -> None:
+    """Complete an entry in a workspace and move it to its place in one step.
+
+    Raises:
+        CacheError: It cannot be written.
+    """
+    entry = temporary / "entry"
+    try:
+        entry.mkdir()
+        for name in NAMES:
+            with open(entry / name, "wb") as file:
+                np.ascontiguousarray(arrays[name]).tofile(file)
+        (entry / "about.json").write_text(json.dumps(asdict(stored)), encoding="utf-8")
+        if folder.exists():
+            os.replace(folder, temporary / "damaged")
+        os.replace(entry, folder)
+    except OSError as error:
+        raise CacheError(f"{folder}: {error.strerror or error}") from error
+
+
+def remove_leftovers(parent: Path, age: float = 86_400) -> None:
+    """Remove what writers that were killed more than ``age`` seconds ago left behind."""
+    for path in parent.glob(".new-*"):
+        try:
+            if time.time() - path.stat().st_mtime > age:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue

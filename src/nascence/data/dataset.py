@@ -1,0 +1,137 @@
+"""Images and labels in memory, and the batches drawn from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8 ``(N, C, H, W)``, values 0 to 255; may be mapped from a file.
+        labels: int64 ``(N,)``, values 0 to ``classes - 1``.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4:
+            raise ValueError(
+                f"images are {self.images.dtype} of shape {tuple(self.images.shape)}; "
+                "they must be uint8 of shape (N, C, H, W)"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"labels are {self.labels.dtype} of shape {tuple(self.labels.shape)}; "
+                f"they must be int64 of shape ({len(self.images)},)"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An image classification data set, split for training and validation.
+
+    Attributes:
+        name: Where the data came from.
+        train, validation: The two splits, of the same image shape.
+        class_names: One name for each class, in the order of the labels.
+        mean, std: Per channel of the training images scaled to [0, 1]; ``std`` is at least 1/255,
+            so that a constant channel does not divide by zero.
+        skipped: One line for each file that was skipped and why.
+        fingerprint: Hash of images, labels and class names, to recognise the same data again.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape ``(C, H, W)`` of one image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 ``(N, C, H, W)`` to float32: ``(images / 255 - mean) / std`` per channel."""
+        mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
+        if images.shape[-3:-2] != mean.shape[:1]:
+            raise ValueError(
+                f"images of shape {tuple(images.shape)} have not the {len(self.mean)} channels "
+                f"of {self.name}"
+            )
+        return torch.addcmul(-mean / std, images.float(), 1 / (255 * std))
+
+    def batch(
+        self,
+        size: int,
+        *,
+        generator: torch.Generator,
+        split: Literal["train", "validation"] = "train",
+    ) -> Batch:
+        """A random batch without repeats: float32 normalised images and int64 labels.
+
+        Raises:
+            ValueError: ``size`` is not between 1 and the length of the split, or there is no
+                split of that name.
+        """
+        if split not in ("train", "validation"):
+            raise ValueError(f"split is {split!r}; it must be 'train' or 'validation'")
+        source = self.train if split == "train" else self.validation
+        _check_size(size, source)
+        order = torch.randperm(len(source), generator=generator, device=generator.device)
+        images, labels = _select(source, order[:size])
+        return self.normalise(images), labels
+
+
+def batches(
+    split: Split, size: int, *, generator: torch.Generator, drop_last: bool = True
+) -> Iterator[Batch]:
+    """One shuffled epoch of uint8 images ``(size, C, H, W)`` and int64 labels ``(size,)``.
+
+    The order depends on the generator alone. With ``drop_last`` the images that do not fill a
+    batch are left out, otherwise the last batch is smaller.
+
+    Raises:
+        ValueError: ``size`` is below 1, or ``drop_last`` would leave no batch at all.
+    """
+    if drop_last:
+        _check_size(size, split)
+    elif size < 1:
+        raise ValueError(f"size is {size}; it must be at least 1")
+    order = torch.randperm(len(split), generator=generator, device=generator.device)
+    stop = len(split) - len(split) % size if drop_last else len(split)
+    return (_select(split, order[start : start + size]) for start in range(0, stop, size))
+
+
+def _check_size(size: int, split: Split) -> None:
+    if not 1 <= size <= len(split):
+        raise ValueError(
+            f"size is {size}; this split of {len(split)} images allows 1 to {len(split)}"
+        )
+
+
+def _select(split: Split, index: Tensor) -> Batch:
+    index = index.to(split.images.device)
+    return split.images.index_select(0, index), split.labels.index_select(0, index)

@@ -1,0 +1,170 @@
+"""From the bytes of an image file to 8-bit pixels of a chosen size."""
+
+import io
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+
+# EPS is left out on purpose: Pillow hands it to an external interpreter.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ]
+)
+MOST_PIXELS = 40_000_000  # about 160 MB while one image is decoded
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
+
+
+class UnusableImageError(Exception):
+    """Why one image is skipped."""
+
+
+def open_image(content: Path | bytes | None) -> Image.Image:
+    """Read the header of an image; pixels are decoded later.
+
+    Raises:
+        UnusableImageError: The content is absent, empty, not an image, or too large.
+    """
+    if content is None:
+        raise UnusableImageError("holds no bytes (a reference to a file elsewhere is not followed)")
+    try:
+        data = content.read_bytes() if isinstance(content, Path) else content
+    except OSError as error:
+        raise UnusableImageError(f"cannot be read ({error.strerror or error})") from error
+    if not data:
+        raise UnusableImageError("is empty (0 bytes)")
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
+        _check_pixels(*struct.unpack(">II", data[16:24]))
+    try:
+        if data[:2] == b"\xff\xd8":
+            # Not Image.open: a JPEG of any size can be decoded at an eighth of it.
+            return JpegImageFile(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnusableImageError(f"is too large ({error})") from error
+    except Exception as error:  # a broken header may raise anything
+        raise UnusableImageError("is not a readable image") from error
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise UnusableImageError(
+            f"is too large ({width}x{height} pixels, at most {MOST_PIXELS:,} are decoded)"
+        )
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image has one channel beside transparency, judged from its header."""
+    return image.mode[0] in "1LIF" and image.mode != "LAB"
+
+
+def decode(
+    content: Path | bytes | None, size: tuple[int, int] | None, *, grey: bool
+) -> NDArray[np.uint8]:
+    """Decode one image to uint8 ``(H, W)`` where ``grey``, else ``(H, W, 3)``.
+
+    Orientation tags are honoured, transparency is laid on white, 16-bit values are scaled to
+    8 bits, palettes and other colour models become RGB, and of an animation the first frame is
+    taken. ``size`` is ``(height, width)``, reached by the largest centred crop of that shape and
+    bicubic resampling with antialiasing; ``None`` keeps the size.
+
+    Raises:
+        UnusableImageError: The image cannot be decoded, or has colour where ``grey`` is asked for.
+    """
+    image = open_image(content)
+    try:
+        if grey and not is_grey(image):
+            raise UnusableImageError("has colour")
+        if size is not None:
+            # Twice the size leaves the resampling its antialiasing.
+            image.draft(None, (2 * max(size), 2 * max(size)))
+        _check_pixels(*image.size)
+        image.load()
+        image = eight_bits(upright(image))
+        image = image if grey or image.mode == "RGB" else image.convert("RGB")
+        return np.asarray(image if size is None else fit(image, size))
+    except UnusableImageError:
+        raise
+    except Exception as error:  # a broken file may raise anything
+        reason = "is truncated" if "truncated" in str(error) else "is damaged"
+        raise UnusableImageError(f"{reason} ({str(error) or type(error).__name__})") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image as its orientation tag wants it; a damaged tag is ignored."""
+    if "exif" not in image.info and image.format != "TIFF":
+        return image
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """A loaded image as mode ``L`` or ``RGB``."""
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    if image.mode[0] in "IF":
+        return Image.fromarray(_scaled(np.asarray(image)))
+    grey = is_grey(image)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("L" if grey else "RGB")
+
+
+def _scaled(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """16-bit or [0, 1] floating-point values as 8 bits, rounded."""
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        if not (low >= 0 and high <= 1):
+            raise UnusableImageError(f"has floating-point values outside 0 to 1 ({low} to {high})")
+        return np.round(values * np.float32(255)).astype(np.uint8)
+    if low < 0 or high > 65535:
+        raise UnusableImageError(f"has values outside 16 bits ({low} to {high})")
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The largest centred crop of the shape ``(height, width)``, resampled to it."""
+    height, width = size
+    if image.size == (width, height):
+        return image
+    scale = min(image.width / width, image.height / height)
+    left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+    box = (left, top, left + scale * width, top + scale * height)
+    return image.resize((width, height), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+
+
+def choose_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The common size of images given as ``(height, width)``.
+
+    Images that are all of one size of at most 64 pixels a side stay as they are. Otherwise the
+    result is a square: the largest of 32, 48, 64, 96, 128, 160, 192 and 224 that is not above the
+    median of the shorter sides, and at least 32.
+    """
+    if len(set(sizes)) == 1 and max(sizes[0]) <= 64:
+        return sizes[0]
+    median = float(np.median([min(size) for size in sizes]))
+    side = max((side for side in SIZES if side <= median), default=SIZES[0])
+    return side, side

@@ -1,0 +1,215 @@
+"""From what a reader found to arrays of one size, split and measured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascence.data.cache import Arrays, Stored, fingerprint
+from nascence.data.decoding import (
+    ColourError,
+    Form,
+    Progress,
+    decode_part,
+    judge_form,
+    resize_arrays,
+)
+from nascence.data.errors import DataError
+from nascence.data.source import ArrayImages, EncodedImages, Part, Source
+from nascence.data.split import stratified_split
+
+MOST_LINES = 20
+BLOCK = 1024
+Allocate = Callable[[str, tuple[int, ...]], NDArray[np.uint8]]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of :func:`nascence.data.load`, which says what they mean."""
+
+    size: int | None
+    validation_fraction: float
+    seed: int
+    workers: int | None
+    progress: Progress | None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 1 <= self.size <= 4096:
+            raise DataError(f"size is {self.size}; allowed is 1 to 4096 pixels, or None")
+        if not 0 < self.validation_fraction < 1:
+            raise DataError(
+                f"validation_fraction is {self.validation_fraction}; it must lie between 0 and 1, "
+                "both excluded"
+            )
+        if self.workers is not None and self.workers < 1:
+            raise DataError(
+                f"workers is {self.workers}; it must be at least 1, or None for all cores"
+            )
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Decoded images, and which of them hold one."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    kept: Index
+
+
+def prepare(
+    source: Source, where: str, settings: Settings, allocate: Allocate
+) -> tuple[Stored, Arrays]:
+    """Decode, resize, split and measure a source.
+
+    ``allocate(name, shape)`` gives the uint8 arrays that everything is put in.
+
+    Raises:
+        DataError: No image is readable, or fewer than two classes have training images.
+    """
+    parts: list[Part] = [source.train]
+    if source.validation is not None:
+        parts.append(source.validation)
+    pixels, failures = _decode(parts, where, settings, allocate)
+    skipped = [*source.skipped, *failures]
+    train = pixels[0]
+    _check_classes(train, source.class_names, where, skipped)
+    if source.validation is None:
+        held_in, held_out = stratified_split(
+            train.labels[train.kept], settings.validation_fraction, settings.seed
+        )
+        skipped += _single_images(train, source.class_names)
+        validation = replace(train, kept=train.kept[held_out])
+        train = replace(train, kept=train.kept[held_in])
+    else:
+        validation = pixels[1]
+    if not len(validation.kept):
+        raise DataError(
+            f"no image of {where} is left for validation; each class needs two images, or the "
+            "validation part one that is readable: add images"
+        )
+    arrays: Arrays = {}
+    for name, part in (("train", train), ("validation", validation)):
+        arrays[f"{name}_images"] = _take(part, partial(allocate, f"{name}_images"))
+        arrays[f"{name}_labels"] = part.labels[part.kept]
+    mean, std = _statistics(arrays["train_images"])
+    stored = Stored(
+        train_shape=arrays["train_images"].shape,
+        validation_shape=arrays["validation_images"].shape,
+        class_names=source.class_names,
+        mean=mean,
+        std=std,
+        skipped=tuple(skipped),
+        fingerprint=fingerprint(arrays, source.class_names),
+    )
+    return stored, arrays
+
+
+def _decode(
+    parts: list[Part], where: str, settings: Settings, allocate: Allocate
+) -> tuple[list[_Pixels], list[str]]:
+    encoded = [part for part in parts if isinstance(part, EncodedImages)]
+    if not encoded:
+        arrays = [part for part in parts if isinstance(part, ArrayImages)]
+        return _resize(arrays, where, settings), []
+    form = judge_form(encoded, settings.size)
+    form = form or Form((32, 32), grey=False)
+    try:
+        return _decode_as(form, encoded, settings, allocate)
+    except ColourError:
+        return _decode_as(replace(form, grey=False), encoded, settings, allocate)
+
+
+def _decode_as(
+    form: Form, parts: list[EncodedImages], settings: Settings, allocate: Allocate
+) -> tuple[list[_Pixels], list[str]]:
+    total = sum(len(part.labels) for part in parts)
+    done = 0
+    report = settings.progress
+    pixels, failures = [], []
+    for number, part in enumerate(parts):
+        before = done
+        images, kept, skipped = decode_part(
+            part,
+            form,
+            allocate=partial(allocate, f"decoded{number}"),
+            workers=settings.workers,
+            progress=report and (lambda count, _, before=before: report(before + count, total)),
+        )
+        done += len(part.labels)
+        pixels.append(_Pixels(images, part.labels, kept))
+        failures += [f"{name} {reason}" for name, reason in skipped]
+    if len(failures) > MOST_LINES:
+        failures = [*failures[:MOST_LINES], f"and {len(failures) - MOST_LINES} more images"]
+    return pixels, failures
+
+
+def _resize(parts: list[ArrayImages], where: str, settings: Settings) -> list[_Pixels]:
+    pixels = [
+        _Pixels(resize_arrays(part.images, settings.size), part.labels, np.arange(len(part.labels)))
+        for part in parts
+    ]
+    shapes = [part.images.shape[1:] for part in pixels]
+    if len(set(shapes)) > 1:
+        raise DataError(
+            f"training images of {where} have shape {shapes[0]} and validation images {shapes[1]}; "
+            "both need one shape: pass size=, or store them alike"
+        )
+    return pixels
+
+
+def _check_classes(train: _Pixels, names: tuple[str, ...], where: str, skipped: list[str]) -> None:
+    first = f" (first: {skipped[0]})" if skipped else ""
+    if not len(train.kept):
+        raise DataError(
+            f"none of the {len(train.labels)} images of {where} is readable{first}; at least two "
+            "classes with readable images are needed"
+        )
+    present = np.unique(train.labels[train.kept])
+    if len(present) < 2:
+        raise DataError(
+            f"{where} has training images of one class only, {names[present[0]]!r}{first}; at "
+            "least two classes are needed: add images of another"
+        )
+
+
+def _single_images(train: _Pixels, names: tuple[str, ...]) -> list[str]:
+    counts = np.bincount(train.labels[train.kept], minlength=len(names))
+    lines = [
+        f"class {names[label]} has one image: it trains, and none is left for validation"
+        for label in np.flatnonzero(counts == 1)
+    ]
+    return (
+        lines
+        if len(lines) <= MOST_LINES
+        else [
+            f"{len(lines)} classes have one image each: they train, and none is left for validation"
+        ]
+    )
+
+
+def _take(
+    part: _Pixels, allocate: Callable[[tuple[int, ...]], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """The rows that are kept, block by block, so that little of the array is in memory."""
+    if len(part.kept) == len(part.images):
+        return part.images
+    result = allocate((len(part.kept), *part.images.shape[1:]))
+    for start in range(0, len(result), BLOCK):
+        result[start : start + BLOCK] = part.images[part.kept[start : start + BLOCK]]
+    return result
+
+
+def _statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation per channel of images scaled to [0, 1], the latter at least 1/255."""
+    first = np.zeros(images.shape[1])
+    second = np.zeros(images.shape[1])
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK].astype(np.float32) / 255
+        first += block.mean((2, 3), dtype=np.float32).sum(0, dtype=np.float64)
+        second += np.square(block).mean((2, 3), dtype=np.float32).sum(0, dtype=np.float64)
+    mean = first / len(images)
+    deviation = np.sqrt(np.maximum(second / len(images) - mean**2, 1 / 255**2))
+    return tuple(mean.tolist()), tuple(deviation.tolist())
