@@ -1,6 +1,7 @@
 """The pieces that several families share: convolution with BatchNorm, first weights, checks."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import nn
 
@@ -46,7 +47,7 @@ class ConvNorm(nn.Sequential):
             self.append(activation(inplace=True))
 
 
-def kaiming_(model: nn.Module, *, mode: str = "fan_out") -> None:
+def kaiming_(model: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out") -> None:
     """Fill every Conv2d with He et al. (2015)'s normal for ReLU; its bias with zeros.
 
     BatchNorm starts as torch starts it: scale one, shift zero.

@@ -5,6 +5,7 @@ one and zero; the classifier as torch starts a linear layer.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,12 +38,14 @@ class PaddedIdentity(nn.Module):
         return F.pad(x, (0, 0, 0, 0, 0, self.extra))
 
 
-def _shortcut(kind: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+def _shortcut(
+    kind: str, in_channels: int, out_channels: int, stride: int, conv: Convolution
+) -> nn.Module:
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "identity":
         return PaddedIdentity(in_channels, out_channels, stride=stride)
-    return ConvNorm(in_channels, out_channels, stride=stride)
+    return ConvNorm(in_channels, out_channels, stride=stride, conv=conv)
 
 
 class BasicBlock(nn.Module):
@@ -64,7 +67,7 @@ class BasicBlock(nn.Module):
             ConvNorm(in_channels, channels, 3, stride=stride, activation=nn.ReLU, conv=conv),
             ConvNorm(channels, channels, 3, conv=conv),
         )
-        self.shortcut = _shortcut(shortcut, in_channels, channels, stride)
+        self.shortcut = _shortcut(shortcut, in_channels, channels, stride, conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.shortcut(x) + self.residual(x))
@@ -95,7 +98,7 @@ class Bottleneck(nn.Module):
             ConvNorm(channels, channels, 3, stride=stride, activation=nn.ReLU, conv=conv),
             ConvNorm(channels, out_channels, conv=conv),
         )
-        self.shortcut = _shortcut(shortcut, in_channels, out_channels, stride)
+        self.shortcut = _shortcut(shortcut, in_channels, out_channels, stride, conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.shortcut(x) + self.residual(x))
@@ -109,7 +112,7 @@ class ResNet(nn.Module):
     (7x7 stride 2 and max-pooling: a quarter of the size) or "cifar" (3x3 at stride 1, nothing
     else, for images of about 32 pixels). ``shortcut`` where shapes change is "projection"
     (option B: 1x1 convolution) or "identity" (option A: zero-padded, no parameters). ``conv``
-    makes the residual branches' convolutions.
+    makes every convolution but the stem's.
 
     ``(B, in_channels, H, W)`` to ``(B, classes)``. Raises ValueError on an unknown stem or
     shortcut.
@@ -226,3 +229,58 @@ def resnet56(*, classes: int = 10, in_channels: int = 3, shortcut: str = "identi
 def resnet110(*, classes: int = 10, in_channels: int = 3, shortcut: str = "identity") -> ResNet:
     """:func:`cifar_resnet` of depth 110: 1.7 M parameters, 253 M MACs at 32 pixels."""
     return cifar_resnet(110, classes=classes, in_channels=in_channels, shortcut=shortcut)
+
+
+def _cifar_macs(
+    depth: int, widths: Sequence[int], classes: int, image_shape: tuple[int, int, int]
+) -> int:
+    """Multiply-adds of a three-stage network with option A, in closed form."""
+    channels, height, wide = image_shape
+    total = 9 * channels * widths[0] * height * wide + widths[-1] * classes
+    before = widths[0]
+    for index, width in enumerate(widths):
+        if index:
+            height, wide = -(-height // 2), -(-wide // 2)
+        total += 9 * height * wide * width * (before + width * ((depth - 2) // 3 - 1))
+        before = width
+    return total
+
+
+def resnet_of_macs(macs: int, *, classes: int, image_shape: tuple[int, int, int]) -> ResNet:
+    """A network of the CIFAR family whose multiply-adds are nearest to ``macs``.
+
+    The baseline that a designer would size by hand. ``image_shape`` is ``(C, H, W)``. Depth is the
+    greatest of 20, 14 and 8 whose first stage then has the paper's 16 channels or more, and 8
+    below that (at 32 pixels: 20 from 41 M, 14 from 26 M): a budget first buys width, since a
+    narrow deep network is slower and trains worse. The stages have about w, 2w and 4w channels;
+    w is the greatest that stays within the budget, and up to 1, 2 and 4 channels added to the
+    stages take up the rest. Raises ValueError where the smallest such network exceeds ``macs`` by
+    more than 5 %, and on an image without a pixel.
+    """
+    check_ends(classes, image_shape[0])
+    if min(image_shape) < 1:
+        raise ValueError(f"image_shape is {image_shape}; channels, height and width start at 1")
+
+    def cost(depth: int, *widths: int) -> int:
+        return _cifar_macs(depth, widths, classes, image_shape)
+
+    smallest = cost(8, 1, 2, 4)
+    if macs < 0.95 * smallest:
+        raise ValueError(f"macs is {macs}; the smallest network needs {smallest}")
+    depth = next((depth for depth in (20, 14) if cost(depth, 16, 32, 64) <= macs), 8)
+    width = 1
+    while cost(depth, width + 1, 2 * width + 2, 4 * width + 4) <= macs:
+        width += 1
+    candidates = product(
+        range(width, width + 2), range(2 * width, 2 * width + 3), range(4 * width, 4 * width + 5)
+    )
+    widths = min(candidates, key=lambda widths: abs(cost(depth, *widths) - macs))
+    return ResNet(
+        BasicBlock,
+        [(depth - 2) // 6] * 3,
+        widths,
+        classes=classes,
+        in_channels=image_shape[0],
+        stem="cifar",
+        shortcut="identity",
+    )
