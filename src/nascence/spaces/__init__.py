@@ -1,1 +1,6 @@
-"""spaces"""
+"""Search spaces: what can be built, and how to build it."""
+
+from nascence.spaces.nb201 import NB201
+from nascence.spaces.space import Architecture, Decision, SearchSpace
+
+__all__ = ["NB201", "Architecture", "Decision", "SearchSpace"]

@@ -1,0 +1,78 @@
+"""Score a network by how well its binary activation codes tell the images of a batch apart.
+
+Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._pytree import tree_leaves
+
+from nascence.graph.cost import evaluation_mode
+from nascence.metrics.codes import ActivationCodes
+from nascence.metrics.metric import Batch
+
+
+def naswot(model: nn.Module, batch: Batch) -> float:
+    """Return ln |det K| of Mellor et al. (2021), equation 2, in one forward pass.
+
+    Every unit of an activation that switches at zero gives an image one bit, 1 where the unit's
+    input is positive. With N_A bits per image, ``K[i, j] = N_A - Hamming(code_i, code_j)``.
+    Higher is better: the codes of different images differ more.
+
+    Activations are found by what is computed, as module, function or method: ReLU, ReLU6 (and
+    ``hardtanh`` from zero), ``clamp(min=0)``, ``threshold`` at zero, leaky and parametric ReLU,
+    and, of which the paper does not speak, GELU, SiLU, Mish, ELU, SELU, CELU and hard-swish, by
+    the sign of their input. Activations that share an input repeat its code: it counts once.
+    So does the code of what a rectifier gives, if another activation reads it directly.
+
+    BatchNorm uses the statistics of the batch, as the published code does, and its running
+    statistics stay as they are. All else is in evaluation mode: dropout and its like would make
+    the score random. Images of four dimensions are given in channels-last order, in which
+    convolutions are faster.
+
+    Args:
+        model: a network that keeps the batch as the first dimension of its activations.
+        batch: two images or more, (B, C, H, W) or what else the network takes; no label is read.
+
+    Returns:
+        The score, or ``-inf`` where K is singular, as it is when two images have equal codes.
+
+    Raises:
+        ValueError: a batch of fewer than two; a forward pass without such an activation; an
+            activation whose first dimension is not the batch; an output that is not finite.
+    """
+    images = batch[0]
+    if len(images) < 2:
+        raise ValueError(f"the batch has {len(images)} image; the score compares 2 or more")
+    if images.dim() == 4:
+        images = images.contiguous(memory_format=torch.channels_last)
+    # BatchNorm writes its running statistics: into copies.
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    codes = ActivationCodes(len(images), images.device)
+    with evaluation_mode(model):
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.train()
+        with codes:
+            output = functional_call(model, buffers, (images,))
+    if not codes.bits:
+        raise ValueError(
+            "the network computes no activation that switches at zero (ReLU, leaky ReLU, GELU, "
+            "SiLU and their kind); this score says nothing about it"
+        )
+    if not all(bool(x.isfinite().all()) for x in tree_leaves(output) if isinstance(x, Tensor)):
+        raise ValueError("the network's output is not finite, so that its codes mean nothing")
+    return _log_determinant(codes.kernel())
+
+
+def _log_determinant(kernel: Tensor) -> float:
+    """Return ln det of an integer, positive semidefinite matrix, (B, B); -inf if it is singular."""
+    matrix = kernel.double().cpu()
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    pivots = factor.diagonal().square()
+    rounding = len(matrix) * torch.finfo(matrix.dtype).eps * matrix.max()
+    if failed or pivots.min() <= rounding:
+        return float("-inf")
+    return float(pivots.log().sum())

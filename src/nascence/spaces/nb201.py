@@ -1,0 +1,315 @@
+"""The cell space of NAS-Bench-201, with free width, depth and convolution block."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise, product
+
+import torch
+from torch import Tensor, nn
+
+from nascence.graph import count_macs, count_parameters
+from nascence.spaces.cell import (
+    EDGES,
+    KERNELS,
+    OPERATIONS,
+    Cell,
+    ConvolutionFactory,
+    convolution,
+    live_edges,
+    representatives,
+    skeleton,
+)
+from nascence.spaces.space import (
+    Architecture,
+    Decision,
+    check_architecture,
+    mutate_decision,
+    sample_decisions,
+)
+
+
+class NB201:
+    """The 15,625 cells of NAS-Bench-201 (Dong and Yang, ICLR 2020) in its published skeleton.
+
+    A cell has four nodes; each of its six edges holds one of ``none``, ``skip_connect``,
+    ``nor_conv_1x1``, ``nor_conv_3x3``, ``avg_pool_3x3``. Networks take (B, in_channels, H, W),
+    H and W multiples of 4, and give (B, classes).
+
+    Args:
+        classes: outputs of the linear layer.
+        in_channels: channels of the images.
+        width: channels of the first stage (the later two have twice and four times as many);
+            a tuple makes it one more decision, named ``"width"``.
+        cells: cells in each of the three stages; a tuple makes it a decision named ``"cells"``.
+        conv: factory of the convolution block of the two convolution candidates, called as
+            ``conv(in_channels, out_channels, kernel_size=3, stride=1, padding=1)`` and with
+            ``kernel_size=1, padding=0``. The block must keep the shape and hold no activation:
+            the cell applies ReLU before it, the published order. ``None``: convolution without
+            bias, BatchNorm. Stem and reductions always are the published ones.
+        prune: leave out the edges on no path from a cell's input to its output, which the
+            output does not depend on (but for a constant, where a convolution reads an edge
+            that is always zero). ``False`` builds and counts them, as the published table does.
+            A cell without any path gives zeros.
+
+    Equal architectures of two spaces with equal ``description`` build equal networks.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int = 10,
+        in_channels: int = 3,
+        width: int | tuple[int, ...] = 16,
+        cells: int | tuple[int, ...] = 5,
+        conv: ConvolutionFactory | None = None,
+        prune: bool = True,
+    ) -> None:
+        _check_positive("classes", classes)
+        _check_positive("in_channels", in_channels)
+        self.classes, self.in_channels = classes, in_channels
+        self.width, self.cells = _check_choices("width", width), _check_choices("cells", cells)
+        self.conv, self.prune = conv, prune
+        edges = tuple(Decision(f"edge_{source}_{target}", OPERATIONS) for source, target in EDGES)
+        free = tuple(
+            Decision(name, value)
+            for name, value in (("width", self.width), ("cells", self.cells))
+            if isinstance(value, tuple)
+        )
+        self.decisions: tuple[Decision, ...] = edges + free
+        self.size = math.prod(len(decision.choices) for decision in self.decisions)
+        self._block_cost = cache(self._measure_block)
+
+    @property
+    def description(self) -> str:
+        """One line with the space and its settings: equal lines mean equal networks."""
+        conv = None if self.conv is None else getattr(self.conv, "__qualname__", repr(self.conv))
+        return (
+            f"NB201(classes={self.classes}, in_channels={self.in_channels}, width={self.width}, "
+            f"cells={self.cells}, conv={conv}, prune={self.prune})"
+        )
+
+    def __repr__(self) -> str:
+        return self.description
+
+    def __iter__(self) -> Iterator[Architecture]:
+        """Every architecture, in the order of :meth:`index`."""
+        return product(*(range(len(decision.choices)) for decision in self.decisions))
+
+    def sample(self, *, generator: torch.Generator) -> Architecture:
+        """Draw an architecture, every decision uniformly and independently."""
+        return sample_decisions(self.decisions, generator=generator)
+
+    def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
+        """Change exactly one decision, drawn uniformly, to another of its choices."""
+        return mutate_decision(architecture, self.decisions, generator=generator)
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """All architectures which differ from this one in exactly one decision."""
+        architecture = check_architecture(architecture, self.decisions)
+        return [
+            (*architecture[:place], index, *architecture[place + 1 :])
+            for place, decision in enumerate(self.decisions)
+            for index in range(len(decision.choices))
+            if index != architecture[place]
+        ]
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """Return the architecture with the fewest operations of those isomorphic to this one.
+
+        Isomorphic are cells with the same published string (``to_unique_str``: ``none`` gives
+        zero, ``skip_connect`` its input, sums are unordered): 6,466 classes of cells.
+        Width and cells stay as they are.
+        """
+        architecture = check_architecture(architecture, self.decisions)
+        return representatives()[architecture[:6]] + architecture[6:]
+
+    def index(self, architecture: Architecture) -> int:
+        """Position among ``size`` architectures, the last decision fastest.
+
+        This is not the number in the published table, whose order is random.
+        """
+        number = 0
+        for index, decision in zip(
+            check_architecture(architecture, self.decisions), self.decisions, strict=True
+        ):
+            number = number * len(decision.choices) + index
+        return number
+
+    def architecture(self, index: int) -> Architecture:
+        """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
+            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
+        indices = []
+        for decision in reversed(self.decisions):
+            index, remainder = divmod(index, len(decision.choices))
+            indices.append(remainder)
+        return tuple(reversed(indices))
+
+    def format(self, architecture: Architecture) -> str:
+        """Write the published string, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
+
+        Decisions beyond the cell follow it: ``;width=16;cells=5``.
+        """
+        values = self._values(architecture)
+        edges = [f"{values[f'edge_{source}_{target}']}~{source}" for source, target in EDGES]
+        cell = f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
+        return cell + "".join(f";{name}={values[name]}" for name, _ in self.decisions[6:])
+
+    def parse(self, text: str) -> Architecture:
+        """Read what :meth:`format` writes; raises ``ValueError`` naming the part it cannot read."""
+        cell, *settings = text.strip().split(";")
+        nodes = cell.split("+")
+        edges = [edge for node in nodes for edge in node.strip("|").split("|")]
+        names = [f"{name}=" for name, _ in self.decisions[6:]]
+        if (
+            [len(node.strip("|").split("|")) for node in nodes] != [1, 2, 3]
+            or not all(node.startswith("|") and node.endswith("|") for node in nodes)
+            or [setting.partition("=")[0] + "=" for setting in settings] != names
+        ):
+            form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|" + "".join(f";{name}…" for name in names)
+            raise ValueError(f"cannot read the architecture {text!r}; its form is {form}")
+        values = []
+        for edge, (source, target) in zip(edges, EDGES, strict=True):
+            operation, _, origin = edge.partition("~")
+            if origin != str(source):
+                raise ValueError(
+                    f"edge {edge!r} in {text!r} should end with ~{source}: it joins node "
+                    f"{source} to node {target}"
+                )
+            values.append(operation)
+        values += [setting.partition("=")[2] for setting in settings]
+        return self._indices(values)
+
+    def to_json(self, architecture: Architecture) -> str:
+        """Write a JSON object, decision name to choice."""
+        return json.dumps(self._values(architecture))
+
+    def from_json(self, text: str) -> Architecture:
+        """Read what :meth:`to_json` writes; raises ``ValueError`` where it is something else."""
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"cannot read the architecture: not JSON ({error})") from None
+        names = [decision.name for decision in self.decisions]
+        if not isinstance(values, dict) or set(values) != set(names):
+            raise ValueError(
+                f"cannot read the architecture {text!r}; it must be an object with the keys "
+                f"{', '.join(names)}"
+            )
+        return self._indices([values[name] for name in names])
+
+    def encode(self, architecture: Architecture) -> Tensor:
+        """One-hot code of every decision, side by side: float32 of (sum of numbers of choices,)."""
+        architecture = check_architecture(architecture, self.decisions)
+        codes = []
+        for index, decision in zip(architecture, self.decisions, strict=True):
+            code = torch.zeros(len(decision.choices))
+            code[index] = 1
+            codes.append(code)
+        return torch.cat(codes)
+
+    def build(self, architecture: Architecture) -> nn.Sequential:
+        """Build the network, with PyTorch's initialisation from the global generator."""
+        operations, width, cells = self._settings(architecture)
+        conv = convolution if self.conv is None else self.conv
+        built = self._built(operations)
+        return skeleton(
+            lambda channels: Cell(operations, channels, conv=conv, built=built),
+            classes=self.classes,
+            in_channels=self.in_channels,
+            width=width,
+            cells=cells,
+        )
+
+    def parameters(self, architecture: Architecture) -> int:
+        """Learnable values of the network that :meth:`build` gives, without building it."""
+        operations, width, cells = self._settings(architecture)
+        stages = (width, 2 * width, 4 * width)
+        total = 9 * self.in_channels * width + 2 * width
+        for channels in stages:
+            total += cells * sum(
+                self._block_cost(channels, KERNELS[operation])[0]
+                for operation, built in zip(operations, self._built(operations), strict=True)
+                if built and operation in KERNELS
+            )
+        for before, after in pairwise(stages):
+            total += 10 * before * after + 9 * after**2 + 4 * after
+        return total + 8 * width + (4 * width + 1) * self.classes
+
+    def macs(self, architecture: Architecture, *, side: int = 32) -> int:
+        """Multiply-adds of one image of ``side`` pixels, as :func:`nascence.graph.count_macs`.
+
+        Convolutions and the matrix product of the linear layer; the published table also counts
+        the additions of that layer's bias, ``classes`` more.
+        """
+        if side < 4 or side % 4:
+            raise ValueError(f"side is {side}; these networks need a positive multiple of 4")
+        operations, width, cells = self._settings(architecture)
+        stages = (width, 2 * width, 4 * width)
+        pixels = [side**2, side**2 // 4, side**2 // 16]
+        total = 9 * self.in_channels * width * pixels[0]
+        for channels, area in zip(stages, pixels, strict=True):
+            total += cells * sum(
+                self._block_cost(channels, KERNELS[operation])[1] * area
+                for operation, built in zip(operations, self._built(operations), strict=True)
+                if built and operation in KERNELS
+            )
+        for (before, after), area in zip(pairwise(stages), pixels[1:], strict=True):
+            total += (10 * before * after + 9 * after**2) * area
+        return total + 4 * width * self.classes
+
+    def _measure_block(self, channels: int, kernel: int) -> tuple[int, int]:
+        """Parameters, and multiply-adds per pixel, of a convolution candidate."""
+        if self.conv is None:
+            weights = kernel**2 * channels**2
+            return weights + 2 * channels, weights
+        with torch.device("meta"):
+            block = self.conv(channels, channels, kernel_size=kernel, stride=1, padding=kernel // 2)
+            macs = count_macs(block, torch.zeros(1, channels, 8, 8))
+        return count_parameters(block), macs // 64
+
+    def _built(self, operations: tuple[str, ...]) -> tuple[bool, ...]:
+        if self.prune:
+            return live_edges(operations)
+        return tuple(operation != "none" for operation in operations)
+
+    def _settings(self, architecture: Architecture) -> tuple[tuple[str, ...], int, int]:
+        """Return the six operations, the width and the number of cells."""
+        values = self._values(architecture)
+        operations = tuple(str(values[decision.name]) for decision in self.decisions[:6])
+        width, cells = values.get("width", self.width), values.get("cells", self.cells)
+        assert isinstance(width, int)
+        assert isinstance(cells, int)
+        return operations, width, cells
+
+    def _values(self, architecture: Architecture) -> dict[str, str | int]:
+        architecture = check_architecture(architecture, self.decisions)
+        return {
+            decision.name: decision.choices[index]
+            for index, decision in zip(architecture, self.decisions, strict=True)
+        }
+
+    def _indices(self, values: Sequence[object]) -> Architecture:
+        indices = []
+        for value, (name, choices) in zip(values, self.decisions, strict=True):
+            allowed = [str(choice) for choice in choices]
+            if str(value) not in allowed:
+                raise ValueError(f"{name} is {value!r}; use one of {', '.join(allowed)}")
+            indices.append(allowed.index(str(value)))
+        return tuple(indices)
+
+
+def _check_positive(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a positive int")
+
+
+def _check_choices(name: str, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    values = value if isinstance(value, tuple) else (value,)
+    for each in values:
+        _check_positive(name, each)
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"{name} is {value!r}; give an int, or a tuple of different ints")
+    return value
