@@ -1,0 +1,303 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nascence.data import Dataset, Split
+from nascence.params import CheckpointError
+from nascence.train import (
+    DivergenceError,
+    adamw,
+    cosine,
+    evaluate,
+    parameter_groups,
+    sgd,
+    train,
+)
+
+
+def bright_or_dark(images: int = 64, side: int = 8) -> Dataset:
+    """Two classes that differ in brightness."""
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.arange(images) % 2
+    noise = torch.randint(0, 100, (images, 3, side, side), generator=generator)
+    split = Split((noise + 100 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels)
+    return Dataset(
+        name="brightness",
+        train=split,
+        validation=split,
+        class_names=("dark", "bright"),
+        mean=(0.4,) * 3,
+        std=(0.25,) * 3,
+        skipped=(),
+        fingerprint=f"brightness {images} {side}",
+    )
+
+
+def network(*, dropout: float = 0.0) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 2),
+        )
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_equals_a_plain_loop_on_full_batches() -> None:
+    data, model = bright_or_dark(), network()
+    result = train(
+        model,
+        data,
+        optimizer=sgd(0.1, weight_decay=0.01),
+        generator=seeded(),
+        steps=6,
+        batch_size=len(data.train),
+        label_smoothing=0.1,
+        crop=0,
+        flip=False,
+    )
+    reference = network().train()
+    decayed = [p for p in reference.parameters() if p.ndim > 1]
+    others = [p for p in reference.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.SGD(
+        [{"params": decayed, "weight_decay": 0.01}, {"params": others}],
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+    )
+    for step in range(6):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1 * cosine(step / 6)
+        outputs = reference(data.normalise(data.train.images))
+        loss = functional.cross_entropy(outputs, data.train.labels, label_smoothing=0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for ours, theirs in zip(result.model.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_learns_and_leaves_everything_else_alone() -> None:
+    data, model = bright_or_dark(), network(dropout=0.1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    result = train(model, data, optimizer=sgd(0.1), generator=seeded(), steps=40, batch_size=16)
+    assert result.curve[-1].accuracy == 1.0
+    assert (result.steps, result.stopped_by) == (40, "steps")
+    assert len(result.curve) == 20
+    assert torch.equal(random_state, torch.get_rng_state())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("optimizer", [sgd(0.1), adamw(1e-3)])
+@pytest.mark.parametrize("interrupted_at", [1, 7, 19])
+def test_resumed_training_is_bit_equal(tmp_path: Path, optimizer, interrupted_at: int) -> None:
+    data, model = bright_or_dark(), network(dropout=0.3)
+
+    def run(checkpoint: Path | None, progress=None):
+        return train(
+            model,
+            data,
+            optimizer=optimizer,
+            generator=seeded(3),
+            steps=20,
+            batch_size=24,
+            average_decay=0.9,
+            cutout=2,
+            measurements=5,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+
+    calls = 0
+
+    def interrupt(fraction: float, measured: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == interrupted_at:
+            raise KeyboardInterrupt
+
+    undisturbed = run(None)
+    path = tmp_path / "train.pt"
+    with pytest.raises(KeyboardInterrupt):
+        run(path, interrupt)
+    resumed = run(path)
+    for name, value in undisturbed.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert [(p.step, p.train_loss, p.accuracy) for p in undisturbed.curve] == [
+        (p.step, p.train_loss, p.accuracy) for p in resumed.curve
+    ]
+    again = run(path, lambda *_: pytest.fail("a finished training took another step"))
+    assert torch.equal(again.model[0].weight, resumed.model[0].weight)
+
+
+def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    data, path = bright_or_dark(), tmp_path / "train.pt"
+    settings = {"optimizer": sgd(0.1), "batch_size": 16, "checkpoint": path}
+    train(network(), data, generator=seeded(), steps=2, **settings)
+    with pytest.raises(CheckpointError, match="another training: its seed"):
+        train(network(), data, generator=seeded(1), steps=2, **settings)
+    with pytest.raises(CheckpointError, match="its steps is 2, not 3"):
+        train(network(), data, generator=seeded(), steps=3, **settings)
+
+
+def test_time_budget_brings_the_schedule_to_its_end() -> None:
+    seen = []
+
+    def schedule(fraction: float) -> float:
+        seen.append(fraction)
+        return cosine(fraction)
+
+    result = train(
+        network(),
+        bright_or_dark(),
+        optimizer=sgd(0.01),
+        generator=seeded(),
+        seconds=0.5,
+        batch_size=16,
+        schedule=schedule,
+        measurements=2,
+    )
+    assert result.stopped_by == "seconds"
+    assert 0.5 <= result.seconds < 5
+    assert seen == sorted(seen)
+    assert 0.8 < seen[-1] < 1
+
+
+def test_average_follows_its_formula() -> None:
+    data, weights = bright_or_dark(), []
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    settings = {"optimizer": sgd(0.1), "crop": 0, "flip": False, "batch_size": 64}
+    for steps in (1, 2, 3):
+        # The schedule is constant, so a shorter training is a prefix of a longer one.
+        result = train(
+            model, data, generator=seeded(), steps=steps, schedule=lambda f: 1.0, **settings
+        )
+        weights.append(result.model[1].weight)
+    averaged = train(
+        model,
+        data,
+        generator=seeded(),
+        steps=3,
+        schedule=lambda f: 1.0,
+        average_decay=0.25,
+        **settings,
+    )
+    expected = model[1].weight
+    for step, new in enumerate(weights, start=1):
+        decay = min(0.25, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * new
+    torch.testing.assert_close(averaged.model[1].weight, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_divergence_is_said_with_what_to_do() -> None:
+    with pytest.raises(DivergenceError, match=r"loss became (nan|inf) by step.*lower the learning"):
+        train(
+            network(),
+            bright_or_dark(),
+            optimizer=sgd(1e30),
+            generator=seeded(),
+            steps=20,
+            batch_size=16,
+        )
+
+
+def test_images_are_scaled_as_asked() -> None:
+    class Sides(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[int] = []
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                self.seen.append(images.shape[-1])
+            return self.linear(images.mean((2, 3)))
+
+    result = train(
+        Sides(),
+        bright_or_dark(),
+        optimizer=sgd(0.1),
+        generator=seeded(),
+        steps=4,
+        batch_size=16,
+        sides=lambda fraction: 4 if fraction < 0.5 else 8,
+    )
+    assert result.model.seen == [4, 4, 8, 8]
+
+
+def test_gradient_norm_is_clipped() -> None:
+    data = bright_or_dark()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    result = train(
+        model,
+        data,
+        optimizer=lambda groups: torch.optim.SGD(groups, lr=1.0),
+        generator=seeded(),
+        steps=1,
+        batch_size=64,
+        schedule=lambda fraction: 1.0,
+        clip=0.01,
+    )
+    moved = [a - b for a, b in zip(result.model.parameters(), model.parameters(), strict=True)]
+    assert math.isclose(sum(m.pow(2).sum().item() for m in moved) ** 0.5, 0.01, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "neither steps nor seconds"),
+        ({"steps": 0}, "steps=0"),
+        ({"seconds": -1.0}, "seconds=-1.0"),
+        ({"steps": 1, "batch_size": 1}, "batch_size=1"),
+        ({"steps": 1, "measurements": 0}, "measurements=0"),
+    ],
+)
+def test_impossible_settings(settings, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(network(), bright_or_dark(), optimizer=sgd(0.1), generator=seeded(), **settings)
+
+
+def test_cosine_values() -> None:
+    assert cosine(0.0) == 0.0
+    assert cosine(0.025) == pytest.approx(0.5)
+    assert cosine(0.05) == pytest.approx(1.0)
+    assert cosine(0.525) == pytest.approx(0.5)
+    assert cosine(1.0) == pytest.approx(0.0)
+    assert cosine(0.0, warmup=0.0) == 1.0
+
+
+def test_groups_hold_every_parameter_once() -> None:
+    model = network()
+    model[0].weight.requires_grad_(False)
+    groups = parameter_groups(model)
+    held = [parameter for group in groups for parameter in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in model.parameters() if p.requires_grad}
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    assert groups[1]["weight_decay"] == 0.0
+
+
+def test_evaluation_equals_the_definition() -> None:
+    data, model = bright_or_dark(10), network().eval()
+    result = evaluate(model.train(), data.validation, data.normalise, batch_size=3)
+    assert model.training
+    with torch.no_grad():
+        logits = model.eval()(data.normalise(data.validation.images))
+    torch.testing.assert_close(result.logits, logits)
+    right = [int(row.argmax()) == int(label) for row, label in zip(logits, data.validation.labels)]
+    assert result.accuracy == pytest.approx(sum(right) / 10)
+    assert result.loss == pytest.approx(
+        functional.cross_entropy(logits, data.validation.labels).item(), rel=1e-5
+    )
