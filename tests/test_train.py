@@ -296,7 +296,10 @@ def test_evaluation_equals_the_definition() -> None:
     with torch.no_grad():
         logits = model.eval()(data.normalise(data.validation.images))
     torch.testing.assert_close(result.logits, logits)
-    right = [int(row.argmax()) == int(label) for row, label in zip(logits, data.validation.labels)]
+    right = [
+        int(row.argmax()) == int(label)
+        for row, label in zip(logits, data.validation.labels, strict=True)
+    ]
     assert result.accuracy == pytest.approx(sum(right) / 10)
     assert result.loss == pytest.approx(
         functional.cross_entropy(logits, data.validation.labels).item(), rel=1e-5

@@ -27,7 +27,7 @@ class Parity(NamedTuple):
 
 
 class PixelInput(nn.Module):
-    """A network that takes images as float32 in [0, 1], (N, C, H, W), and normalises them itself."""
+    """A network that takes float32 images (N, C, H, W) in [0, 1] and normalises them itself."""
 
     def __init__(self, model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
