@@ -1,0 +1,154 @@
+"""The networks of a run: the space they come from, the limits they keep, how they are read back."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nascence.data import Dataset
+from nascence.design import recipe
+from nascence.design.folder import RunError
+from nascence.export import read_metadata
+from nascence.graph import measure_latency
+from nascence.models import resnet_of_macs
+from nascence.params import CheckpointError, write_whole
+from nascence.reparam import RepVGGBlock, fold
+from nascence.spaces import NB201, Architecture
+
+PROBE = (
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+    ";width=16;cells=1"
+)
+"""A plain residual network of the space, on which a machine's speed is measured."""
+
+
+def space_of(classes: int, in_channels: int) -> NB201:
+    """The space that is searched: cells of NAS-Bench-201, free width and depth, RepVGG blocks."""
+    return NB201(
+        classes=classes,
+        in_channels=in_channels,
+        width=recipe.WIDTHS,
+        cells=recipe.CELLS,
+        conv=RepVGGBlock,
+    )
+
+
+def deployed_space_of(classes: int, in_channels: int) -> NB201:
+    """The same space as it costs after folding: a block is one convolution with a bias."""
+    return NB201(
+        classes=classes,
+        in_channels=in_channels,
+        width=recipe.WIDTHS,
+        cells=recipe.CELLS,
+        conv=nn.Conv2d,
+    )
+
+
+@dataclass
+class Limits:
+    """Says whether an architecture keeps within the limits once it is folded.
+
+    Measured latencies are kept in ``cache``, so that a resumed search decides as before.
+    """
+
+    space: NB201
+    side: int
+    in_channels: int
+    macs: float
+    parameters: int | None
+    latency_ms: float | None
+    cache: Path
+    _measured: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.cache.exists():
+            self._measured = json.loads(self.cache.read_text())
+
+    def __call__(self, architecture: Architecture) -> bool:
+        if self.space.macs(architecture, side=self.side) > self.macs:
+            return False
+        if self.parameters and self.space.parameters(architecture) > self.parameters:
+            return False
+        return self.latency_ms is None or self.latency(architecture) <= self.latency_ms
+
+    def latency(self, architecture: Architecture) -> float:
+        """Milliseconds for one image on the CPU of this machine."""
+        name = self.space.format(architecture)
+        if name not in self._measured:
+            example = torch.zeros(1, self.in_channels, self.side, self.side)
+            network = build(self.space, architecture, seed=0)
+            self._measured[name] = 1e3 * measure_latency(network, example, repeats=15).median
+            write_whole(self.cache, json.dumps(self._measured).encode())
+        return self._measured[name]
+
+
+def build(space: NB201, architecture: Architecture, *, seed: int) -> nn.Module:
+    """Build a network with weights that depend on the seed alone."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return space.build(architecture)
+
+
+def baseline(macs: int, *, classes: int, image_shape: tuple[int, int, int], seed: int) -> nn.Module:
+    """A residual network of the CIFAR family (He et al. 2016) of about ``macs`` multiply-adds."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return resnet_of_macs(macs, classes=classes, image_shape=image_shape)
+
+
+def fold_network(model: nn.Module, images: Tensor) -> nn.Module:
+    """Fold a trained network, checked on normalised images (N, C, H, W)."""
+    return fold(model.eval(), images)
+
+
+def check_images(data: Dataset) -> Tensor:
+    """A few normalised validation images, on which folding is checked."""
+    return data.normalise(data.validation.images[:8])
+
+
+def load_trained(path: Path) -> nn.Module:
+    """The trained network of a run, its branches still there, from its safetensors file."""
+    metadata = read_metadata(path)
+    space = space_of(len(json.loads(metadata["classes"])), json.loads(metadata["image_shape"])[0])
+    model = space.build(space.from_json(metadata["architecture"]))
+    return load_state(model, path).eval()
+
+
+def load_baseline(path: Path) -> nn.Module:
+    """The trained baseline of a run."""
+    metadata = read_metadata(path)
+    model = baseline(
+        int(metadata["macs"]),
+        classes=len(json.loads(metadata["classes"])),
+        image_shape=tuple(json.loads(metadata["image_shape"])),
+        seed=0,
+    )
+    return load_state(model, path).eval()
+
+
+def load_folded(run: Path) -> nn.Module:
+    """The folded network of a run.
+
+    Raises RunError where the run has not come so far and CheckpointError for a damaged file.
+    """
+    trained, folded = run / "checkpoints" / "trained.safetensors", run / "model.safetensors"
+    if not (trained.exists() and folded.exists()):
+        raise RunError(f"{run} has no folded network yet; `nascence resume {run}` finishes it")
+    shape = json.loads(read_metadata(folded)["image_shape"])
+    model = fold_network(load_trained(trained), torch.zeros(1, *shape))
+    return load_state(model, folded).eval()
+
+
+def load_state(model: nn.Module, path: Path) -> nn.Module:
+    """Fill a freshly built network from a safetensors file; return it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    try:
+        load_model(model, str(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{path} does not hold this network's weights ({reason})") from error
+    return model

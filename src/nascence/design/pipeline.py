@@ -1,0 +1,111 @@
+"""From images to a small trained network: search, train, fold, export, report."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nascence.data import Dataset, load
+from nascence.design import stages
+from nascence.design.folder import RunError, RunFolder
+from nascence.design.settings import Settings, share
+
+STAGES: dict[str, Callable[[stages.Run], dict[str, Any]]] = {
+    "search": stages.search_stage,
+    "train": stages.train_stage,
+    "baseline": stages.baseline_stage,
+    "fold": stages.fold_stage,
+    "export": stages.export_stage,
+    "report": stages.report_stage,
+}
+Progress = Callable[[str, float, str], None]
+
+
+def silent(stage: str, fraction: float, message: str) -> None:
+    """Show no progress."""
+
+
+def design(path: Path, settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
+    """Start a run in a new folder and carry it to its end; return its summary.
+
+    ``progress(stage, fraction, message)`` is called as work goes on, between 0 and 1.
+    Raises RunError where the folder is taken, DataError for data that cannot be used, and
+    LimitError where no architecture keeps within the limits.
+    """
+    data = load_data(settings, progress)
+    folder = RunFolder.create(path, settings)
+    return _carry_on(folder, data, progress)
+
+
+def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
+    """Carry a run on from where it was stopped; a finished one gives its summary again."""
+    folder = RunFolder.open(path)
+    return _carry_on(folder, load_data(folder.settings, progress), progress)
+
+
+def load_data(settings: Settings, progress: Progress) -> Dataset:
+    """Read the images, with one output for each class of the data or as many as asked for."""
+    data = load(
+        settings.data,
+        size=settings.size,
+        seed=settings.seed,
+        workers=settings.workers,
+        progress=lambda done, total: progress("data", done / max(total, 1), "decoding"),
+    )
+    wanted = settings.classes
+    if wanted is None or wanted == data.classes:
+        return data
+    if wanted < data.classes:
+        raise RunError(
+            f"the data has {data.classes} classes, more than --classes {wanted}; "
+            f"leave --classes out to read their number from the data"
+        )
+    extra = tuple(str(index) for index in range(data.classes, wanted))
+    return dataclasses.replace(data, class_names=data.class_names + extra)
+
+
+def device_of(settings: Settings) -> torch.device:
+    """The device that a run works on. Raises RunError where it is not there."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise RunError("--device cuda was asked for, but torch sees no GPU; use --device cpu")
+    if settings.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(settings.device)
+
+
+def _carry_on(folder: RunFolder, data: Dataset, progress: Progress) -> dict[str, Any]:
+    settings = folder.settings
+    with folder.held():
+        known = folder.plan("data", lambda: {"fingerprint": data.fingerprint})
+        if known["fingerprint"] != data.fingerprint:
+            raise RunError(
+                f"the images of {settings.data} have changed since the run in {folder.path} "
+                f"began; start a new run"
+            )
+        run = stages.Run(
+            folder=folder,
+            data=data,
+            device=device_of(settings),
+            shares=share(settings.budget, baseline=settings.baseline),
+            progress=progress,
+        )
+        for stage in STAGES:
+            if stage == "baseline" and not settings.baseline:
+                continue
+            if folder.result(stage) is None:
+                _run_stage(run, stage)
+        summary = folder.result("report")
+        assert summary is not None
+        return summary
+
+
+def _run_stage(run: stages.Run, stage: str) -> None:
+    run.folder.event("started", stage=stage)
+    started = time.perf_counter()
+    result = STAGES[stage](run)
+    result.setdefault("seconds", time.perf_counter() - started)
+    run.folder.finish(stage, result)
+    run.progress(stage, 1.0, "done")

@@ -1,0 +1,105 @@
+"""How a run trains, and how much work fits into its time. The figures are measured choices."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from nascence.data import Dataset
+from nascence.graph import count_macs
+from nascence.train import adamw, sgd, train
+
+WIDTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
+CELLS = (1, 2, 3)
+
+BATCH = 128
+SAMPLES_PER_IMAGE = 20
+FEWEST_TRIALS, MOST_TRIALS = 20, 5000
+
+
+def designed(side: int) -> dict[str, Any]:
+    """Settings of the training of a designed network on images of ``side`` pixels."""
+
+    def sides(fraction: float) -> int:
+        """Small images first: most of what is learned early does not need the detail."""
+        share = 0.5 if fraction < 0.3 else 0.75 if fraction < 0.6 else 1.0
+        return max(4 * round(share * side / 4), 8)
+
+    return {
+        "optimizer": sgd(0.2),
+        "batch_size": BATCH,
+        "label_smoothing": 0.1,
+        "average_decay": 0.995,
+        "sides": sides,
+    }
+
+
+def usual() -> dict[str, Any]:
+    """Settings of the baseline: AdamW with cosine decay, as a network is usually trained."""
+    return {"optimizer": adamw(1e-3), "batch_size": BATCH}
+
+
+def macs_limit(
+    probe: nn.Module, data: Dataset, seconds: float | None, *, device: torch.device
+) -> float:
+    """Multiply-adds of the largest network that can be trained in ``seconds``.
+
+    A network should see each training image about SAMPLES_PER_IMAGE times; how many
+    multiply-adds a second the machine trains is measured on ``probe``. Without ``seconds`` the
+    limit is the cost of the probe itself.
+    """
+    cost = count_macs(probe, torch.zeros(1, *data.image_shape))
+    if seconds is None:
+        return float(cost)
+    rate = cost * BATCH / seconds_per_step(probe, data, device=device)
+    return rate * seconds / (SAMPLES_PER_IMAGE * len(data.train))
+
+
+def seconds_per_step(
+    model: nn.Module, data: Dataset, *, device: torch.device, steps: int = 16
+) -> float:
+    """Mean seconds of a training step, from a training of ``steps`` steps on this machine.
+
+    Each image size of the schedule counts by its share of the steps; its first step, in which
+    memory is first touched and kernels are chosen, is left out.
+    """
+    settings = designed(max(data.image_shape[1:]))
+    clock = [time.perf_counter()]
+    train(
+        model,
+        data,
+        **settings,
+        steps=steps,
+        generator=torch.Generator().manual_seed(0),
+        device=device,
+        measurements=1,
+        progress=lambda fraction, measured: clock.append(time.perf_counter()),
+    )
+    spent: dict[int, list[float]] = {}
+    for step in range(steps - 1):  # the last one is followed by a measurement
+        side = settings["sides"](step / steps)
+        spent.setdefault(side, []).append(clock[step + 1] - clock[step])
+    seconds = sum(len(gaps) * statistics.median(gaps[1:] or gaps) for gaps in spent.values())
+    return seconds / (steps - 1)
+
+
+def steps_in(model: nn.Module, data: Dataset, seconds: float, *, device: torch.device) -> int:
+    """Training steps that fit into ``seconds`` on this machine, from a short measurement."""
+    started = time.perf_counter()
+    step = seconds_per_step(model, data, device=device)
+    left = seconds - (time.perf_counter() - started)
+    return max(int(left / step), 1)
+
+
+def trials_in(evaluate: Callable[[], object], seconds: float) -> int:
+    """Architectures that can be scored in ``seconds``, from the median of three scores."""
+    spent = []
+    for _ in range(3):
+        started = time.perf_counter()
+        evaluate()
+        spent.append(time.perf_counter() - started)
+    left = seconds - sum(spent)
+    return min(max(int(left / statistics.median(spent)), FEWEST_TRIALS), MOST_TRIALS)

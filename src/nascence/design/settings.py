@@ -1,0 +1,69 @@
+"""What a person can choose about a run, and how its time is shared out."""
+
+import re
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SAMPLE = "cifar10-sample"
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Settings(BaseModel):
+    """Everything that decides a run; kept in its folder as ``config.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = SAMPLE
+    size: int | None = Field(default=None, ge=8, le=512)
+    budget: float = Field(default=300.0, gt=0, description="seconds for the whole run")
+    max_params: int | None = Field(default=None, gt=0)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    classes: int | None = Field(default=None, ge=2)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = Field(default=None, ge=1)
+    baseline: bool = True
+    trials: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    checkpoint_seconds: float = Field(default=20.0, ge=0)
+
+
+class Shares(NamedTuple):
+    """Seconds of the budget for each stage; ``baseline`` is 0 where none is asked for."""
+
+    search: float
+    train: float
+    baseline: float
+    fold: float
+    export: float
+    report: float
+
+
+def share(budget: float, *, baseline: bool) -> Shares:
+    """Share ``budget`` seconds out among the stages.
+
+    The hand-designed baseline gets as long as search and training together. What comes after
+    the training takes about as long whatever the budget, so its share is bounded.
+    """
+    after = min(0.08 * budget, 30.0)
+    work = (budget - after) / (2 if baseline else 1)
+    search = min(0.1 * work, 600.0)
+    return Shares(search, work - search, work if baseline else 0.0, *(after / 3,) * 3)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90", "90s", "10m", "1.5h", "1h30m" or "2d".
+
+    Raises ValueError for anything else, and for nothing or less.
+    """
+    compact = text.strip().lower().replace(" ", "")
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", compact)
+    if not parts or "".join(number + unit for number, unit in parts) != compact:
+        raise ValueError(f"budget is {text!r}; give a time such as 90s, 10m, 1.5h or 1h30m")
+    if len(parts) > 1 and any(not unit for _, unit in parts):
+        raise ValueError(f"budget is {text!r}; every part needs a unit, such as 1h30m")
+    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    if seconds <= 0:
+        raise ValueError(f"budget is {text!r}; it must be more than nothing, such as 10m")
+    return seconds
