@@ -69,7 +69,7 @@ def fingerprint(arrays: Arrays, class_names: Sequence[str]) -> str:
     for name in NAMES:
         array = arrays[name]
         digest.update(f"{name} {array.shape}".encode())
-        data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         if len(data) <= WHOLE:
             digest.update(data)
             continue
@@ -85,13 +85,12 @@ def read(folder: Path) -> tuple[Stored, Arrays] | None:
     The arrays are mapped copy on write: changing them changes no file.
     """
     try:
-        fields = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        stored = Stored(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in fields.items()
-            }
-        )
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in about.items()
+        }
+        stored = Stored(**fields)
         shapes = {"train": stored.train_shape, "validation": stored.validation_shape}
         arrays: Arrays = {}
         for name, kind in NAMES.items():
@@ -103,7 +102,7 @@ def read(folder: Path) -> tuple[Stored, Arrays] | None:
             arrays[name] = np.memmap(folder / name, kind, mode="c", shape=shape)
         if fingerprint(arrays, stored.class_names) != stored.fingerprint:
             return None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
     return stored, arrays
 
@@ -142,9 +141,9 @@ def allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
                 os.posix_fallocate(file.fileno(), 0, size)
             else:
                 file.truncate(size)
-        return (
-            np.memmap(path, np.uint8, mode="r+", shape=shape) if size else np.empty(shape, np.uint8)
-        )
+        if not size:  # an empty file cannot be mapped
+            return np.empty(shape, np.uint8)
+        return np.memmap(path, np.uint8, mode="r+", shape=shape)
     except OSError as error:
         raise CacheError(f"{path}: {error.strerror or error}") from error
 

@@ -4,11 +4,14 @@ import io
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
+
+from nascence.data.jpeg import SharedHeaders
 
 # EPS is left out on purpose: Pillow hands it to an external interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -31,6 +34,7 @@ SUFFIXES = frozenset(
     ]
 )
 MOST_PIXELS = 40_000_000  # about 160 MB while one image is decoded
+MOST_BYTES = 1 << 28
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 
 
@@ -38,20 +42,31 @@ class UnusableImageError(Exception):
     """Why one image is skipped."""
 
 
-def open_image(content: Path | bytes | None) -> Image.Image:
-    """Read the header of an image; pixels are decoded later.
+def read_bytes(content: Path | bytes | None) -> bytes:
+    """The bytes of an encoded image.
 
     Raises:
-        UnusableImageError: The content is absent, empty, not an image, or too large.
+        UnusableImageError: They are absent, none, too many, or cannot be read.
     """
     if content is None:
         raise UnusableImageError("holds no bytes (a reference to a file elsewhere is not followed)")
     try:
+        if isinstance(content, Path) and content.stat().st_size > MOST_BYTES:
+            raise UnusableImageError(f"is too large (a file of more than {MOST_BYTES:,} bytes)")
         data = content.read_bytes() if isinstance(content, Path) else content
     except OSError as error:
         raise UnusableImageError(f"cannot be read ({error.strerror or error})") from error
     if not data:
         raise UnusableImageError("is empty (0 bytes)")
+    return data
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Read the header of an image; pixels are decoded later.
+
+    Raises:
+        UnusableImageError: The bytes are not an image, or one that is too large.
+    """
     if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
         _check_pixels(*struct.unpack(">II", data[16:24]))
     try:
@@ -78,35 +93,49 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def decode(
-    content: Path | bytes | None, size: tuple[int, int] | None, *, grey: bool
+    content: Path | bytes | None,
+    size: tuple[int, int],
+    *,
+    grey: bool,
+    headers: SharedHeaders | None = None,
 ) -> NDArray[np.uint8]:
     """Decode one image to uint8 ``(H, W)`` where ``grey``, else ``(H, W, 3)``.
 
     Orientation tags are honoured, transparency is laid on white, 16-bit values are scaled to
     8 bits, palettes and other colour models become RGB, and of an animation the first frame is
     taken. ``size`` is ``(height, width)``, reached by the largest centred crop of that shape and
-    bicubic resampling with antialiasing; ``None`` keeps the size.
+    bicubic resampling with antialiasing. ``headers`` is shared by the images of one data set.
 
     Raises:
         UnusableImageError: The image cannot be decoded, or has colour where ``grey`` is asked for.
     """
-    image = open_image(content)
+    data = read_bytes(content)
+    known = headers and headers.decode(data)
+    image = known or open_image(data)
     try:
         if grey and not is_grey(image):
             raise UnusableImageError("has colour")
-        if size is not None:
-            # Twice the size leaves the resampling its antialiasing.
-            image.draft(None, (2 * max(size), 2 * max(size)))
-        _check_pixels(*image.size)
-        image.load()
-        image = eight_bits(upright(image))
+        if known is None:
+            if headers is not None:
+                headers.remember(data, image)
+            image = eight_bits(upright(_load(image, size)))
         image = image if grey or image.mode == "RGB" else image.convert("RGB")
-        return np.asarray(image if size is None else fit(image, size))
+        return np.asarray(fit(image, size))
     except UnusableImageError:
         raise
     except Exception as error:  # a broken file may raise anything
         reason = "is truncated" if "truncated" in str(error) else "is damaged"
         raise UnusableImageError(f"{reason} ({str(error) or type(error).__name__})") from error
+
+
+def _load(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.info.get("progressive"):
+        _check_pixels(*image.size)  # its coefficients are held at full size
+    # A JPEG is decoded at the smallest scale that leaves the resampling its antialiasing.
+    image.draft(None, (2 * max(size), 2 * max(size)))
+    _check_pixels(*image.size)
+    image.load()
+    return image
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -133,13 +162,14 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def _scaled(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:
     """16-bit or [0, 1] floating-point values as 8 bits, rounded."""
     low, high = values.min(), values.max()
     if values.dtype.kind == "f":
         if not (low >= 0 and high <= 1):
             raise UnusableImageError(f"has floating-point values outside 0 to 1 ({low} to {high})")
-        return np.round(values * np.float32(255)).astype(np.uint8)
+        scaled: NDArray[np.uint8] = np.round(values * 255).astype(np.uint8)
+        return scaled
     if low < 0 or high > 65535:
         raise UnusableImageError(f"has values outside 16 bits ({low} to {high})")
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -17,7 +17,9 @@ from nascence.data.decode import (
     fit,
     is_grey,
     open_image,
+    read_bytes,
 )
+from nascence.data.jpeg import SharedHeaders
 from nascence.data.source import EncodedImages, Item
 
 Progress = Callable[[int, int], None]
@@ -47,7 +49,7 @@ def judge_form(parts: Sequence[EncodedImages], size: int | None) -> Form | None:
     for part in parts:
         for item in part.probe():
             try:
-                image = open_image(item.content)
+                image = open_image(read_bytes(item.content))
             except UnusableImageError:
                 continue
             sizes.append((image.height, image.width))
@@ -85,12 +87,13 @@ def decode_part(
     images = allocate((total, *form.shape))
     kept = np.ones(total, bool)
     skipped: list[tuple[str, str]] = []
+    headers = SharedHeaders()
 
     def run(start: int, chunk: list[Item]) -> list[tuple[int, str, str]]:
         failed = []
         for row, item in enumerate(chunk, start):
             try:
-                pixels = decode(item.content, form.size, grey=form.grey)
+                pixels = decode(item.content, form.size, grey=form.grey, headers=headers)
             except UnusableImageError as error:
                 if str(error) == "has colour":
                     raise ColourError from error

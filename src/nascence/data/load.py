@@ -71,7 +71,7 @@ def load(
         if found.files is None or folder is None:
             return _dataset(name, *prepare(found, name, settings, _in_memory))
         chosen = (size, validation_fraction, seed) if found.validation is None else (size,)
-        entry = folder / "data" / store.key(found.files, found.class_names, *chosen)
+        entry = folder / "data" / store.key(found.files, found.class_names, found.skipped, *chosen)
         return _dataset(name, *_through_cache(entry, found, name, settings))
     except OSError as error:
         if isinstance(error, DataError):

@@ -154,8 +154,8 @@ class _Table:
         for row, label in enumerate(raw):
             if label not in index:
                 raise DataError(
-                    f"label {printable(str(label))!r} in row {row} of {self.where} is out of range; "
-                    f"allowed are the {len(index)} classes of the training split: correct the row"
+                    f"label {printable(str(label))!r} in row {row} of {self.where} is out of "
+                    f"range; allowed are the {len(index)} classes of the training split: correct the row"
                 )
         return np.array([index[label] for label in raw], np.int64)
 

@@ -126,24 +126,25 @@ def _decode_as(
     form: Form, parts: list[EncodedImages], settings: Settings, allocate: Allocate
 ) -> tuple[list[_Pixels], list[str]]:
     total = sum(len(part.labels) for part in parts)
-    done = 0
-    report = settings.progress
     pixels, failures = [], []
     for number, part in enumerate(parts):
-        before = done
+        before = sum(len(earlier.labels) for earlier in parts[:number])
         images, kept, skipped = decode_part(
             part,
             form,
             allocate=partial(allocate, f"decoded{number}"),
             workers=settings.workers,
-            progress=report and (lambda count, _, before=before: report(before + count, total)),
+            progress=settings.progress and partial(_shifted, settings.progress, before, total),
         )
-        done += len(part.labels)
         pixels.append(_Pixels(images, part.labels, kept))
         failures += [f"{name} {reason}" for name, reason in skipped]
     if len(failures) > MOST_LINES:
         failures = [*failures[:MOST_LINES], f"and {len(failures) - MOST_LINES} more images"]
     return pixels, failures
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
 
 
 def _resize(parts: list[ArrayImages], where: str, settings: Settings) -> list[_Pixels]:
