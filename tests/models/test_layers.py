@@ -31,6 +31,19 @@ def test_kaiming_deviation(mode: str, fan: int) -> None:
     assert not conv.bias.any()
 
 
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+@pytest.mark.parametrize("groups", [1, 4, 64])
+def test_a_grouped_convolution_keeps_the_scale_of_its_input(
+    mode: str, groups: int, generator: torch.Generator
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(64, 64, 3, groups=groups)
+    kaiming_(conv, mode=mode)
+    x = torch.randn(32, 64, 10, 10, generator=generator).relu()
+    before, after = x.square().mean(), conv(x).square().mean()
+    assert after.item() == pytest.approx(2 * before.item(), rel=0.2)
+
+
 def test_checks_say_what_was_got_and_what_is_allowed() -> None:
     with pytest.raises(ValueError, match=r"stem is 'mnist'; use one of 'imagenet', 'cifar'"):
         check_choice("stem", "mnist", ("imagenet", "cifar"))

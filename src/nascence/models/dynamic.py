@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nascence.models.layers import kaiming_kernel_
 from nascence.models.mobilenet import MobileNetV2
 from nascence.models.resnet import BasicBlock, ResNet
 
@@ -58,7 +59,7 @@ class DynamicConv2d(nn.Module):
         self.weight = nn.Parameter(torch.empty(kernels, *self.filters))
         self.bias = nn.Parameter(torch.zeros(kernels, out_channels)) if bias else None
         for kernel in self.weight:
-            nn.init.kaiming_normal_(kernel, mode="fan_out", nonlinearity="relu")
+            kaiming_kernel_(kernel, groups=groups)
         hidden = max(1, in_channels // reduction)
         self.attention = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),

@@ -1,9 +1,10 @@
 """The pieces that several families share: convolution with BatchNorm, first weights, checks."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 Convolution = Callable[..., nn.Module]
 """``(in_channels, out_channels, kernel_size, *, stride, padding, groups, bias)`` to a module.
@@ -50,13 +51,24 @@ class ConvNorm(nn.Sequential):
 def kaiming_(model: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out") -> None:
     """Fill every Conv2d with He et al. (2015)'s normal for ReLU; its bias with zeros.
 
-    BatchNorm starts as torch starts it: scale one, shift zero.
+    The deviation is ``√(2 / fan)`` and a fan counts only the channels of one group, where
+    ``torch.nn.init`` counts all of them and so starts a depthwise convolution near zero. BatchNorm
+    starts as torch starts it: scale one, shift zero.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+            kaiming_kernel_(module.weight, groups=module.groups, mode=mode)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def kaiming_kernel_(
+    weight: Tensor, *, groups: int = 1, mode: Literal["fan_in", "fan_out"] = "fan_out"
+) -> None:
+    """Fill one kernel, ``(out_channels, in_channels // groups, height, width)``, likewise."""
+    out_channels, in_channels, height, width = weight.shape
+    channels = in_channels if mode == "fan_in" else out_channels // groups
+    nn.init.normal_(weight, 0.0, math.sqrt(2 / (channels * height * width)))
 
 
 def normal_head_(head: nn.Linear, *, std: float = 0.01) -> None:

@@ -1,7 +1,7 @@
 """MobileNetV2. Sandler, Howard, Zhu, Zhmoginov, Chen (CVPR 2018), arXiv 1801.04381.
 
-Weights start by He et al. (2015), normal with fan-out, BatchNorm at one and zero, the classifier
-from a normal of deviation 0.01: the paper states no rule, and this is the usual one.
+Weights start by He et al. (2015), normal with the fan-out of one group, BatchNorm at one and zero,
+the classifier from a normal of deviation 0.01: the paper states no rule, and this is the usual one.
 """
 
 from torch import Tensor, nn
