@@ -1,0 +1,157 @@
+"""Where a scale and shift per channel can go: into what makes its input, or what reads it."""
+
+from dataclasses import replace
+
+import torch
+from torch import fx
+
+from nascence.reparam.operators import (
+    ChannelAffine,
+    Convolution,
+    NotExact,
+    compose_affine,
+    scale_input,
+    scale_output,
+)
+from nascence.reparam.reading import Commuting, Concatenation, Operator, Sum
+from nascence.reparam.rewriting import operator_of, value_users
+
+Plan = dict[fx.Node, Operator]
+
+
+def split_affine(affine: ChannelAffine, widths: tuple[int, ...]) -> list[ChannelAffine]:
+    """The parts of ``affine`` that act on consecutive blocks of channels."""
+    affine = affine.expanded(sum(widths))
+    scales, shifts = affine.scale.split(widths), affine.shift.split(widths)
+    return [ChannelAffine(a, b, affine.rank) for a, b in zip(scales, shifts, strict=True)]
+
+
+def is_pooling(found: Operator | None) -> bool:
+    return isinstance(found, Convolution) and not found.learned
+
+
+def passes(found: Convolution, affine: ChannelAffine) -> None:
+    """Raise NotExact unless ``affine`` may pass an average pooling or a padding."""
+    if bool((affine.shift != 0).any()) and found.is_padded:
+        raise NotExact("a shift does not commute with a padded pooling")
+    if affine.channels > 1 and affine.rank != found.rank:
+        raise NotExact("the scale acts on another axis than the channels of the pooling")
+
+
+def through(found: Commuting, affine: ChannelAffine, *, forward: bool) -> ChannelAffine:
+    """The map on the other side of ``found`` that has the same effect as ``affine`` here."""
+    if bool((affine.shift != 0).any()) and not found.constants:
+        raise NotExact("a shift does not commute with the operator beside it")
+    if affine.channels == 1:
+        return affine
+    for (rank_in, rank_out), repeat in found.axes.items():
+        if forward and rank_in == affine.rank:
+            scale, shift = (v.repeat_interleave(repeat) for v in (affine.scale, affine.shift))
+            return ChannelAffine(scale, shift, rank_out)
+        if not forward and rank_out == affine.rank:
+            scale, shift = (v.reshape(-1, repeat) for v in (affine.scale, affine.shift))
+            if not bool((scale == scale[:, :1]).all() and (shift == shift[:, :1]).all()):
+                break
+            return ChannelAffine(scale[:, 0], shift[:, 0], rank_in)
+    raise NotExact("its channel axis does not survive the reshaping beside it")
+
+
+def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
+    """Plan how ``node``, whose value is read once, takes ``affine`` after it; or NotExact."""
+    if len(value_users(node)) != 1:
+        raise NotExact("its input is read by other operations as well")
+    found = operator_of(node)
+    if node in plan:
+        raise NotExact("its input appears twice")
+    if isinstance(found, Convolution) and found.learned:
+        plan[node] = scale_output(found, affine)
+    elif isinstance(found, ChannelAffine):
+        plan[node] = compose_affine(found, affine)
+    elif isinstance(found, Convolution):
+        passes(found, affine)
+        absorb_before(parent(node), affine, plan)
+    elif isinstance(found, Commuting):
+        absorb_before(parent(node), through(found, affine, forward=False), plan)
+    elif isinstance(found, Sum):
+        absorb_into_sum(node, affine, plan)
+    elif isinstance(found, Concatenation):
+        if affine.channels > 1 and affine.rank != found.rank:
+            raise NotExact("the concatenation runs along another axis")
+        parts = split_affine(affine, found.widths)
+        for operand, part in zip(node.args, parts, strict=True):
+            absorb_before(as_node(operand), part, plan)
+    else:
+        raise NotExact(f"its input comes from {describe(node)}, which is not linear")
+
+
+def absorb_into_sum(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
+    """Each operand takes the scale, the first one with a positive sign the shift as well."""
+    found = operator_of(node)
+    assert isinstance(found, Sum)
+    bearer = found.signs.index(1)
+    plain = replace(affine, shift=torch.zeros_like(affine.shift))
+    for index, operand in enumerate(node.args):
+        absorb_before(as_node(operand), affine if index == bearer else plain, plan)
+
+
+def absorb_after(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
+    """Plan how everything that reads ``node`` takes ``affine`` before it; or NotExact."""
+    users = list(dict.fromkeys(value_users(node)))
+    if not users:
+        raise NotExact("its value is not read")
+    for user in users:
+        found = plan.get(user) or operator_of(user)
+        if isinstance(found, Convolution) and found.learned:
+            plan[user] = scale_input(found, affine)
+        elif isinstance(found, ChannelAffine):
+            plan[user] = compose_affine(affine, found)
+        elif isinstance(found, Convolution):
+            passes(found, affine)
+            absorb_after(user, affine, plan)
+        elif isinstance(found, Commuting):
+            absorb_after(user, through(found, affine, forward=True), plan)
+        elif isinstance(found, Concatenation):
+            for index, operand in enumerate(user.args):
+                if operand is node:
+                    absorb_after(user, embed(affine, found, index), plan)
+        else:
+            raise NotExact(f"its output goes to {describe(user)}, which cannot take it in")
+
+
+def embed(affine: ChannelAffine, found: Concatenation, index: int) -> ChannelAffine:
+    """``affine`` on block ``index`` of a concatenation and identity on the others."""
+    if affine.channels > 1 and affine.rank != found.rank:
+        raise NotExact("the concatenation runs along another axis")
+    affine = affine.expanded(found.widths[index])
+    start = sum(found.widths[:index])
+    scale = affine.scale.new_ones(sum(found.widths))
+    shift = torch.zeros_like(scale)
+    scale[start : start + found.widths[index]] = affine.scale
+    shift[start : start + found.widths[index]] = affine.shift
+    return ChannelAffine(scale, shift, found.rank)
+
+
+def as_node(value: object) -> fx.Node:
+    assert isinstance(value, fx.Node)
+    return value
+
+
+def parent(node: fx.Node) -> fx.Node:
+    """The only input of a unary linear node."""
+    return as_node(node.args[0])
+
+
+def describe(node: fx.Node) -> str:
+    """A node as a person would name it."""
+    if node.op == "placeholder":
+        return "the input of the network"
+    if node.op == "output":
+        return "the output of the network"
+    found = operator_of(node)
+    if found is not None:
+        return type(found).__name__.lower()
+    module = node.graph.owning_module
+    if node.op == "call_module" and module is not None:
+        return type(module.get_submodule(str(node.target))).__name__
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return str(name)

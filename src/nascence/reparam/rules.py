@@ -1,0 +1,175 @@
+"""The rewrites: each looks at one node and, where exact and not dearer, changes the graph."""
+
+from collections.abc import Callable
+
+import torch
+from torch import fx
+
+from nascence.reparam.absorption import (
+    Plan,
+    absorb_after,
+    absorb_before,
+    is_pooling,
+    parent,
+)
+from nascence.reparam.branches import merge_branches
+from nascence.reparam.composition import compose, composed_geometry
+from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
+from nascence.reparam.rewriting import (
+    LinearGraph,
+    bypass,
+    change,
+    is_same,
+    is_symmetric,
+    mutates,
+    node_name,
+    operator_of,
+    value_users,
+)
+
+
+def is_overwritten(node: fx.Node) -> bool:
+    """Whether a reader of ``node`` writes into it: then it must stay a value of its own."""
+    module = node.graph.owning_module
+    return any(mutates(user, module) for user in node.users)
+
+
+def drop_identity(graph: LinearGraph, node: fx.Node) -> bool:
+    """A scale of one and a shift of zero is removed."""
+    found = operator_of(node)
+    if not isinstance(found, ChannelAffine) or not found.is_identity or not node.users:
+        return False
+    if is_overwritten(node) and len(value_users(parent(node))) > 1:
+        return False
+    if not graph.permit("drop", node, "identity removed"):
+        return False
+    bypass(node)
+    return True
+
+
+def fold_affine(graph: LinearGraph, node: fx.Node) -> bool:
+    """A scale and shift moves into what computes its input, else into what reads its output."""
+    found = operator_of(node)
+    if not isinstance(found, ChannelAffine) or not node.users or found.is_identity:
+        return False
+    reasons = []
+    for side, absorb, start in (
+        ("before", absorb_before, parent(node)),
+        ("after", absorb_after, node),
+    ):
+        plan: Plan = {}
+        try:
+            absorb(start, found, plan)
+        except NotExact as reason:
+            reasons.append(str(reason))
+            continue
+        if side == "after" and is_overwritten(node):
+            continue
+        targets = ", ".join(node_name(target) for target in plan)
+        if not graph.permit("affine", node, f"into {targets}"):
+            continue
+        for target, operator in plan.items():
+            change(target, operator, tuple(target.args), target.meta["owner"])
+        bypass(node)
+        return True
+    graph.refusals[node_name(node)] = "; ".join(dict.fromkeys(reasons))
+    return False
+
+
+def move_padding(graph: LinearGraph, node: fx.Node) -> bool:
+    """Zero padding before convolutions moves into their own padding."""
+    found = operator_of(node)
+    if not is_pooling(found) or not node.users:
+        return False
+    assert isinstance(found, Convolution)
+    if any(size != 1 for size in (*found.kernel, *found.stride)):
+        return False
+    users = list(dict.fromkeys(value_users(node)))
+    plan: Plan = {}
+    try:
+        for user in users:
+            second = operator_of(user)
+            if not isinstance(second, Convolution) or not second.learned or len(user.args) != 1:
+                raise NotExact("its output goes to something else than a convolution")
+            joined = compose(found, second)
+            if not (is_symmetric(joined) or is_same(joined)):
+                raise NotExact("the convolution after it cannot hold asymmetric padding")
+            plan[user] = joined
+    except NotExact:
+        return False
+    if not graph.permit("pad", node, f"into {', '.join(node_name(user) for user in plan)}"):
+        return False
+    for user, operator in plan.items():
+        change(user, operator, tuple(user.args), user.meta["owner"])
+    bypass(node)
+    return True
+
+
+def compose_pair(graph: LinearGraph, node: fx.Node) -> bool:
+    """Two convolutions in sequence become one, where exact and without more multiply-adds."""
+    second = operator_of(node)
+    if not isinstance(second, Convolution) or not node.users:
+        return False
+    before = parent(node)
+    first = operator_of(before)
+    if not isinstance(first, Convolution) or not (first.learned or second.learned):
+        return False
+    where = f"{node_name(before)} then {node_name(node)}"
+    if len(before.users) != 1:
+        return False
+    try:
+        geometry = composed_geometry(first, second)
+        positions = 1.0
+        for step in second.stride:
+            positions = positions / step if second.transposed else positions * step
+        spent = second.macs + first.macs * positions
+        macs = composed_macs(first, second, geometry.kernel, geometry.groups)
+        if macs > spent:
+            raise NotExact(f"one convolution would take {macs / spent:.2g} times the multiply-adds")
+        joined = compose(first, second)
+        if not (is_symmetric(joined) or is_same(joined)):
+            raise NotExact("torch's convolution has no such asymmetric padding")
+    except NotExact as reason:
+        graph.refusals[where] = str(reason)
+        return False
+    if not graph.permit("compose", node, f"{node_name(before)} into it"):
+        return False
+    owner = node.meta["owner"] if second.learned else before.meta["owner"]
+    change(node, joined, tuple(before.args), owner)
+    return True
+
+
+def composed_macs(
+    first: Convolution, second: Convolution, kernel: tuple[int, ...], groups: int
+) -> float:
+    """Multiply-adds per output position of the composition, before it is computed."""
+    count = second.out_channels * (first.in_channels // groups)
+    for size in kernel:
+        count *= size
+    total = float(count)
+    for shaped in (first, second):
+        if shaped.transposed:
+            for step in shaped.stride:
+                total /= step
+    return total
+
+
+RULES: tuple[Callable[[LinearGraph, fx.Node], bool], ...] = (
+    drop_identity,
+    fold_affine,
+    move_padding,
+    merge_branches,
+    compose_pair,
+)
+
+
+def rewrite(graph: LinearGraph) -> None:
+    """Apply every rule to every node until nothing changes."""
+    with torch.no_grad():
+        changed = True
+        while changed:
+            changed = False
+            graph.refusals = {k: v for k, v in graph.refusals.items() if k in graph.fixed}
+            for node in graph.nodes:
+                if "operator" in node.meta and "erased" not in node.meta:
+                    changed |= any(rule(graph, node) for rule in RULES)
