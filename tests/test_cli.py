@@ -1,0 +1,182 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from nascence import cli
+
+QUICK = ["--trials", "3", "--steps", "4", "--size", "8", "--max-params", "20000", "--quiet"]
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.app, list(words))
+
+
+def refusal(result: Result) -> str:
+    """The one line of a refused command."""
+    assert result.exit_code == cli.USAGE, (result.exit_code, result.output, result.exception)
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("nascence: ")
+    assert not result.stdout
+    return lines[0]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of ten images each, told apart by their colour."""
+    rng = np.random.default_rng(0)
+    for name, channel in (("red", 0), ("blue", 2)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = rng.integers(0, 80, (12, 12, 3), dtype=np.uint8)
+            pixels[..., channel] += 150
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
+    return tmp_path / "photos"
+
+
+def test_help_is_quick_and_loads_no_torch() -> None:
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "nascence.cli", "--help"], capture_output=True, check=True
+        )
+        seconds.append(time.perf_counter() - started)
+    assert b"design" in done.stdout
+    assert min(seconds) < 0.5
+    loaded = "import sys, nascence.cli; print('torch' in sys.modules, 'optuna' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True)
+    assert done.stdout.split() == [b"False", b"False"]
+
+
+def test_version() -> None:
+    assert run("--version").stdout.strip() == __import__("nascence").__version__
+
+
+def test_unknown_option_is_refused() -> None:
+    assert run("design", "--bugdet", "3m").exit_code == cli.USAGE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--budget", "soon"], "budget is 'soon'; give a time such as 90s"),
+        (["--size", "3"], "--size is 3"),
+        (["--seed", "-1"], "--seed is -1"),
+        (["--max-params", "0"], "--max-params is 0"),
+        (["--device", "tpu"], "--device is 'tpu'"),
+        (["--classes", "3"], "10 classes, more than --classes 3"),
+        (["--max-params", "10"], "max_params|parameters"),
+    ],
+)
+def test_bad_options_are_one_line(tmp_path: Path, options: list[str], message: str) -> None:
+    import re
+
+    line = refusal(run("design", "--out", str(tmp_path / "run"), *QUICK, *options))
+    assert re.search(message, line), line
+
+
+def test_bad_data_is_one_line(tmp_path: Path, photos: Path) -> None:
+    out = ["--out", str(tmp_path / "run"), *QUICK]
+    assert "missing" in refusal(run("design", str(tmp_path / "missing"), *out))
+    (tmp_path / "empty").mkdir()
+    assert "empty" in refusal(run("design", str(tmp_path / "empty"), *out))
+    for path in (photos / "blue").iterdir():
+        path.unlink()
+    assert "one class" in refusal(run("design", str(photos), *out)).lower()
+    assert not (tmp_path / "run").exists()
+
+
+def test_design_end_to_end_on_a_folder(tmp_path: Path, photos: Path) -> None:
+    (photos / "red" / "broken.png").write_bytes(b"\x89PNG cut")
+    out = tmp_path / "run"
+    result = run("design", str(photos), "--out", str(out), *QUICK, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    summary = json.loads(result.stdout)
+    designed, baseline = summary["networks"]
+    assert designed["parameters"] <= 20000
+    assert summary["onnx"]["same_top1"] == summary["onnx"]["images"]
+    assert summary["onnx"]["relative_error"] < 1e-4
+    assert designed["train_steps"] == baseline["train_steps"] == 4
+    for name in ("config.yaml", "env.json", "study.journal", "events.jsonl", "report.html"):
+        assert (out / name).stat().st_size > 0
+    assert "broken.png" in (out / "report.html").read_text()
+
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert "already holds a run" in refusal(run("design", str(photos), "--out", str(out), *QUICK))
+    again = run("resume", str(out), "--quiet")
+    assert again.exit_code == 0
+    assert "accuracy" in again.stdout
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    from nascence.data import load
+    from nascence.design import load_folded
+    from nascence.export import check_parity
+
+    data = load(photos, size=8)
+    parity = check_parity(load_folded(out), out / "model.onnx", data.validation, data=data)
+    assert parity.relative_error < 1e-4
+
+
+def test_changed_images_stop_a_resume(tmp_path: Path, photos: Path) -> None:
+    out = tmp_path / "run"
+    assert run("design", str(photos), "--out", str(out), *QUICK).exit_code == 0
+    (photos / "red" / "0.png").unlink()
+    assert "have changed" in refusal(run("resume", str(out), "--quiet"))
+
+
+def test_full_disk_is_one_line_and_the_run_goes_on_later(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real, calls = tmp_path / "run", os.fsync, 0
+
+    def no_space_left(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if (out / "checkpoints").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space_left)
+        line = refusal(run("design", str(photos), "--out", str(out), *QUICK))
+    assert "No space left" in line
+    assert calls
+    assert not list((out / "checkpoints").iterdir())
+    assert run("resume", str(out), "--quiet").exit_code == 0
+
+
+def test_resume_of_nothing(tmp_path: Path) -> None:
+    assert "holds no run" in refusal(run("resume", str(tmp_path)))
+
+
+def test_interrupt_leaves_a_resumable_run(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    from nascence import train
+
+    out, original = tmp_path / "run", train.augment
+
+    def interrupt_once(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(train, "augment", original)
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments, **options)
+
+    # The first training step of the stage, not of the measurements before it.
+    options = ["design", str(photos), "--out", str(out), *QUICK]
+    monkeypatch.setattr(train, "augment", interrupt_once)
+    result = run(*options)
+    assert result.exit_code == cli.INTERRUPTED
+    assert f"nascence resume {out}" in " ".join(result.stderr.split())
+    assert run("resume", str(out), "--quiet").exit_code == 0
