@@ -22,6 +22,16 @@ def test_macs_of_a_hand_worked_network() -> None:
     assert count_macs(small(), torch.zeros(4, 3, 16, 16)) == 4 * expected
 
 
+def test_attention_counts_its_two_products() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    batch, heads, tokens, width = 2, 3, 16, 8
+    expected = 2 * batch * heads * tokens * tokens * width
+    assert count_macs(Attention(), torch.randn(batch, heads, tokens, width)) == expected
+
+
 def test_shared_parameters_count_once() -> None:
     layer = nn.Linear(4, 4)
     assert count_parameters(nn.Sequential(layer, layer)) == 20
