@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from nascence.design.network import space_of
+from nascence.search import open_study, read_history
+
 STAGES = ("search", "train", "baseline", "fold", "export", "report")
 OPTIONS = ["--trials", "10", "--steps", "40", "--size", "16", "--max-params", "20000"]
 OPTIONS += ["--checkpoint-seconds", "0.2", "--quiet"]
@@ -42,7 +45,7 @@ def in_the_middle_of(stage: str, run: Path) -> bool:
         return False
     if stage == "search":
         journal = run / "study.journal"
-        return journal.exists() and journal.read_text().count('"state": 1') >= 3
+        return journal.exists() and journal.read_text().count('"architecture"') >= 3
     if stage in ("train", "baseline"):
         return (run / "checkpoints" / f"{stage}.pt").exists()
     return True
@@ -62,9 +65,10 @@ def kill_in(stage: str, run: Path, *words: str) -> None:
 
 
 def history(run: Path) -> list[tuple]:
-    from nascence.search import read_history
-
-    return [(c.number, c.architecture, c.score) for c in read_history(run / "study.journal")]
+    space = space_of(10, 3)
+    study = open_study(run / "study.journal", space=space, name="search")
+    found = read_history(study, space=space).candidates
+    return [(c.number, c.architecture, c.score) for c in found]
 
 
 @pytest.mark.timeout(400)

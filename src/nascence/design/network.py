@@ -1,7 +1,7 @@
 """The networks of a run: the space they come from, the limits they keep, how they are read back."""
 
 import json
-from dataclasses import dataclass, field
+import math
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from nascence.graph import measure_latency
 from nascence.models import resnet_of_macs
 from nascence.params import CheckpointError, write_whole
 from nascence.reparam import RepVGGBlock, fold
+from nascence.search import Limit, Limits
 from nascence.spaces import NB201, Architecture
 
 PROBE = (
@@ -46,42 +47,51 @@ def deployed_space_of(classes: int, in_channels: int) -> NB201:
     )
 
 
-@dataclass
-class Limits:
-    """Says whether an architecture keeps within the limits once it is folded.
+class Cost:
+    """What an architecture costs once it is folded.
 
-    Measured latencies are kept in ``cache``, so that a resumed search decides as before.
+    Latencies are measured, and kept in the file ``measured``, so that a resumed search decides
+    as before. ``side`` is that of the images in pixels.
     """
 
-    space: NB201
-    side: int
-    in_channels: int
-    macs: float
-    parameters: int | None
-    latency_ms: float | None
-    cache: Path
-    _measured: dict[str, float] = field(default_factory=dict)
+    def __init__(self, space: NB201, *, side: int, in_channels: int, measured: Path) -> None:
+        self.space, self.side, self.in_channels, self._file = space, side, in_channels, measured
+        self._measured: dict[str, float] = {}
+        if measured.exists():
+            self._measured = json.loads(measured.read_text())
 
-    def __post_init__(self) -> None:
-        if self.cache.exists():
-            self._measured = json.loads(self.cache.read_text())
+    def macs(self, architecture: Architecture) -> int:
+        return self.space.macs(architecture, side=self.side)
 
-    def __call__(self, architecture: Architecture) -> bool:
-        if self.space.macs(architecture, side=self.side) > self.macs:
-            return False
-        if self.parameters and self.space.parameters(architecture) > self.parameters:
-            return False
-        return self.latency_ms is None or self.latency(architecture) <= self.latency_ms
+    def parameters(self, architecture: Architecture) -> int:
+        return self.space.parameters(architecture)
 
-    def latency(self, architecture: Architecture) -> float:
+    def latency_ms(self, architecture: Architecture) -> float:
         """Milliseconds for one image on the CPU of this machine."""
         name = self.space.format(architecture)
         if name not in self._measured:
             example = torch.zeros(1, self.in_channels, self.side, self.side)
             network = build(self.space, architecture, seed=0)
             self._measured[name] = 1e3 * measure_latency(network, example, repeats=15).median
-            write_whole(self.cache, json.dumps(self._measured).encode())
+            write_whole(self._file, json.dumps(self._measured).encode())
         return self._measured[name]
+
+    def limits(
+        self, *, macs: float, parameters: int | None, latency_ms: float | None
+    ) -> Limits:
+        """The limits that are given, on the cost after folding."""
+        limits = [Limit("macs", self.macs, macs)]
+        if parameters is not None:
+            limits.append(Limit("parameters", self.parameters, parameters))
+        cheap = Limits(*limits)
+        if latency_ms is not None:
+
+            def latency(architecture: Architecture) -> float:
+                # Measuring takes a tenth of a second: not where the network is too large anyway.
+                return self.latency_ms(architecture) if cheap(architecture) else math.inf
+
+            limits.append(Limit("latency_ms", latency, latency_ms))
+        return Limits(*limits)
 
 
 def build(space: NB201, architecture: Architecture, *, seed: int) -> nn.Module:

@@ -20,7 +20,7 @@ from nascence.design.folder import RunError, RunFolder
 from nascence.design.settings import Shares
 from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.metrics import naswot
-from nascence.search import Candidate, Evolution, MetricEvaluator, open_study, search
+from nascence.search import Candidate, Evolution, MetricEvaluator, draw, open_study, search
 from nascence.spaces import Architecture
 from nascence.train import Measurement, Training, evaluate, train
 
@@ -60,25 +60,32 @@ def search_stage(run: Run) -> dict[str, Any]:
     settings = run.folder.settings
     space = network.space_of(run.data.classes, run.data.image_shape[0])
     batch = run.data.batch(min(128, len(run.data.train)), generator=run.generator(1))
-    score = MetricEvaluator(space, naswot, batch, seed=settings.seed)
+    evaluator = MetricEvaluator(space, naswot, batch, seeds=(settings.seed,))
     started = time.perf_counter()
-    allowed = network.Limits(
+    cost = network.Cost(
         network.deployed_space_of(run.data.classes, run.data.image_shape[0]),
         side=max(run.data.image_shape[1:]),
         in_channels=run.data.image_shape[0],
+        measured=run.path / "stages" / "latencies.json",
+    )
+    limits = cost.limits(
+        macs=run.folder.plan("size", lambda: _plan_size(run))["macs"],
         parameters=settings.max_params,
         latency_ms=settings.max_latency_ms,
-        macs=run.folder.plan("search", lambda: _plan_size(run))["macs"],
-        cache=run.path / "stages" / "latencies.json",
     )
-    strategy = Evolution(space, generator=run.generator(2), allowed=allowed)
-    trials = run.folder.plan("trials", lambda: _plan_trials(run, allowed, score))["trials"]
-    study = open_study(run.path / "study.journal", space=space, name="search")
+    first = draw(space, allowed=limits, known=(), generator=run.generator(5))
+    trials = run.folder.plan("search", lambda: _plan_trials(run, lambda: evaluator(first)))["trials"]
 
     def tell(candidate: Candidate) -> None:
-        run.progress("search", candidate.number / trials, f"score {candidate.score:.1f}")
+        run.progress("search", (candidate.number + 1) / trials, f"score {candidate.score:.1f}")
 
-    history = search(strategy, score, trials=trials, study=study, on_trial=tell)
+    history = search(
+        Evolution(space, generator=run.generator(2), allowed=limits),
+        evaluator,
+        trials=trials,
+        study=open_study(run.path / "study.journal", space=space, name="search"),
+        on_trial=tell,
+    )
     best = history.best
     counted = sum(candidate.seconds for candidate in history.candidates)
     return {
@@ -92,8 +99,8 @@ def search_stage(run: Run) -> dict[str, Any]:
             {
                 "name": space.format(candidate.architecture),
                 "score": candidate.score,
-                "parameters": allowed.space.parameters(candidate.architecture),
-                "macs": allowed.space.macs(candidate.architecture, side=allowed.side),
+                "parameters": cost.parameters(candidate.architecture),
+                "macs": cost.macs(candidate.architecture),
                 "chosen": candidate is best,
             }
             for candidate in history.candidates
