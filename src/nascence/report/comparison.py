@@ -1,0 +1,230 @@
+"""The headline: the designed network's figures and how they compare with the baseline's."""
+
+import math
+from typing import NamedTuple
+
+from nascence.report.contents import NetworkRow, ReportContents
+from nascence.report.formatting import (
+    MISSING,
+    count,
+    duration,
+    magnitude,
+    milliseconds,
+    percent,
+    points,
+    three_digits,
+)
+
+LEVEL = 0.02
+"""Costs that differ by less than this share are called level."""
+
+
+class Interval(NamedTuple):
+    lower: float
+    upper: float
+
+
+class Verdict(NamedTuple):
+    """A comparison in words, and whether it is ``good``, ``bad`` or ``even`` for the design."""
+
+    text: str
+    tone: str
+
+
+class Card(NamedTuple):
+    label: str
+    value: str
+    detail: str
+    verdict: Verdict | None
+
+
+class Row(NamedTuple):
+    """A row of the comparison: each network's figure and the verdict."""
+
+    label: str
+    designed: str
+    baseline: str
+    verdict: Verdict
+
+
+def accuracy_interval(accuracy: float, images: int) -> Interval:
+    """95 % interval of an accuracy (0 to 1) measured on ``images`` images (Wilson 1927)."""
+    if images < 1 or not math.isfinite(accuracy):
+        return Interval(math.nan, math.nan)
+    z = 1.959964
+    centre = (accuracy + z * z / (2 * images)) / (1 + z * z / images)
+    spread = accuracy * (1 - accuracy) / images + z * z / (4 * images * images)
+    half = z * math.sqrt(max(spread, 0.0)) / (1 + z * z / images)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def difference_interval(first: float, second: float, images: int) -> Interval:
+    """95 % interval of ``first - second``, each measured on ``images`` images.
+
+    Newcombe (1998), method 10, from the two Wilson intervals. It takes the two measurements for
+    independent, so it is too wide rather than too narrow for networks that err on the same images.
+    """
+    a, b = accuracy_interval(first, images), accuracy_interval(second, images)
+    return Interval(
+        first - second - math.hypot(first - a.lower, b.upper - second),
+        first - second + math.hypot(a.upper - first, second - b.lower),
+    )
+
+
+def deployed_latency(row: NetworkRow) -> float:
+    """Milliseconds of the network as it is used: folded where it was folded."""
+    return row.latency_ms if row.folded_latency_ms is None else row.folded_latency_ms
+
+
+def accuracy_verdict(designed: NetworkRow, baseline: NetworkRow, images: int) -> Verdict:
+    """The difference in percentage points, called even where its 95 % interval holds zero."""
+    difference = designed.accuracy - baseline.accuracy
+    if not math.isfinite(difference):
+        return Verdict(MISSING, "even")
+    lower, upper = difference_interval(designed.accuracy, baseline.accuracy, images)
+    if not lower * upper > 0:
+        return Verdict(f"{points(difference)} points, within the noise", "even")
+    return Verdict(f"{points(difference)} points", "good" if difference > 0 else "bad")
+
+
+def cost_verdict(designed: float, baseline: float, less: str, more: str) -> Verdict:
+    """A cost as a ratio: ``3.20× fewer``; ``less`` and ``more`` are the words to use."""
+    if not (math.isfinite(designed) and math.isfinite(baseline)) or min(designed, baseline) <= 0:
+        return Verdict(MISSING, "even")
+    ratio = designed / baseline
+    if abs(ratio - 1) < LEVEL:
+        return Verdict("level", "even")
+    if ratio < 1:
+        return Verdict(f"{_times(1 / ratio)} {less}", "good")
+    return Verdict(f"{_times(ratio)} {more}", "bad")
+
+
+def _times(ratio: float) -> str:
+    return f"{three_digits(ratio) if ratio < 999.5 else count(ratio)}×"
+
+
+def _folding(row: NetworkRow) -> str:
+    if row.folded_latency_ms is None or not math.isfinite(row.folded_latency_ms):
+        return "one forward pass, not folded"
+    text = f"after folding; {milliseconds(row.latency_ms)} before"
+    if math.isfinite(row.latency_ms) and row.latency_ms > 0:
+        text += f" ({points(row.folded_latency_ms / row.latency_ms - 1, 0)}\N{NO-BREAK SPACE}%)"
+    return text
+
+
+def cards(contents: ReportContents) -> list[Card]:
+    """The four figures at the top: accuracy, parameters, multiply-adds, latency."""
+    row, baseline, images = contents.designed, contents.baseline, contents.validation_images
+    lower, upper = accuracy_interval(row.accuracy, images)
+    verdicts: list[Verdict | None] = [None] * 4
+    if baseline is not None:
+        verdicts = [
+            accuracy_verdict(row, baseline, images),
+            cost_verdict(row.parameters, baseline.parameters, "fewer", "as many"),
+            cost_verdict(row.macs, baseline.macs, "fewer", "as many"),
+            cost_verdict(deployed_latency(row), deployed_latency(baseline), "faster", "slower"),
+        ]
+    return [
+        Card(
+            "Validation accuracy",
+            percent(row.accuracy),
+            f"95\N{NO-BREAK SPACE}% interval {percent(lower)} to {percent(upper)}",
+            verdicts[0],
+        ),
+        Card(
+            "Parameters", magnitude(row.parameters), f"{count(row.parameters)} exactly", verdicts[1]
+        ),
+        Card("Multiply-adds", magnitude(row.macs), "for one image", verdicts[2]),
+        Card("Latency", milliseconds(deployed_latency(row)), _folding(row), verdicts[3]),
+    ]
+
+
+def lead(contents: ReportContents) -> str:
+    """One paragraph that says what was made and whether it beats the hand-designed network."""
+    row, baseline, images = contents.designed, contents.baseline, contents.validation_images
+    size = f"{magnitude(row.parameters)} parameters and {magnitude(row.macs)} multiply-adds"
+    text = f"The designed network classifies {percent(row.accuracy)} of the validation images"
+    text += f" correctly with {size}."
+    if row.folded_latency_ms is not None and math.isfinite(row.folded_latency_ms - row.latency_ms):
+        text += (
+            f" Folding takes its forward pass from {milliseconds(row.latency_ms)}"
+            f" to {milliseconds(row.folded_latency_ms)}."
+        )
+    if baseline is None or not math.isfinite(row.accuracy - baseline.accuracy):
+        return text
+    difference = row.accuracy - baseline.accuracy
+    lower, upper = difference_interval(row.accuracy, baseline.accuracy, images)
+    spread = f"95\N{NO-BREAK SPACE}% interval {points(lower)} to {points(upper)}"
+    name = f"the hand-designed {baseline.name}"
+    if not lower * upper > 0:
+        text += (
+            f" Its accuracy and that of {name} cannot be told apart on these images: the"
+            f" difference is {points(difference)} points ({spread})."
+        )
+    else:
+        word = "above" if difference > 0 else "below"
+        text += f" Its accuracy is {points(abs(difference))[1:]} points {word} {name} ({spread})."
+    costs = [
+        f"{verdict.text} {noun}".replace("level", "as many")
+        for verdict, noun in (
+            (cost_verdict(row.parameters, baseline.parameters, "fewer", "as many"), "parameters"),
+            (cost_verdict(row.macs, baseline.macs, "fewer", "as many"), "multiply-adds"),
+        )
+        if verdict.text != MISSING
+    ]
+    return f"{text} It has {' and '.join(costs)}." if costs else text
+
+
+def rows(contents: ReportContents) -> list[Row]:
+    """The comparison, row by row; empty where there is no baseline."""
+    a, b = contents.designed, contents.baseline
+    if b is None:
+        return []
+    folded = (a.folded_latency_ms, b.folded_latency_ms)
+    blank = Verdict(MISSING, "even")
+    return [
+        Row(
+            "Validation accuracy",
+            percent(a.accuracy),
+            percent(b.accuracy),
+            accuracy_verdict(a, b, contents.validation_images),
+        ),
+        Row(
+            "Parameters",
+            count(a.parameters),
+            count(b.parameters),
+            cost_verdict(a.parameters, b.parameters, "fewer", "as many"),
+        ),
+        Row(
+            "Multiply-adds",
+            count(a.macs),
+            count(b.macs),
+            cost_verdict(a.macs, b.macs, "fewer", "as many"),
+        ),
+        Row(
+            "Latency before folding",
+            milliseconds(a.latency_ms),
+            milliseconds(b.latency_ms),
+            cost_verdict(a.latency_ms, b.latency_ms, "faster", "slower"),
+        ),
+        Row(
+            "Latency after folding",
+            milliseconds(folded[0]),
+            milliseconds(folded[1]),
+            blank
+            if None in folded
+            else cost_verdict(folded[0] or 0, folded[1] or 0, "faster", "slower"),
+        ),
+        Row(
+            "Training time",
+            duration(a.train_seconds),
+            duration(b.train_seconds),
+            Verdict(cost_verdict(a.train_seconds, b.train_seconds, "less", "as much").text, "even"),
+        ),
+        Row(
+            "Training steps",
+            count(a.train_steps),
+            count(b.train_steps),
+            Verdict(cost_verdict(a.train_steps, b.train_steps, "fewer", "as many").text, "even"),
+        ),
+    ]
