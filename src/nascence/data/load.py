@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from nascence.data import cache as store
+from nascence.data.cifar import is_cifar, read_cifar
 from nascence.data.dataset import Dataset, Split
 from nascence.data.decoding import Progress
 from nascence.data.errors import DataError, MissingDataError, printable
 from nascence.data.folder import is_folder, read_folder
+from nascence.data.idx import is_idx, read_idx
 from nascence.data.npz import is_npz, read_npz
 from nascence.data.parquet import is_parquet, read_parquet
 from nascence.data.prepare import Settings, prepare
@@ -97,6 +99,8 @@ def _read(source: str | os.PathLike[str]) -> Source:
 READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Source]], ...] = (
     (is_parquet, read_parquet),
     (is_npz, read_npz),
+    (is_cifar, read_cifar),
+    (is_idx, read_idx),
     (is_folder, read_folder),
 )
 

@@ -155,7 +155,8 @@ class _Table:
             if label not in index:
                 raise DataError(
                     f"label {printable(str(label))!r} in row {row} of {self.where} is out of "
-                    f"range; allowed are the {len(index)} classes of the training split: correct the row"
+                    f"range; allowed are the {len(index)} classes of the training split: correct "
+                    "the row"
                 )
         return np.array([index[label] for label in raw], np.int64)
 
@@ -165,8 +166,9 @@ class _Table:
     def _items(self, column: pa.Array, file: Path, start: int) -> list[Item]:
         if pa.types.is_struct(column.type):
             column = column.flatten()[column.type.get_field_index("bytes")]
+        name = printable(file.name)
         return [
-            Item(f"row {start + offset} of {printable(file.name)}", value.as_py())
+            Item(f"row {start + offset} of {name}", value.as_py())
             for offset, value in enumerate(column)
         ]
 
