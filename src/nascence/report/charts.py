@@ -15,12 +15,12 @@ import numpy as np
 
 from nascence.report.confusion import downsample, row_shares
 from nascence.report.contents import CandidatePoint, Curve
-from nascence.report.formatting import count, magnitude, percent, shorten, three_digits
+from nascence.report.formatting import count, shorten
 
 MOST_CANDIDATES = 10_000
 NAMED_CANDIDATES = 1_000
 MOST_POINTS = 400
-"""Points of one learning curve; a longer one is thinned."""
+"""Points of one line; a longer one is thinned."""
 MOST_CELLS = 100
 """Rows of the drawn confusion matrix; with more classes, neighbours are summed."""
 SERIES_COLOURS = 6
@@ -133,15 +133,18 @@ def candidate_figure(candidates: Sequence[CandidatePoint], score_name: str) -> F
         )
     ]
     for size in ("parameters", "macs"):
+        best = frontier(drawn, size)
+        line = [best[index] for index in thinned(len(best))]
         traces.append(
-            _points(
-                frontier(drawn, size),
-                name="best at its size",
-                mode="lines",
-                line={"color": "--muted", "width": 1.5, "shape": "hv", "dash": "dot"},
-                hoverinfo="skip",
-                hovertemplate=None,
-            )
+            {
+                "type": "scatter",
+                "y": [point.score for point in line],
+                "customdata": [[point.parameters, point.macs] for point in line],
+                "name": "best at its size",
+                "mode": "lines",
+                "line": {"color": "--muted", "width": 1.5, "shape": "hv", "dash": "dot"},
+                "hoverinfo": "skip",
+            }
         )
     traces.append(
         _points(
@@ -179,18 +182,17 @@ def candidate_figure(candidates: Sequence[CandidatePoint], score_name: str) -> F
     return {"data": traces, "layout": layout, "views": views}
 
 
-def thinned(curve: Curve) -> list[int]:
-    """Indices of at most 400 of a curve's points, the last always among them."""
-    stride = max(1, math.ceil(len(curve.steps) / MOST_POINTS))
-    last = len(curve.steps) - 1
-    return [index for index in range(len(curve.steps)) if (last - index) % stride == 0]
+def thinned(length: int) -> list[int]:
+    """Indices of at most 400 of ``length`` points, the last always among them."""
+    stride = max(1, math.ceil(length / MOST_POINTS))
+    return [index for index in range(length) if (length - 1 - index) % stride == 0]
 
 
 def curve_figure(curves: Sequence[Curve], field: str) -> Figure:
     """Learning curves of ``field``, ``accuracy`` or ``train_loss``, over steps or seconds."""
     traces = []
     for order, curve in enumerate(curves):
-        chosen = thinned(curve)
+        chosen = thinned(len(curve.steps))
         values = getattr(curve, field)
         unit = "%{y:.1%}" if field == "accuracy" else "%{y:.4g}"
         traces.append(
@@ -298,33 +300,3 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
         yaxis=_axis(f"truth{unit}", autorange="reversed", **ticked),
     )
     return {"data": [heat], "layout": layout}
-
-
-def candidates_summary(candidates: Sequence[CandidatePoint], score_name: str) -> str:
-    """The scatter plot in words, for a reader who cannot see it."""
-    drawn = drawn_candidates(candidates)
-    if not drawn:
-        return "No candidate has a finite score."
-    best = max(point.score for point in drawn)
-    sizes = [point.parameters for point in drawn]
-    words = (
-        f"{score_name} against size of {len(drawn):,} candidates with {magnitude(min(sizes))} to "
-        f"{magnitude(max(sizes))} parameters; the best score is {best:.4g}."
-    )
-    for point in drawn:
-        if point.chosen:
-            rank = 1 + sum(other.score > point.score for other in drawn)
-            words += f" The chosen one scores {point.score:.4g}, rank {rank:,}."
-    return words
-
-
-def curves_summary(curves: Sequence[Curve], field: str) -> str:
-    """The last measured value of every curve, in words."""
-    words = []
-    for curve in curves:
-        finite = [value for value in getattr(curve, field) if math.isfinite(value)]
-        if finite:
-            last = percent(finite[-1]) if field == "accuracy" else three_digits(finite[-1])
-            words.append(f"{curve.name} ends at {last}")
-    what = "Validation accuracy" if field == "accuracy" else "Training loss"
-    return f"{what} during training. " + ("; ".join(words) or "Nothing was measured") + "."

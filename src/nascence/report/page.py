@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from nascence.report import charts, comparison, formatting
+from nascence.report import charts, comparison, formatting, summaries
 from nascence.report.cell import COLOURS, draw_cell, kind_of
 from nascence.report.confusion import class_figures, confused_pairs
 from nascence.report.contents import CandidatePoint, Curve, Mistake, ReportContents, StageTime
@@ -105,7 +105,7 @@ def _drawing(contents: ReportContents) -> tuple[Markup, list[str]]:
 
 def _figures(contents: ReportContents) -> dict[str, charts.Figure]:
     figures = {}
-    if contents.candidates:
+    if any(math.isfinite(point.score) for point in contents.candidates):
         figures["candidates"] = charts.candidate_figure(contents.candidates, contents.score_name)
     if contents.curves:
         figures["accuracy"] = charts.curve_figure(contents.curves, "accuracy")
@@ -179,9 +179,9 @@ def render(contents: ReportContents) -> str:
         figures=script_json(figures),
         figure_names=set(figures),
         summaries={
-            "candidates": charts.candidates_summary(contents.candidates, contents.score_name),
-            "accuracy": charts.curves_summary(contents.curves, "accuracy"),
-            "loss": charts.curves_summary(contents.curves, "train_loss"),
+            "candidates": summaries.candidates_summary(contents.candidates, contents.score_name),
+            "accuracy": summaries.curves_summary(contents.curves, "accuracy"),
+            "loss": summaries.curves_summary(contents.curves, "train_loss"),
         },
         lead=comparison.lead(contents),
         cards=comparison.cards(contents),
