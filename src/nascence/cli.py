@@ -1,6 +1,7 @@
 """The command ``nascence``. Torch is loaded inside the commands, so that --help is quick."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -125,6 +126,8 @@ def resume(
 
 def main() -> None:
     """Entry point of the command."""
+    # Threads that spin while they wait bring a busy machine to a stand-still.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
 
 
