@@ -38,19 +38,17 @@ def open_study(
         ValueError: a file that is not a journal, a study made with another space or direction.
         OSError: a file that cannot be read or written.
     """
-    from optuna import create_study
+    from optuna import create_study, load_study
     from optuna.storages import JournalStorage
 
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}; use 'maximize' or 'minimize'")
     with _quiet():
-        backend = _open_journal(Path(path))
-        study = create_study(
-            storage=JournalStorage(backend),
-            study_name=name,
-            direction=direction,
-            load_if_exists=True,
-        )
+        storage = JournalStorage(_open_journal(Path(path)))
+        try:
+            study = load_study(study_name=name, storage=storage)
+        except KeyError:
+            study = create_study(study_name=name, storage=storage, direction=direction)
         if study.direction.name.lower() != direction:
             raise ValueError(
                 f"study {name!r} in {path} is to {study.direction.name.lower()} the score, not to "
