@@ -2,5 +2,15 @@
 
 from nascence.metrics.metric import Batch, Metric, macs, parameters
 from nascence.metrics.naswot import naswot
+from nascence.metrics.ranking import kendall_tau, spearman, top_kendall_tau
 
-__all__ = ["Batch", "Metric", "macs", "naswot", "parameters"]
+__all__ = [
+    "Batch",
+    "Metric",
+    "kendall_tau",
+    "macs",
+    "naswot",
+    "parameters",
+    "spearman",
+    "top_kendall_tau",
+]

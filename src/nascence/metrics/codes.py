@@ -39,7 +39,12 @@ _GATES = {
     getattr(getattr(_aten, name + suffix), "default")  # noqa: B009
     for name in ("leaky_relu", "gelu", "silu", "mish", "elu", "selu", "celu", "hardswish")
     for suffix in ("", "_")
-} | {_aten._prelu_kernel.default, _aten.prelu.default}
+} | {
+    _aten.prelu.default,
+    _aten._prelu_kernel.default,
+    _aten.rrelu_with_noise.default,
+    _aten.rrelu_with_noise_.default,
+}
 
 
 class ActivationCodes(TorchDispatchMode):

@@ -26,6 +26,7 @@ from nascence.spaces.space import (
     Decision,
     check_architecture,
     mutate_decision,
+    name_of,
     sample_decisions,
 )
 
@@ -84,7 +85,7 @@ class NB201:
     @property
     def description(self) -> str:
         """One line with the space and its settings: equal lines mean equal networks."""
-        conv = None if self.conv is None else getattr(self.conv, "__qualname__", repr(self.conv))
+        conv = None if self.conv is None else name_of(self.conv)
         return (
             f"NB201(classes={self.classes}, in_channels={self.in_channels}, width={self.width}, "
             f"cells={self.cells}, conv={conv}, prune={self.prune})"

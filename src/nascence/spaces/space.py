@@ -1,5 +1,6 @@
 """What a search space is: decisions, and a network for every choice of them."""
 
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -83,6 +84,15 @@ def mutate_decision(
     step = 1 + _draw(len(decisions[place].choices) - 1, generator)
     index = (architecture[place] + step) % len(decisions[place].choices)
     return (*architecture[:place], index, *architecture[place + 1 :])
+
+
+def name_of(function: object) -> str:
+    """Name a function, class or :func:`functools.partial` of one, the same in every process."""
+    if isinstance(function, partial):
+        settings = [repr(value) for value in function.args]
+        settings += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
+        return f"{name_of(function.func)}({', '.join(settings)})"
+    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def _draw(bound: int, generator: torch.Generator) -> int:

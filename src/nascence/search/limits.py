@@ -1,0 +1,109 @@
+"""Limits on what an architecture may cost, and drawing architectures that keep to them."""
+
+from collections.abc import Callable, Container
+from typing import NamedTuple
+
+import torch
+
+from nascence.spaces import Architecture, SearchSpace, name_of
+
+Allowed = Callable[[Architecture], bool]
+TRIES = 10_000
+
+
+class LimitError(ValueError):
+    """No architecture keeps to the limits, as far as was tried."""
+
+
+class ExhaustedError(ValueError):
+    """No architecture is left that was not proposed before, as far as was tried."""
+
+
+class Limit(NamedTuple):
+    """One cost and the most of it that is allowed, for example ``("macs", space.macs, 20e6)``."""
+
+    name: str
+    cost: Callable[[Architecture], float]
+    at_most: float
+
+
+class Limits:
+    """Allows the architectures that keep to every limit: call it with one.
+
+    Unlike any function that tells so, it leads the way to architectures within tight limits, and
+    tells how near the nearest came.
+    """
+
+    def __init__(self, *limits: Limit) -> None:
+        for name, _, at_most in limits:
+            if not at_most > 0:
+                raise ValueError(f"the limit of {name} is {at_most}; it must be above zero")
+        self.limits = limits
+
+    def __call__(self, architecture: Architecture) -> bool:
+        return all(cost(architecture) <= at_most for _, cost, at_most in self.limits)
+
+    def __str__(self) -> str:
+        return " and ".join(f"{name} <= {at_most:,.10g}" for name, _, at_most in self.limits)
+
+
+def describe(allowed: Allowed | None) -> str:
+    """Name what is allowed, the same in every process."""
+    return str(allowed) if isinstance(allowed, Limits) else name_of(allowed)
+
+
+def draw(
+    space: SearchSpace,
+    *,
+    allowed: Allowed | None,
+    known: Container[Architecture],
+    generator: torch.Generator,
+) -> Architecture:
+    """Draw an allowed architecture whose canonical form is not in ``known``.
+
+    Uniformly, by rejection, in at most ``TRIES`` tries; where that fails, by as many mutations
+    that do not lead further from what :class:`Limits` allows.
+
+    Raises:
+        LimitError: none of the tried architectures was allowed.
+        ExhaustedError: all of the allowed ones were known.
+    """
+    smallest: dict[str, float] = {}
+    met = False
+    nearest, least = space.sample(generator=generator), float("inf")
+    for attempt in range(2 * TRIES):
+        if attempt < TRIES:
+            architecture = space.sample(generator=generator)
+        else:
+            architecture = space.mutate(nearest, generator=generator)
+        excess = _excess(architecture, allowed, smallest)
+        if excess <= 1:
+            met = True
+            if space.canonical(architecture) not in known:
+                return architecture
+        if max(excess, 1) <= least:
+            nearest, least = architecture, max(excess, 1)
+    if met:
+        raise ExhaustedError(
+            f"no new architecture in {2 * TRIES:,} tries; all those allowed seem to be known"
+        )
+    found = ", ".join(f"{name} {value:,.10g}" for name, value in smallest.items())
+    raise LimitError(
+        f"no architecture keeps to {describe(allowed)} among {2 * TRIES:,} tried"
+        + (f"; the smallest had {found}" if found else "")
+        + "; raise the limit or choose a space with smaller networks"
+    )
+
+
+def _excess(
+    architecture: Architecture, allowed: Allowed | None, smallest: dict[str, float]
+) -> float:
+    """How far over the limits, at most 1 where allowed; ``smallest`` is kept up to date."""
+    if not isinstance(allowed, Limits):
+        return 1.0 if allowed is None or allowed(architecture) else 2.0
+    excess = 0.0
+    for name, cost, at_most in allowed.limits:
+        value = cost(architecture)
+        smallest[name] = min(value, smallest.get(name, value))
+        excess = max(excess, value / at_most)
+    return excess

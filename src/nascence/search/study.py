@@ -1,0 +1,205 @@
+"""Searches kept as Optuna studies in a journal file, from which they resume."""
+
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nascence.search.history import Candidate, History
+from nascence.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages.journal import JournalFileBackend
+
+
+def open_study(
+    path: str | os.PathLike[str],
+    *,
+    space: SearchSpace,
+    name: str,
+    direction: Literal["maximize", "minimize"] = "maximize",
+) -> "Study":
+    """Open the study ``name`` in the journal file ``path``; create what does not exist.
+
+    A last line that was cut off while it was written, as by a kill, is removed: the trial that
+    it was to record is not in the history, and a search evaluates it again.
+
+    Args:
+        path: the journal; it can hold more than one study.
+        space: what the study searches.
+        direction: ``"maximize"`` or ``"minimize"``, of the score.
+
+    Raises:
+        ValueError: a file that is not a journal, a study made with another space or direction.
+        OSError: a file that cannot be read or written.
+    """
+    from optuna import create_study, load_study
+    from optuna.storages import JournalStorage
+
+    if direction not in ("maximize", "minimize"):
+        raise ValueError(f"direction is {direction!r}; use 'maximize' or 'minimize'")
+    with _quiet():
+        storage = JournalStorage(_open_journal(Path(path)))
+        try:
+            study = load_study(study_name=name, storage=storage)
+        except KeyError:
+            study = create_study(study_name=name, storage=storage, direction=direction)
+        if study.direction.name.lower() != direction:
+            raise ValueError(
+                f"study {name!r} in {path} is to {study.direction.name.lower()} the score, not to "
+                f"{direction} it; open it so, or use another name"
+            )
+        bind(study, "space", space.description)
+    return study
+
+
+def new_study(*, space: SearchSpace) -> "Study":
+    """Return a study in memory, to maximise the score."""
+    from optuna import create_study
+
+    with _quiet():
+        study = create_study(direction="maximize")
+    bind(study, "space", space.description)
+    return study
+
+
+def bind(study: "Study", key: str, value: str) -> None:
+    """Note with which space, strategy or evaluator a study was made, or raise ValueError."""
+    before = study.user_attrs.get(key)
+    if before is None:
+        study.set_user_attr(key, value)
+    elif before != value:
+        raise ValueError(
+            f"study {study.study_name!r} was made with the {key} {before} and is now given "
+            f"{value}; give what it was made with, or use another study name"
+        )
+
+
+def read_history(study: "Study", *, space: SearchSpace) -> History:
+    """Return the completed trials of a study as a history, in their order.
+
+    Raises:
+        ValueError: a trial is not an architecture of ``space``.
+    """
+    from optuna.trial import TrialState
+
+    candidates: list[Candidate] = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        try:
+            architecture = tuple(
+                decision.choices.index(trial.params[decision.name]) for decision in space.decisions
+            )
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"trial {trial.number} of study {study.study_name!r} is not an architecture of "
+                f"{space.description}"
+            ) from None
+        assert trial.value is not None
+        seconds = float(trial.user_attrs.get("seconds", 0.0))
+        candidates.append(Candidate(architecture, trial.value, seconds, len(candidates)))
+    return History(tuple(candidates), study.direction.name.lower())
+
+
+def record(
+    study: "Study", candidate: Candidate, *, space: SearchSpace, attributes: Mapping[str, Any]
+) -> None:
+    """Add a candidate to a study as one completed trial: in a journal, one line."""
+    from optuna.distributions import CategoricalDistribution
+    from optuna.trial import create_trial
+
+    trial = create_trial(
+        value=candidate.score,
+        params={
+            decision.name: decision.choices[index]
+            for index, decision in zip(candidate.architecture, space.decisions, strict=True)
+        },
+        distributions={
+            decision.name: CategoricalDistribution(decision.choices) for decision in space.decisions
+        },
+        user_attrs={
+            "architecture": space.format(candidate.architecture),
+            "seconds": candidate.seconds,
+            **attributes,
+        },
+    )
+    trial.datetime_complete = datetime.now()
+    trial.datetime_start = trial.datetime_complete - timedelta(seconds=candidate.seconds)
+    with _quiet():
+        study.add_trial(trial)
+
+
+def _open_journal(path: Path) -> "JournalFileBackend":
+    from optuna.storages.journal import JournalFileBackend
+
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it for the journal")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    if importlib.util.find_spec("fcntl") is None:
+        _mend(path)
+        return JournalFileBackend(str(path))
+    lock: Any = _KernelLock(path)
+    with lock:
+        _mend(path)
+    return JournalFileBackend(str(path), lock_obj=lock)
+
+
+def _mend(path: Path) -> None:
+    """Cut off an unfinished last line, having seen that the others are those of a journal."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    for number, line in enumerate(content[:end].splitlines(), 1):
+        entry = None
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+        if not isinstance(entry, dict) or "op_code" not in entry:
+            raise ValueError(f"{path} is not an Optuna journal: line {number} is not an entry")
+    if end < len(content):
+        if not content[end:].startswith(b'{"op_code":'[: len(content) - end]):
+            raise ValueError(f"{path} is not an Optuna journal")
+        os.truncate(path, end)
+
+
+class _KernelLock:
+    """Lock on a journal which the system releases when its process dies.
+
+    Those of Optuna are files: one left by a killed process blocks the next for half a minute.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self) -> bool:
+        import fcntl
+
+        self._descriptor = os.open(self._path, os.O_RDWR)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna's notes from standard error, and its verbosity as it was."""
+    from optuna import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
