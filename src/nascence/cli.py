@@ -18,7 +18,6 @@ DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
     name="nascence",
-    help="Design a neural network, predict its first weights, train it and make it small.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,15 +28,24 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from nascence import __version__
 
         typer.echo(__version__)
         raise typer.Exit(DONE)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Design a neural network, predict its first weights, train it and make it small."""
 
 
 @app.command()
@@ -49,7 +57,9 @@ def design(
             "Without it, the bundled sample of CIFAR-10."
         ),
     ] = "cifar10-sample",
-    budget: Annotated[str, typer.Option(help="Time for the whole run, such as 10m or 1h30m.")] = "5m",
+    budget: Annotated[
+        str, typer.Option(help="Time for the whole run, such as 10m or 1h30m.")
+    ] = "5m",
     max_params: Annotated[int | None, typer.Option(help="Most parameters after folding.")] = None,
     max_latency_ms: Annotated[
         float | None, typer.Option(help="Longest time for one image on this machine's CPU.")
@@ -238,7 +248,7 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
     difference = summary["accuracy_above_baseline"]
     if difference is not None:
         console.print(
-            f"The designed network is {abs(difference):.1%} points "
+            f"The designed network is {100 * abs(difference):.1f} points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
     onnx = summary["onnx"]

@@ -64,9 +64,8 @@ def test_a_damaged_result_is_said(tmp_path: Path) -> None:
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", Settings())
     other = RunFolder.open(tmp_path / "run")
-    with folder.held():
-        with pytest.raises(RunError, match="another process"), other.held():
-            pytest.fail("held twice")
+    with folder.held(), pytest.raises(RunError, match="another process"), other.held():
+        pytest.fail("held twice")
     with other.held():
         pass
 

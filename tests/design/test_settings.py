@@ -39,7 +39,14 @@ def test_shares_add_up_and_the_baseline_gets_as_long(budget: float, baseline: bo
 
 @pytest.mark.parametrize(
     "values",
-    [{"size": 3}, {"max_params": 0}, {"device": "tpu"}, {"seed": -1}, {"unknown": 1}, {"classes": 1}],
+    [
+        {"size": 3},
+        {"max_params": 0},
+        {"device": "tpu"},
+        {"seed": -1},
+        {"unknown": 1},
+        {"classes": 1},
+    ],
 )
 def test_settings_out_of_range(values: dict) -> None:
     with pytest.raises(ValidationError):

@@ -67,7 +67,9 @@ class RunFolder:
         """The folder of a run that was begun. Raises RunError where there is none."""
         config = path / "config.yaml"
         if not config.is_file():
-            raise RunError(f"{path} holds no run (no config.yaml); start one with `nascence design`")
+            raise RunError(
+                f"{path} holds no run (no config.yaml); start one with `nascence design`"
+            )
         try:
             settings = Settings(**yaml.safe_load(config.read_text()))
         except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
@@ -141,7 +143,9 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "packages": packages,
     }
 

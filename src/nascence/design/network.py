@@ -76,9 +76,7 @@ class Cost:
             write_whole(self._file, json.dumps(self._measured).encode())
         return self._measured[name]
 
-    def limits(
-        self, *, macs: float, parameters: int | None, latency_ms: float | None
-    ) -> Limits:
+    def limits(self, *, macs: float, parameters: int | None, latency_ms: float | None) -> Limits:
         """The limits that are given, on the cost after folding."""
         limits = [Limit("macs", self.macs, macs)]
         if parameters is not None:

@@ -21,7 +21,6 @@ from nascence.design.settings import Shares
 from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.metrics import naswot
 from nascence.search import Candidate, Evolution, MetricEvaluator, draw, open_study, search
-from nascence.spaces import Architecture
 from nascence.train import Measurement, Training, evaluate, train
 
 
@@ -74,7 +73,9 @@ def search_stage(run: Run) -> dict[str, Any]:
         latency_ms=settings.max_latency_ms,
     )
     first = draw(space, allowed=limits, known=(), generator=run.generator(5))
-    trials = run.folder.plan("search", lambda: _plan_trials(run, lambda: evaluator(first)))["trials"]
+    trials = run.folder.plan("search", lambda: _plan_trials(run, lambda: evaluator(first)))[
+        "trials"
+    ]
 
     def tell(candidate: Candidate) -> None:
         run.progress("search", (candidate.number + 1) / trials, f"score {candidate.score:.1f}")

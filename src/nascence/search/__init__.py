@@ -2,7 +2,7 @@
 
 from nascence.search.evaluator import Evaluator, MetricEvaluator, derived_seed
 from nascence.search.history import Candidate, History
-from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits
+from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
 from nascence.search.loop import search
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
@@ -20,6 +20,7 @@ __all__ = [
     "RandomSearch",
     "Strategy",
     "derived_seed",
+    "draw",
     "open_study",
     "read_history",
     "search",
