@@ -205,8 +205,9 @@ def _shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], N
             def show(stage: str, fraction: float, message: str) -> None:
                 if stage not in bars:
                     bars[stage] = display.add_task(stage, total=1.0, message="")
-                text = {"message": message} if message else {}
-                display.update(bars[stage], completed=fraction, **text)
+                display.update(bars[stage], completed=fraction)
+                if message:
+                    display.update(bars[stage], message=message)
                 if fraction >= 1:
                     display.stop_task(bars[stage])
                 if interrupted:

@@ -29,6 +29,9 @@ class Parity(NamedTuple):
 class PixelInput(nn.Module):
     """A network that takes float32 images (N, C, H, W) in [0, 1] and normalises them itself."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.model = model
