@@ -122,6 +122,8 @@ def _through_cache(
             )
             store.write(entry, folder, arrays, stored)
     except store.CacheError as error:
+        if (hit := store.read(entry)) is not None:  # another process was faster
+            return hit
         warnings.warn(f"decoded images are not kept, the cache fails: {error}", stacklevel=3)
         return prepare(found, name, settings, _in_memory)
     return store.read(entry) or prepare(found, name, settings, _in_memory)

@@ -48,14 +48,18 @@ def read_npz(path: Path) -> Source:
         DataError: An array is missing, of another shape or kind, or a label is out of range.
     """
     where = printable(path.name)
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{where} is not a NumPy archive; write it with numpy.savez") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise DataError(f"{where} holds a single array; write images and labels with numpy.savez")
-    with archive:
-        return _source(archive, where)
+    # Opened here, because numpy.load leaves a damaged archive open.
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{where} is not a NumPy archive; write it with numpy.savez") from error
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(
+                f"{where} holds a single array; write images and labels with numpy.savez"
+            )
+        with archive:
+            return _source(archive, where)
 
 
 def _source(archive: Any, where: str) -> Source:
