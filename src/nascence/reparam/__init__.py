@@ -1,6 +1,23 @@
 """Structural re-parameterisation: blocks with many branches, and folding of any model."""
 
-from nascence.reparam.blocks import RepVGGBlock
+from nascence.reparam.blocks import (
+    AsymmetricBlock,
+    BranchedConvolution,
+    DiverseBranchBlock,
+    LargeKernelBlock,
+    MobileOneBlock,
+    QARepVGGBlock,
+    RepVGGBlock,
+)
 from nascence.reparam.fold import fold
 
-__all__ = ["RepVGGBlock", "fold"]
+__all__ = [
+    "AsymmetricBlock",
+    "BranchedConvolution",
+    "DiverseBranchBlock",
+    "LargeKernelBlock",
+    "MobileOneBlock",
+    "QARepVGGBlock",
+    "RepVGGBlock",
+    "fold",
+]
