@@ -12,17 +12,17 @@ from nascence.reparam.composition import (
     compose,
     composed_geometry,
 )
+from nascence.reparam.linear_graph import LinearGraph, change, node_name, operator_of, value_users
 from nascence.reparam.operators import (
     ChannelAffine,
     Convolution,
     NotExact,
+    Sum,
     as_convolution,
     compose_affine,
     scale_input,
     scale_output,
 )
-from nascence.reparam.reading import Sum
-from nascence.reparam.rewriting import LinearGraph, change, node_name, operator_of, value_users
 
 LONGEST_CHAIN = 8
 LARGEST_KERNEL = 2**28  # values; a merged weight beyond 2 GB in float64 is not worth having

@@ -5,7 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from nascence.reparam.rewriting import LinearGraph, materialise
+from nascence.reparam.linear_graph import LinearGraph
+from nascence.reparam.materialise import materialise
 from nascence.reparam.rules import rewrite
 from nascence.reparam.tracing import record_shapes, trace_linear
 

@@ -14,18 +14,17 @@ from nascence.reparam.absorption import (
 )
 from nascence.reparam.branches import merge_branches
 from nascence.reparam.composition import compose, composed_geometry
-from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
-from nascence.reparam.rewriting import (
+from nascence.reparam.linear_graph import (
     LinearGraph,
     bypass,
     change,
-    is_same,
-    is_symmetric,
     mutates,
     node_name,
     operator_of,
     value_users,
 )
+from nascence.reparam.materialise import is_same, is_symmetric
+from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
 
 
 def is_overwritten(node: fx.Node) -> bool:
