@@ -156,6 +156,11 @@ def as_node(value: object) -> fx.Node:
     return value
 
 
+def inputs_of(node: fx.Node) -> tuple[fx.Node, ...]:
+    """The inputs of a linear node."""
+    return tuple(as_node(value) for value in node.args)
+
+
 def parent(node: fx.Node) -> fx.Node:
     """The only input of a unary linear node."""
     return as_node(node.args[0])

@@ -107,13 +107,15 @@ class PaddedNorm(nn.Module):
         if not any(self.padding):
             return self.norm(x)
         norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         spread = torch.sqrt(norm.running_var + norm.eps)
         border = (norm.bias - norm.running_mean * norm.weight / spread).reshape(-1, 1, 1)
         return F.pad(norm(x) - border, self.padding) + border
 
 
 class IdentityPointwise(nn.Module):
-    """A 1 x 1 convolution with kernel I + W, W zero at the start (Ding et al. 2021, section 3.4)."""
+    """A 1 x 1 convolution with kernel I + W, W zero at first (Ding et al. 2021, section 3.4)."""
 
     identity: Tensor
 

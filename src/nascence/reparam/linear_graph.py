@@ -6,25 +6,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, fx
 
+from nascence.reparam.accounting import Rewrite
 from nascence.reparam.arguments import NotFoldable, data_operands
 from nascence.reparam.operators import ChannelAffine, Operator
 from nascence.reparam.reading import read
 from nascence.reparam.tracing import mark_constants
-
-
-class Rewrite(NamedTuple):
-    """One exact rewrite: the rule, the nodes that it touched, and what came of them."""
-
-    rule: str
-    where: str
-    result: str
-
-
-class Refusal(NamedTuple):
-    """One layer or pattern left as it was, and the reason."""
-
-    where: str
-    reason: str
 
 
 def linear_value(*inputs: Tensor) -> Tensor:
@@ -37,12 +23,13 @@ SHAPE_TAKERS = {"reshape_as", "view_as", "expand_as", "type_as"}
 
 
 def reads_shape_only(user: fx.Node, node: fx.Node) -> bool:
-    if user.op == "call_method" and user.target in SHAPE_READERS:
+    original = user.meta.get("original")
+    op, target = (original.op, original.target) if original else (user.op, user.target)
+    if op == "call_method" and target in SHAPE_READERS:
         return True
-    if user.op == "call_function" and user.target is getattr:
+    if op == "call_function" and target is getattr:
         return user.args[1] in SHAPE_READERS
-    takes = user.op == "call_method" and user.target in SHAPE_TAKERS
-    return takes and user.args[0] is not node
+    return op == "call_method" and target in SHAPE_TAKERS and user.args[0] is not node
 
 
 def value_users(node: fx.Node) -> list[fx.Node]:
@@ -102,8 +89,9 @@ class LinearGraph:
 
 def node_name(node: fx.Node) -> str:
     original = node.meta.get("original")
-    op, target = (original.op, original.target) if original else (node.op, node.target)
-    return f"{target} ({node.name})" if op == "call_module" else node.name
+    if original is None:
+        return str(node.meta.get("owner", node.target if node.op == "call_module" else node.name))
+    return str(original.target) if original.op == "call_module" else node.name
 
 
 class Original(NamedTuple):
@@ -159,7 +147,9 @@ def pin_mutated(graph: fx.Graph) -> None:
             if not isinstance(found, ChannelAffine) or not found.is_identity:
                 break
             chain.append(target)
-            target = target.args[0]
+            source = target.args[0]
+            assert isinstance(source, fx.Node)
+            target = source
 
 
 def restore(node: fx.Node) -> None:
@@ -168,8 +158,7 @@ def restore(node: fx.Node) -> None:
     node.meta.pop("operator", None)
     if original is None:
         return
-    now = iter(node.args)
-    renamed = {old: new for old, new in zip(original.operands, now, strict=True)}
+    renamed = dict(zip(original.operands, node.args, strict=True))
 
     def rename(parent: fx.Node) -> Any:
         return renamed.get(parent, parent)

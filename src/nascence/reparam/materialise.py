@@ -26,7 +26,6 @@ from nascence.reparam.operators import (
 def materialise(graph: LinearGraph) -> fx.GraphModule:
     """The module of a rewritten graph; untouched nodes are as they were, parameters in float64."""
     module = graph.module
-    drop_unused(module.graph)
     for node in graph.nodes:
         if "original" in node.meta and not node.meta.get("changed"):
             restore(node)
@@ -43,9 +42,9 @@ def materialise(graph: LinearGraph) -> fx.GraphModule:
 
 
 def drop_unused(graph: fx.Graph) -> None:
-    """Erase linear nodes and constants that nothing reads, last first."""
+    """Erase constants that nothing reads, last first."""
     for node in reversed(list(graph.nodes)):
-        known = node.op == "get_attr" or "operator" in node.meta or "constant" in node.meta
+        known = node.op == "get_attr" or "constant" in node.meta
         if known and not node.users:
             graph.erase_node(node)
 

@@ -26,8 +26,8 @@ def read_layer(layer: nn.Module, node: fx.Node) -> Operator | None:
     if layer._forward_hooks or layer._forward_pre_hooks or len(node.args) != 1 or node.kwargs:
         return None
     for kind, reader in LAYERS.items():
-        if isinstance(layer, kind):
-            return reader(layer, node) if is_plain(layer, kind) else None
+        if isinstance(layer, kind) and is_plain(layer, kind):
+            return reader(layer, node)
     if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         bias = double(layer.bias, layer.out_channels, 0.0)
         return OpaqueConvolution(double(layer.weight, 0, 0.0), bias, layer)
