@@ -34,7 +34,7 @@ class Cost(NamedTuple):
     parameters: int
     macs: int | None
     kernels: int | None
-    batch_norms: int
+    batch_norms: int | None
     latency: Latency | None
 
 
@@ -44,6 +44,7 @@ class KernelCounter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.kernels = 0
+        self.norms = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -51,6 +52,7 @@ class KernelCounter(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if not func.is_view and func.namespace == "aten" and func._opname not in FREE:
             self.kernels += 1
+            self.norms += "batch_norm" in func._opname
         return result
 
 
@@ -64,21 +66,26 @@ def count_kernels(model: nn.Module, *inputs: Tensor) -> int:
     return counter.kernels
 
 
-def count_batch_norms(model: nn.Module) -> int:
-    """BatchNorm layers, also as a scale and shift of their own; a shared one counted once."""
-    kinds = (nn.modules.batchnorm._BatchNorm, ChannelScale)
-    return sum(isinstance(layer, kinds) for layer in model.modules())
+def count_norms(model: nn.Module, *inputs: Tensor) -> int:
+    """Number of BatchNorms that one forward pass launches, those that are left as a
+    ``ChannelScale`` included.
+    """
+    with evaluation_mode(model), KernelCounter() as counter:
+        model(*(x.clone() for x in inputs))
+    return counter.norms + sum(isinstance(layer, ChannelScale) for layer in model.modules())
 
 
 def cost_of(model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> Cost:
-    """Cost of a forward pass; ``repeats`` 0 leaves the latency out."""
+    """Cost of a forward pass, without ``inputs`` the parameters alone; ``repeats`` 0 leaves the
+    latency out.
+    """
     if not inputs:
-        return Cost(count_parameters(model), None, None, count_batch_norms(model), None)
+        return Cost(count_parameters(model), None, None, None, None)
     return Cost(
         count_parameters(model),
         count_macs(model, *inputs),
         count_kernels(model, *inputs),
-        count_batch_norms(model),
+        count_norms(model, *inputs),
         measure_latency(model, *inputs, repeats=repeats) if repeats else None,
     )
 

@@ -74,15 +74,7 @@ def trace_linear(
         return fx.GraphModule(tracer.root, graph, type(model).__name__), whole
 
 
-COMPARISONS = {
-    operator.eq,
-    operator.ne,
-    operator.lt,
-    operator.le,
-    operator.gt,
-    operator.ge,
-    getattr,
-}
+COMPARISONS = {operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge}
 
 
 SHAPE_READS: set[Any] = {getattr, "size", "dim"}
