@@ -5,16 +5,21 @@ from dataclasses import replace
 import torch
 from torch import fx
 
+from nascence.reparam.linear_graph import operator_of, value_users
 from nascence.reparam.operators import (
     ChannelAffine,
+    Commuting,
+    Concatenation,
     Convolution,
     NotExact,
+    OpaqueConvolution,
+    Operator,
+    Sum,
+    added,
     compose_affine,
     scale_input,
     scale_output,
 )
-from nascence.reparam.reading import Commuting, Concatenation, Operator, Sum
-from nascence.reparam.rewriting import operator_of, value_users
 
 Plan = dict[fx.Node, Operator]
 
@@ -32,7 +37,7 @@ def is_pooling(found: Operator | None) -> bool:
 
 def passes(found: Convolution, affine: ChannelAffine) -> None:
     """Raise NotExact unless ``affine`` may pass an average pooling or a padding."""
-    if bool((affine.shift != 0).any()) and found.is_padded:
+    if bool((affine.shift != 0).any()) and found.is_padded and found.mode == "zeros":
         raise NotExact("a shift does not commute with a padded pooling")
     if affine.channels > 1 and affine.rank != found.rank:
         raise NotExact("the scale acts on another axis than the channels of the pooling")
@@ -65,6 +70,8 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
         raise NotExact("its input appears twice")
     if isinstance(found, Convolution) and found.learned:
         plan[node] = scale_output(found, affine)
+    elif isinstance(found, OpaqueConvolution):
+        plan[node] = scale_opaque(found, affine)
     elif isinstance(found, ChannelAffine):
         plan[node] = compose_affine(found, affine)
     elif isinstance(found, Convolution):
@@ -82,6 +89,19 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
             absorb_before(as_node(operand), part, plan)
     else:
         raise NotExact(f"its input comes from {describe(node)}, which is not linear")
+
+
+def scale_opaque(found: OpaqueConvolution, affine: ChannelAffine) -> OpaqueConvolution:
+    """A scale after a convolution of which only the output channels are known."""
+    if affine.channels > 1 and affine.rank != found.weight.dim() - 2:
+        raise NotExact("the scale acts on another axis than the channels of the convolution")
+    affine = affine.expanded(found.weight.shape[0])
+    shape = (-1,) + (1,) * (found.weight.dim() - 1)
+    return replace(
+        found,
+        weight=found.weight * affine.scale.reshape(shape),
+        bias=added(found.bias * affine.scale, affine.shift),
+    )
 
 
 def absorb_into_sum(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
@@ -134,6 +154,11 @@ def embed(affine: ChannelAffine, found: Concatenation, index: int) -> ChannelAff
 def as_node(value: object) -> fx.Node:
     assert isinstance(value, fx.Node)
     return value
+
+
+def inputs_of(node: fx.Node) -> tuple[fx.Node, ...]:
+    """The inputs of a linear node."""
+    return tuple(as_node(value) for value in node.args)
 
 
 def parent(node: fx.Node) -> fx.Node:

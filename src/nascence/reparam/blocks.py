@@ -1,26 +1,71 @@
 """Re-parameterised blocks: many linear branches in training, one convolution once folded.
 
 A block holds no activation: it takes the place of a convolution (with its BatchNorm), and the
-network puts the nonlinearity after it.
+network puts the nonlinearity after it. Every block maps ``(B, in_channels, H, W)`` to
+``(B, out_channels, H', W')`` as the convolution of the same arguments does; ``padding`` defaults
+to half the reach of the kernel.
 """
 
 from torch import Tensor, nn
 
 from nascence.reparam.branch_layers import (
+    AveragePooling,
+    ConvNorm,
     Geometry2d,
+    IdentityPointwise,
+    PaddedNorm,
     Size,
-    conv_norm,
-    shifted,
+    convolution,
+    pair_of,
 )
 
 
-class RepVGGBlock(nn.Module):
+class BranchedConvolution(nn.Module):
+    """Sum of branches that read one input; subclasses fill ``branches``."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size,
+        padding: Size | None,
+        dilation: Size,
+        groups: int,
+    ) -> None:
+        super().__init__()
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups is {groups}; it must divide in_channels {in_channels} and "
+                f"out_channels {out_channels}"
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.geometry = Geometry2d.of(kernel_size, stride, padding, dilation)
+        self.branches = nn.ModuleDict()
+
+    @property
+    def keeps_shape(self) -> bool:
+        return self.in_channels == self.out_channels and self.geometry.keeps_size
+
+    def branch(self, kernel: tuple[int, int] | None = None) -> ConvNorm:
+        """A convolution with BatchNorm in the middle of the block's kernel."""
+        return ConvNorm(
+            self.in_channels, self.out_channels, self.geometry, kernel=kernel, groups=self.groups
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [branch(x) for branch in self.branches.values()]
+        total = outputs[0]
+        for output in outputs[1:]:
+            total = total + output
+        return total
+
+
+class RepVGGBlock(BranchedConvolution):
     """k x k, 1 x 1 and identity branch, each with its BatchNorm, summed.
 
     Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021, figure 2 and
-    section 3.3, for any kernel size, stride, padding, dilation and groups. The identity branch
-    exists where the shape is kept. Input ``(B, in_channels, H, W)``, output
-    ``(B, out_channels, H', W')``; ``padding`` defaults to half the reach of the kernel.
+    section 3.3. The identity branch exists where the shape is kept.
     """
 
     def __init__(
@@ -34,22 +79,174 @@ class RepVGGBlock(nn.Module):
         dilation: Size = 1,
         groups: int = 1,
     ) -> None:
-        super().__init__()
-        geometry = Geometry2d.of(kernel_size, stride, padding, dilation)
-        self.window = geometry.window((1, 1))
-        self.dense = conv_norm(in_channels, out_channels, geometry, groups=groups)
-        self.pointwise = None
-        if max(geometry.kernel) > 1:
-            self.pointwise = conv_norm(
-                in_channels, out_channels, geometry.at_centre((1, 1)), groups=groups
-            )
-        kept = in_channels == out_channels and geometry.keeps_size
-        self.identity = nn.BatchNorm2d(in_channels) if kept else None
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        self.branches["dense"] = self.branch()
+        if max(self.geometry.kernel) > 1:
+            self.branches["pointwise"] = self.branch((1, 1))
+        if self.keeps_shape:
+            self.branches["identity"] = nn.BatchNorm2d(in_channels)
+
+
+class AsymmetricBlock(BranchedConvolution):
+    """k x k, 1 x k and k x 1 branch, each with its BatchNorm, summed.
+
+    Ding et al., "ACNet: Strengthening the Kernel Skeletons", ICCV 2019, figure 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        *,
+        stride: Size = 1,
+        padding: Size | None = None,
+        dilation: Size = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        height, width = self.geometry.kernel
+        self.branches["square"] = self.branch()
+        if height > 1:
+            self.branches["horizontal"] = self.branch((1, width))
+        if width > 1:
+            self.branches["vertical"] = self.branch((height, 1))
+
+
+class DiverseBranchBlock(BranchedConvolution):
+    """k x k; 1 x 1; 1 x 1 then average; 1 x 1 then k x k: each step with its BatchNorm, summed.
+
+    Ding et al., "Diverse Branch Block: Building a Convolution as an Inception-like Unit",
+    CVPR 2021, figure 2 and section 3.4. A depthwise block has no 1 x 1 branch and averages its
+    input directly; its sequential branch is twice as wide, as in the authors' experiments.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        *,
+        stride: Size = 1,
+        padding: Size | None = None,
+        dilation: Size = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        geometry = self.geometry
+        depthwise = groups == in_channels == out_channels and groups > 1
+        self.branches["dense"] = self.branch()
+        if max(geometry.kernel) == 1:
+            return
+        inner = geometry._replace(padding=(0, 0))
+        if not depthwise:
+            self.branches["pointwise"] = self.branch((1, 1))
+        self.branches["average"] = self._average(inner, depthwise)
+        width = 2 * in_channels if depthwise else in_channels
+        self.branches["sequence"] = nn.Sequential(
+            IdentityPointwise(in_channels, width, groups),
+            PaddedNorm(width, geometry.padding),
+            convolution(width, out_channels, inner, groups=groups),
+            nn.BatchNorm2d(out_channels),
+        )
+
+    def _average(self, inner: Geometry2d, depthwise: bool) -> nn.Sequential:
+        first: list[nn.Module] = []
+        if depthwise and any(self.geometry.padding):
+            height, width = self.geometry.padding
+            first = [nn.ZeroPad2d((width, width, height, height))]
+        elif not depthwise:
+            one = Geometry2d.of(1, 1, 0, 1)
+            first = [
+                convolution(self.in_channels, self.out_channels, one, groups=self.groups),
+                PaddedNorm(self.out_channels, self.geometry.padding),
+            ]
+        pooling = AveragePooling(self.out_channels, inner)
+        return nn.Sequential(*first, pooling, nn.BatchNorm2d(self.out_channels))
+
+
+class MobileOneBlock(BranchedConvolution):
+    """``copies`` k x k branches, a 1 x 1 branch and an identity branch, each with its BatchNorm.
+
+    Vasu et al., "MobileOne: An Improved One millisecond Mobile Backbone", CVPR 2023, figure 3.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        *,
+        stride: Size = 1,
+        padding: Size | None = None,
+        dilation: Size = 1,
+        groups: int = 1,
+        copies: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        if copies < 1:
+            raise ValueError(f"copies is {copies}; it must be at least 1")
+        for number in range(copies):
+            self.branches[f"copy{number}"] = self.branch()
+        if max(self.geometry.kernel) > 1:
+            self.branches["pointwise"] = self.branch((1, 1))
+        if self.keeps_shape:
+            self.branches["identity"] = nn.BatchNorm2d(in_channels)
+
+
+class LargeKernelBlock(BranchedConvolution):
+    """A large kernel and a small one in its middle, each with its BatchNorm, summed.
+
+    Ding et al., "Scaling Up Your Kernels to 31x31", CVPR 2022, section 3.2, guideline 3. The
+    small branch is left out where the kernel is no larger than ``small``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 31,
+        *,
+        stride: Size = 1,
+        padding: Size | None = None,
+        dilation: Size = 1,
+        groups: int = 1,
+        small: Size = 5,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        height, width = pair_of(small, "small")
+        inner = (min(height, self.geometry.kernel[0]), min(width, self.geometry.kernel[1]))
+        self.branches["large"] = self.branch()
+        if inner != self.geometry.kernel:
+            self.branches["small"] = self.branch(inner)
+
+
+class QARepVGGBlock(BranchedConvolution):
+    """RepVGG's block made for int8: BatchNorm only on the k x k branch and after the sum.
+
+    Chu et al., "Make RepVGG Greater Again: A Quantization-Aware Approach", AAAI 2024, figure 4,
+    variant S4.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        *,
+        stride: Size = 1,
+        padding: Size | None = None,
+        dilation: Size = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        self.branches["dense"] = self.branch()
+        if max(self.geometry.kernel) > 1:
+            layers = list(self.branch((1, 1)))[:-1]
+            self.branches["pointwise"] = nn.Sequential(*layers)
+        if self.keeps_shape:
+            self.branches["identity"] = nn.Identity()
+        self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        total = self.dense(x)
-        if self.pointwise is not None:
-            total = total + self.pointwise(shifted(x, self.window))
-        if self.identity is not None:
-            total = total + self.identity(x)
-        return total
+        return self.norm(super().forward(x))

@@ -12,17 +12,24 @@ from nascence.reparam.composition import (
     compose,
     composed_geometry,
 )
+from nascence.reparam.linear_graph import (
+    LinearGraph,
+    change,
+    linear_value,
+    node_name,
+    operator_of,
+    value_users,
+)
 from nascence.reparam.operators import (
     ChannelAffine,
     Convolution,
     NotExact,
+    Sum,
     as_convolution,
     compose_affine,
     scale_input,
     scale_output,
 )
-from nascence.reparam.reading import Sum
-from nascence.reparam.rewriting import LinearGraph, change, node_name, operator_of, value_users
 
 LONGEST_CHAIN = 8
 LARGEST_KERNEL = 2**28  # values; a merged weight beyond 2 GB in float64 is not worth having
@@ -105,14 +112,14 @@ def terms_of(node: fx.Node) -> list[tuple[int, fx.Node]]:
     """Signed terms of a sum, sums that only it reads opened up."""
     found = operator_of(node)
     assert isinstance(found, Sum)
-    terms = []
+    terms: list[tuple[int, fx.Node]] = []
     for sign, operand in zip(found.signs, node.args, strict=True):
         inner = as_node(operand)
-        if isinstance(operator_of(inner), Sum) and len(inner.users) == 1:
-            if len(value_users(inner)) == 1:
-                terms.extend((sign * s, value) for s, value in terms_of(inner))
-                continue
-        terms.append((sign, inner))
+        alone = len(inner.users) == 1 and len(value_users(inner)) == 1
+        if isinstance(operator_of(inner), Sum) and alone:
+            terms.extend((sign * s, value) for s, value in terms_of(inner))
+        else:
+            terms.append((sign, inner))
     return terms
 
 
@@ -225,7 +232,7 @@ def put_back(
         change(node, operator, (source,), owner)
         return
     with node.graph.inserting_before(node):
-        merged = node.graph.call_function(node.target, (source,))
+        merged = node.graph.call_function(linear_value, (source,))
     if "shape" in node.meta:
         merged.meta["shape"] = node.meta["shape"]
     change(merged, operator, (source,), owner)

@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -160,7 +160,8 @@ def composed_geometry(first: Convolution, second: Convolution) -> Geometry:
         kernel.append((inner + outer) // step + 1)
         dilation.append(step)
         sides = zip(first.padding[axis], second.padding[axis], strict=True)
-        padding.append(tuple(one + first.stride[axis] * two for one, two in sides))
+        low, high = (one + first.stride[axis] * two for one, two in sides)
+        padding.append((low, high))
     return Geometry(tuple(kernel), tuple(padding), tuple(dilation), groups)
 
 
@@ -201,13 +202,14 @@ def compose(first: Convolution, second: Convolution) -> Convolution:
     outer = two.weight.reshape(groups, -1, *two.weight.shape[1:])
     weight = inner.new_zeros(groups, outer.shape[1], inner.shape[2], *geometry.kernel)
     spread, jump = _tap_steps(first, second, geometry)
+    every: list[Any] = [slice(None)] * 3
     for tap in itertools.product(*(range(size) for size in second.kernel)):
-        window = tuple(
+        window = [
             slice(hop * index, hop * index + step * (size - 1) + 1, step)
             for index, hop, step, size in zip(tap, jump, spread, first.kernel, strict=True)
-        )
-        taps = outer[(..., *tap)]
-        weight[(slice(None),) * 3 + window] += torch.einsum("gom,gmc...->goc...", taps, inner)
+        ]
+        taps = outer[(*every, *tap)]
+        weight[(*every, *window)] += torch.einsum("gom,gmc...->goc...", taps, inner)
     summed = two.weight.flatten(2).sum(2).reshape(groups, -1, two.weight.shape[1])
     bias = torch.einsum("gom,gm->go", summed, one.bias.reshape(groups, -1)).flatten()
     shaped = first if first.transposed else second

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class NotExact(ValueError):
@@ -105,6 +105,66 @@ class Convolution:
         return count / math.prod(self.stride) if self.transposed else float(count)
 
 
+@dataclass(frozen=True, eq=False)
+class OpaqueConvolution:
+    """A convolution layer of an unknown kind, linear in its weight and bias.
+
+    It takes a scale after it and nothing else; ``layer`` is copied with the new values.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    layer: nn.Module
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Sum of the inputs, each with a sign."""
+
+    signs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Concatenation:
+    """Concatenation along the axis ``-(rank + 1)``; ``widths`` are the inputs' sizes there."""
+
+    rank: int
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FilledPadding:
+    """Padding of the spatial axes by a constant that is not zero."""
+
+    pairs: tuple[tuple[int, int], ...]
+    value: float
+    channels: int
+
+
+@dataclass(frozen=True)
+class Commuting:
+    """An operator that a per-channel map may pass: averages, resizing, reshaping.
+
+    ``axes`` maps the rank of the channel axis before and after, as in ``ChannelAffine``, to the
+    number of neighbouring channels after that come from one channel before. ``constants`` tells
+    whether a constant comes out as that constant.
+    """
+
+    axes: dict[tuple[int, int], int]
+    constants: bool = True
+
+
+Operator = (
+    ChannelAffine
+    | Convolution
+    | OpaqueConvolution
+    | Sum
+    | Concatenation
+    | FilledPadding
+    | Commuting
+)
+
+
 def as_convolution(affine: ChannelAffine, channels: int, rank: int) -> Convolution:
     """A channel scale written as a depthwise convolution with kernel 1."""
     if affine.rank not in (None, rank) and affine.channels > 1:
@@ -126,17 +186,28 @@ def pooling(
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     padding: tuple[tuple[int, int], ...],
+    *,
     divisor: int | None = None,
+    mode: str = "zeros",
 ) -> Convolution:
     """Average pooling as a depthwise convolution (Ding et al. 2021, transform V).
 
-    With kernel 1 and a padding it is a constant padding by zeros.
+    With kernel 1 and a padding it is the padding alone.
     """
     value = 1.0 / (divisor or math.prod(kernel))
     weight = torch.full((channels, 1, *kernel), value, dtype=torch.float64)
     bias = torch.zeros(channels, dtype=torch.float64)
     ones = (1,) * len(kernel)
-    return Convolution(weight, bias, stride, padding, ones, groups=channels, learned=False)
+    return Convolution(
+        weight, bias, stride, padding, ones, groups=channels, mode=mode, learned=False
+    )
+
+
+def added(one: Tensor, two: Tensor) -> Tensor:
+    """``one + two`` with what is left of a cancellation by rounding set to zero."""
+    total = one + two
+    rounding = 8 * torch.finfo(total.dtype).eps * (one.abs() + two.abs())
+    return torch.where(total.abs() <= rounding, torch.zeros_like(total), total)
 
 
 def scale_output(convolution: Convolution, affine: ChannelAffine) -> Convolution:
@@ -147,7 +218,7 @@ def scale_output(convolution: Convolution, affine: ChannelAffine) -> Convolution
     return replace(
         convolution,
         weight=convolution.weight * affine.scale.reshape(shape),
-        bias=convolution.bias * affine.scale + affine.shift,
+        bias=added(convolution.bias * affine.scale, affine.shift),
         learned=True,
     )
 
@@ -165,9 +236,9 @@ def scale_input(convolution: Convolution, affine: ChannelAffine) -> Convolution:
     shape = (groups, -1, convolution.weight.shape[1], *convolution.kernel)
     weight = convolution.weight.reshape(shape)
     factors = (groups, 1, convolution.weight.shape[1], *([1] * rank))
-    added = (weight * affine.shift.reshape(factors)).flatten(2).sum(2).flatten()
+    extra = (weight * affine.shift.reshape(factors)).flatten(2).sum(2).flatten()
     scaled = (weight * affine.scale.reshape(factors)).reshape(convolution.weight.shape)
-    return replace(convolution, weight=scaled, bias=convolution.bias + added, learned=True)
+    return replace(convolution, weight=scaled, bias=added(convolution.bias, extra), learned=True)
 
 
 def check_axis(convolution: Convolution, affine: ChannelAffine, channels: int) -> None:
@@ -188,7 +259,7 @@ def compose_affine(first: ChannelAffine, second: ChannelAffine) -> ChannelAffine
     if first.channels == second.channels == 1:
         rank = first.rank if first.rank is not None else second.rank
     return ChannelAffine(
-        first.scale * second.scale, first.shift * second.scale + second.shift, rank
+        first.scale * second.scale, added(first.shift * second.scale, second.shift), rank
     )
 
 

@@ -9,23 +9,28 @@ from nascence.reparam.absorption import (
     Plan,
     absorb_after,
     absorb_before,
+    inputs_of,
     is_pooling,
     parent,
 )
 from nascence.reparam.branches import merge_branches
 from nascence.reparam.composition import compose, composed_geometry
-from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
-from nascence.reparam.rewriting import (
+from nascence.reparam.concatenations import (
+    compose_concatenation,
+    split_filled_padding,
+    stack_concatenation,
+)
+from nascence.reparam.linear_graph import (
     LinearGraph,
     bypass,
     change,
-    is_same,
-    is_symmetric,
     mutates,
     node_name,
     operator_of,
     value_users,
 )
+from nascence.reparam.materialise import is_same, is_symmetric
+from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
 
 
 def is_overwritten(node: fx.Node) -> bool:
@@ -69,10 +74,11 @@ def fold_affine(graph: LinearGraph, node: fx.Node) -> bool:
         if not graph.permit("affine", node, f"into {targets}"):
             continue
         for target, operator in plan.items():
-            change(target, operator, tuple(target.args), target.meta["owner"])
+            change(target, operator, inputs_of(target), target.meta["owner"])
         bypass(node)
         return True
-    graph.refusals[node_name(node)] = "; ".join(dict.fromkeys(reasons))
+    if found.channels > 1:
+        graph.refusals[node_name(node)] = "; ".join(dict.fromkeys(reasons))
     return False
 
 
@@ -100,7 +106,7 @@ def move_padding(graph: LinearGraph, node: fx.Node) -> bool:
     if not graph.permit("pad", node, f"into {', '.join(node_name(user) for user in plan)}"):
         return False
     for user, operator in plan.items():
-        change(user, operator, tuple(user.args), user.meta["owner"])
+        change(user, operator, inputs_of(user), user.meta["owner"])
     bypass(node)
     return True
 
@@ -127,6 +133,9 @@ def compose_pair(graph: LinearGraph, node: fx.Node) -> bool:
         if macs > spent:
             raise NotExact(f"one convolution would take {macs / spent:.2g} times the multiply-adds")
         joined = compose(first, second)
+        weights = sum(c.weight.numel() for c in (first, second) if c.learned)
+        if macs == spent and joined.weight.numel() > weights:
+            raise NotExact("one convolution would have more parameters for the same multiply-adds")
         if not (is_symmetric(joined) or is_same(joined)):
             raise NotExact("torch's convolution has no such asymmetric padding")
     except NotExact as reason:
@@ -135,7 +144,7 @@ def compose_pair(graph: LinearGraph, node: fx.Node) -> bool:
     if not graph.permit("compose", node, f"{node_name(before)} into it"):
         return False
     owner = node.meta["owner"] if second.learned else before.meta["owner"]
-    change(node, joined, tuple(before.args), owner)
+    change(node, joined, inputs_of(before), owner)
     return True
 
 
@@ -159,6 +168,9 @@ RULES: tuple[Callable[[LinearGraph, fx.Node], bool], ...] = (
     fold_affine,
     move_padding,
     merge_branches,
+    split_filled_padding,
+    compose_concatenation,
+    stack_concatenation,
     compose_pair,
 )
 
@@ -167,6 +179,8 @@ def rewrite(graph: LinearGraph) -> None:
     """Apply every rule to every node until nothing changes."""
     with torch.no_grad():
         changed = True
+        for node in graph.nodes:
+            drop_identity(graph, node)
         while changed:
             changed = False
             graph.refusals = {k: v for k, v in graph.refusals.items() if k in graph.fixed}

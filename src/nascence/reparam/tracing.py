@@ -1,6 +1,7 @@
 """Graph of any module: symbolic tracing that steps around what cannot be traced."""
 
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -69,7 +70,30 @@ def trace_linear(
                 raise Untraceable(reason) from error
             whole[tracer.failed] = reason
             continue
+        drop_shape_checks(graph)
         return fx.GraphModule(tracer.root, graph, type(model).__name__), whole
+
+
+COMPARISONS = {operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge}
+
+
+SHAPE_READS: set[Any] = {getattr, "size", "dim"}
+
+
+def drop_shape_checks(graph: fx.Graph) -> None:
+    """Erase assertions on shapes: they read values that folding removes, and compute nothing."""
+    for check in [node for node in graph.nodes if node.target is torch._assert]:
+        reads, pending = [], list(check.all_input_nodes)
+        while pending:
+            node = pending.pop()
+            reads.append(node)
+            if node.target in COMPARISONS:
+                pending.extend(node.all_input_nodes)
+        if all(node.target in COMPARISONS or node.target in SHAPE_READS for node in reads):
+            graph.erase_node(check)
+    for node in reversed(list(graph.nodes)):
+        if (node.target in COMPARISONS or node.target in SHAPE_READS) and not node.users:
+            graph.erase_node(node)
 
 
 def default_arguments(model: nn.Module, inputs: tuple[Tensor, ...] | None) -> dict[str, Any]:

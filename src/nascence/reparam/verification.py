@@ -1,0 +1,114 @@
+"""Whether two modules compute the same, by relative error."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+TOLERANCE = {
+    torch.float64: 1e-9,
+    torch.float32: 1e-4,
+    torch.bfloat16: 5e-2,
+    torch.float16: 1e-2,
+}
+
+Inputs = tuple[Tensor, ...]
+
+
+def relative_error(value: Any, truth: Any) -> float:
+    """Largest ‖value - truth‖ / ‖truth‖ over the tensors of two outputs; infinite if they differ
+    in structure, shape or in where they are not a number.
+    """
+    mine, theirs = tree_leaves(value), tree_leaves(truth)
+    if len(mine) != len(theirs):
+        return float("inf")
+    return max((_error(a, b) for a, b in zip(mine, theirs, strict=True)), default=0.0)
+
+
+def _error(value: Any, truth: Any) -> float:
+    if not isinstance(value, Tensor) or not isinstance(truth, Tensor):
+        return 0.0 if type(value) is type(truth) and value == truth else float("inf")
+    if value.shape != truth.shape:
+        return float("inf")
+    a, b = value.detach().double(), truth.detach().double()
+    if not torch.equal(torch.isfinite(a), torch.isfinite(b)):
+        return float("inf")
+    a, b = torch.nan_to_num(a, 0, 0, 0), torch.nan_to_num(b, 0, 0, 0)
+    size = float(b.norm())
+    distance = float((a - b).norm())
+    return distance / size if size > 0 else (0.0 if distance == 0 else float("inf"))
+
+
+def widened(inputs: Inputs) -> Inputs:
+    """Floating-point inputs in float64."""
+    return tuple(x.double() if x.is_floating_point() else x for x in inputs)
+
+
+def disturbed(inputs: Inputs) -> Inputs:
+    """The inputs with noise, so that a constant example does not hide a difference."""
+    generator = torch.Generator().manual_seed(0)
+    noisy = []
+    for x in inputs:
+        if x.is_floating_point():
+            spread = float(x.double().std()) if x.numel() > 1 else 0.0
+            noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+            x = x + (noise.to(x.device) * (spread or 1.0)).to(x.dtype)
+        noisy.append(x)
+    return tuple(noisy)
+
+
+class Truth:
+    """Outputs of a model on an example and on a noisy copy of it, in float64 where it can.
+
+    ``wide`` is False where the model does not run in float64; then its own dtype is the measure.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Inputs) -> None:
+        self.wide = True
+        self.given = (inputs, disturbed(inputs))
+        with torch.no_grad():
+            try:
+                reference = copy.deepcopy(model).double()
+                self.inputs = (widened(self.given[0]), widened(self.given[1]))
+                self.outputs = [reference(*copied(x)) for x in self.inputs]
+            except (RuntimeError, TypeError):
+                self.wide = False
+                reference = copy.deepcopy(model)
+                self.inputs = self.given
+                self.outputs = [reference(*copied(x)) for x in self.inputs]
+
+    @property
+    def tolerance(self) -> float:
+        if self.wide:
+            return TOLERANCE[torch.float64]
+        kinds = [x.dtype for x in self.inputs[0] if x.is_floating_point()]
+        return max((TOLERANCE.get(kind, 1e-4) for kind in kinds), default=1e-4)
+
+    def error(self, candidate: nn.Module) -> float:
+        """Relative error of ``candidate``, infinite where it fails to run."""
+        worst = 0.0
+        with torch.no_grad():
+            for inputs, truth in zip(self.inputs, self.outputs, strict=True):
+                try:
+                    worst = max(worst, relative_error(candidate(*copied(inputs)), truth))
+                except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+                    return float("inf")
+        return worst
+
+    def error_in_dtype(self, candidate: nn.Module) -> float | None:
+        """Relative error of ``candidate`` as it is, None where its dtype does not run here."""
+        worst = 0.0
+        with torch.no_grad():
+            for inputs, truth in zip(self.given, self.outputs, strict=True):
+                try:
+                    worst = max(worst, relative_error(candidate(*copied(inputs)), truth))
+                except (RuntimeError, TypeError):
+                    return None
+        return worst
+
+
+def copied(inputs: Inputs) -> Inputs:
+    """Clones: a network may overwrite its input."""
+    return tuple(x.clone() for x in inputs)
