@@ -103,7 +103,9 @@ def _two_activations(
     if kind == "add":
         op = "sum"
     else:
-        op = "gate" if x.shape == y.shape else "cse"
+        # a gate for whole channels, which a map of one position has too
+        point = x.dim() == 4 and x.shape[2:] == (1, 1)
+        op = "gate" if x.shape == y.shape and not point else "cse"
     node = recorder.node(op, lineage)
     for source in lineage:
         if source in recorder.attention:

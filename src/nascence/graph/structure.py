@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nascence.graph.traversal import Traversal, both_ways
 from nascence.graph.virtual_edges import shortest_paths
 
 
@@ -52,7 +53,7 @@ class Node(NamedTuple):
 class Graph:
     """Operations in topological order, the edges between them, and where the outputs are.
 
-    ``edges`` are pairs ``(source, destination)`` with ``source < destination``. ``loops`` are
+    ``edges`` are pairs ``(source, destination)`` with ``source < destination``, sorted by destination. ``loops`` are
     the pairs that would close a cycle: the output of a shared cell that feeds the cell again,
     as in a fixed-point layer; they take no part in shortest paths. ``outputs`` are the nodes
     that produce what the network returns. ``unused`` names parameters left out on request.
@@ -79,6 +80,11 @@ class Graph:
         for source, destination in self.edges:
             sources[destination].append(source)
         return tuple(tuple(row) for row in sources)
+
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """Room for what others compute from the graph alone; empty at first."""
+        return {}
 
     @property
     def macs(self) -> int:
@@ -107,6 +113,11 @@ class Graph:
             if sources:
                 level[node] = 1 + max(level[source] for source in sources)
         return np.asarray(level, dtype=np.int32)
+
+    @cached_property
+    def traversals(self) -> tuple[Traversal, Traversal]:
+        """The walks of a graph network along the edges and against them."""
+        return both_ways(self.distances, self.levels.tolist(), self.edges)
 
     @cached_property
     def classifiers(self) -> frozenset[int]:

@@ -1,0 +1,124 @@
+"""Meta-trains a hypernetwork on CIFAR-10 and evaluates it on unseen networks.
+
+    python benchmarks/ghn_meta_train.py train --data cifar10-train.parquet --out runs/ghn2 \
+        --kind ghn2 --steps 12000 --for 5m
+    python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out runs/ghn2
+
+The last 5,000 images validate and are never trained on. Images are averaged down to 16 pixels.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from nascence.hypernet import GHN, accuracy, load, meta_train, recalibrate
+from nascence.spaces.deepnets import DeepNets
+
+KINDS = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
+MEAN = torch.tensor([0.4914, 0.4822, 0.4465])[:, None, None]
+DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616])[:, None, None]
+
+
+def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
+    table = parquet.read_table(path)
+    labels = torch.tensor(table["label"].to_pylist()[rows])
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
+        for row in table["img"].to_pylist()[rows]
+    ]
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    images = (images.float() / 255 - MEAN) / DEVIATION
+    if size < images.shape[-1]:
+        images = F.interpolate(images, size=(size, size), mode="area")
+    return images.contiguous(), labels
+
+
+def networks_of(split: str, size: int) -> DeepNets:
+    """Networks of 4 to 8 cells, at most 10 million multiply-adds for an image."""
+    if split in ("train", "val"):
+        return DeepNets(
+            split, image_size=size, cells=(4, 8), channels=(16, 32), max_macs=10_000_000
+        )
+    return DeepNets(split, image_size=size)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    torch.manual_seed(0)
+    ghn = KINDS[arguments.kind]()
+    images, labels = images_of(arguments.data, arguments.size, slice(0, -5000))
+    networks = networks_of("train", arguments.size)
+    report = meta_train(
+        ghn,
+        networks.skeleton,
+        len(networks),
+        images,
+        labels,
+        folder=arguments.out,
+        steps=arguments.steps,
+        meta_batch=arguments.meta_batch,
+        batch=arguments.batch,
+        learning_rate=arguments.learning_rate,
+        seconds=arguments.seconds,
+        card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
+        progress=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(json.dumps({"cpu_seconds": round(time.process_time()), **report._asdict()}))
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Mean accuracy of the validation networks: predicted, and random with the same treatment."""
+    ghn = load(Path(arguments.out) / "ghn.safetensors").eval()
+    size = arguments.size
+    images, labels = images_of(arguments.data, size, slice(-5000, None))
+    images, labels = images[: arguments.images], labels[: arguments.images]
+    batches = images_of(arguments.data, size, slice(0, 512))[0].split(64)
+    networks = networks_of(arguments.split, size)
+    found: dict[str, list[float]] = {"predicted": [], "random": []}
+    for index in range(min(arguments.networks, len(networks))):
+        model = networks.network(index, generator=torch.Generator().manual_seed(index))
+        with torch.no_grad():
+            predicted = ghn([networks.graph(index)])[0]
+        for kind, params in (("predicted", predicted), ("random", dict(model.named_parameters()))):
+            buffers = recalibrate(model, params, batches)
+            found[kind].append(accuracy(model, {**params, **buffers}, images, labels))
+    for kind, values in found.items():
+        error = statistics.stdev(values) / len(values) ** 0.5
+        print(
+            f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"
+            f" (best {100 * max(values):.1f}) over {len(values)} networks, {len(images)} images"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("train", "evaluate"))
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--kind", choices=KINDS, default="ghn2")
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--meta-batch", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--networks", type=int, default=50)
+    parser.add_argument("--images", type=int, default=2000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    train(arguments) if arguments.what == "train" else evaluate(arguments)
+
+
+if __name__ == "__main__":
+    main()

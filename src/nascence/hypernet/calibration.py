@@ -1,0 +1,73 @@
+"""Batch-normalisation statistics for predicted parameters, which nobody predicts.
+
+The running statistics are replaced by the cumulative mean over a few batches, so that what a
+network answers for one image does not depend on the others in its batch.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+Params = dict[str, Tensor]
+
+
+@contextmanager
+def _collecting(model: nn.Module) -> Iterator[None]:
+    """Batch normalisation collects plain means; every other module is in evaluation mode."""
+    modes = [(module, module.training) for module in model.modules()]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    momenta = [module.momentum for module in norms]
+    try:
+        model.eval()
+        for norm in norms:
+            norm.train()
+            norm.momentum = None
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def recalibrate(model: nn.Module, params: Params, batches: Iterable[Tensor]) -> Params:
+    """New buffers for ``model`` with ``params``: means of the statistics of ``batches``.
+
+    ``batches`` are inputs ``(B, C, H, W)``, B at least 2. The model itself is left as it is;
+    load the result beside ``params``, or pass both to ``torch.func.functional_call``.
+    """
+    buffers = {name: value.detach().clone() for name, value in model.named_buffers()}
+    for name, value in buffers.items():
+        if name.endswith(("running_mean", "num_batches_tracked")):
+            value.zero_()
+        elif name.endswith("running_var"):
+            value.fill_(1)
+    with torch.no_grad(), _collecting(model):
+        for batch in batches:
+            functional_call(model, {**params, **buffers}, (batch,))
+    return buffers
+
+
+@torch.no_grad()
+def accuracy(
+    model: nn.Module, values: Params, images: Tensor, labels: Tensor, *, batch_size: int = 250
+) -> float:
+    """Share of ``images`` whose label has the largest logit, in evaluation mode.
+
+    ``values`` are parameters and buffers by name; the model keeps its own.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        right = 0
+        for start in range(0, len(images), batch_size):
+            logits = functional_call(model, values, (images[start : start + batch_size],))
+            right += int((logits.argmax(1) == labels[start : start + batch_size]).sum())
+    finally:
+        for module, training in modes:
+            module.training = training
+    return right / len(images)

@@ -1,0 +1,296 @@
+"""Graph hypernetworks: all parameters of a network from its graph, in one forward pass.
+
+GHN-1: Zhang, Ren and Urtasun (2019). GHN-2: Knyazev, Drozdzal, Taylor and Romero-Soriano
+(2021). GHN-3: Knyazev, Hwang and Lacoste-Julien (2023).
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nascence.graph import Graph, GraphError
+from nascence.hypernet.decoder import ConvDecoder, LowRankDecoder
+from nascence.hypernet.embedding import NodeEmbedding
+from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
+from nascence.hypernet.graphormer import Graphormer
+from nascence.hypernet.layout import Layout, layout
+from nascence.hypernet.tiling import fill, folded, repeat, stretch
+
+Params = dict[str, Tensor]
+Size = tuple[int, int, int, int]
+CIFAR_SHAPE = (64, 64, 11, 11)
+
+
+class _Plan(NamedTuple):
+    """What a graph asks of the decoder, made once for each graph and kind of hypernetwork."""
+
+    rows: Tensor  # (N, 5) rows of the embedding tables
+    groups: dict[tuple[str, Size], list[tuple[int, Layout]]]
+    vectors: list[tuple[int, Layout]]
+    total: int
+
+
+class GHN(nn.Module):
+    """A hypernetwork ``graphs -> parameters``.
+
+    ``graph_network`` is ``"gated"``, ``"mlp"``, ``"graphormer"``, or any module whose
+    ``forward(states, graph)`` maps node states ``(N, width)`` to node states ``(N, width)``.
+    ``decoder="conv"`` repeats blocks of at most ``max_shape`` ``(out, in, kh, kw)`` as the
+    papers do; ``"low_rank"`` predicts factors of rank ``rank`` and repeats nothing.
+    ``classes`` is the number of classes whose heads are exact; networks with another number
+    are predicted like any other layer. ``normalise`` scales by fan-in and squashes vectors.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int = 10,
+        width: int = 32,
+        max_shape: Size = CIFAR_SHAPE,
+        graph_network: str | nn.Module = "gated",
+        virtual_edges: bool = True,
+        layer_norm: bool = True,
+        normalise: bool = True,
+        decoder: str = "conv",
+        rank: int = 32,
+        layers: int = 3,
+        heads: int = 8,
+        vocabulary: str = "paper",
+    ) -> None:
+        super().__init__()
+        settings: dict[str, Any] = dict(locals())
+        kept = ("self", "__class__")
+        self.settings = {key: value for key, value in settings.items() if key not in kept}
+        if isinstance(graph_network, nn.Module):
+            self.settings["graph_network"] = type(graph_network).__name__
+        self.classes, self.width, self.normalise = classes, width, normalise
+        self.max_shape: Size = tuple(max_shape)  # type: ignore[assignment]
+        block = self.max_shape[0]
+        self.embedding = NodeEmbedding(width, classes, max_shape[3], vocabulary)
+        self.graph_network = self._graph_network(graph_network, virtual_edges, layers, heads)
+        self.layer_norm = nn.LayerNorm(width) if layer_norm else nn.Identity()
+        self.decoder: ConvDecoder | LowRankDecoder
+        if decoder == "conv":
+            self.decoder = ConvDecoder(width, self.max_shape, classes)
+        elif decoder == "low_rank":
+            self.decoder = LowRankDecoder(width, rank=rank)
+        else:
+            raise ValueError(f"decoder is {decoder!r}; it must be 'conv' or 'low_rank'")
+        self.vectors = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, 2 * block)
+        )
+        self.class_bias = nn.Linear(block, classes)
+
+    def _graph_network(
+        self, choice: str | nn.Module, virtual_edges: bool, layers: int, heads: int
+    ) -> nn.Module:
+        if isinstance(choice, nn.Module):
+            return choice
+        if choice == "gated":
+            return GatedGraphNetwork(self.width, virtual_edges=virtual_edges)
+        if choice == "mlp":
+            return NodeNetwork(self.width)
+        if choice == "graphormer":
+            return Graphormer(self.width, layers=layers, heads=heads)
+        raise ValueError(
+            f"graph_network is {choice!r}; it must be 'gated', 'mlp', 'graphormer' or a module"
+        )
+
+    @classmethod
+    def ghn1(cls, *, classes: int = 10, max_shape: Size = CIFAR_SHAPE) -> "GHN":
+        """GHN-1 as the GHN-2 paper trains it: edges alone, nothing normalised."""
+        return cls(
+            classes=classes,
+            max_shape=max_shape,
+            virtual_edges=False,
+            layer_norm=False,
+            normalise=False,
+        )
+
+    @classmethod
+    def ghn2(cls, *, classes: int = 10, max_shape: Size = CIFAR_SHAPE) -> "GHN":
+        """GHN-2: virtual edges, layer normalisation and normalised predictions."""
+        return cls(classes=classes, max_shape=max_shape)
+
+    @classmethod
+    def mlp(cls, *, classes: int = 10, max_shape: Size = CIFAR_SHAPE) -> "GHN":
+        """The baseline that does not see the edges."""
+        return cls(classes=classes, max_shape=max_shape, graph_network="mlp")
+
+    # Prediction
+
+    def embed(self, graph: Graph) -> Tensor:
+        """Node states ``(N, width)`` after the graph network: the embedding of a network."""
+        return self._states(graph, self._plan(graph))
+
+    def forward(
+        self, graphs: Sequence[Graph], *, out: Sequence[Params] | None = None
+    ) -> list[Params]:
+        """Parameters of each graph's network, keyed as ``named_parameters()``.
+
+        With gradients off, the values of one network share one buffer, which is written once.
+        ``out`` are earlier predictions for the same graphs, made with gradients off, to
+        overwrite: memory that was written before costs half as much to write.
+        """
+        if isinstance(graphs, Graph):
+            raise TypeError("a GHN takes a list of graphs: ghn([graph])")
+        if out is None:
+            return [self._predict(graph, None) for graph in graphs]
+        if len(out) != len(graphs):
+            raise ValueError(f"out holds {len(out)} predictions for {len(graphs)} graphs")
+        return [self._predict(graph, old) for graph, old in zip(graphs, out, strict=True)]
+
+    def _states(self, graph: Graph, plan: _Plan) -> Tensor:
+        rows = plan.rows.to(self.embedding.operations.weight.device)
+        states = self.graph_network(self.embedding(rows), graph)
+        out: Tensor = self.layer_norm(states)
+        return out
+
+    def _plan(self, graph: Graph) -> _Plan:
+        key = ("plan", *map(str, self.settings.values()))
+        plans = graph.derived
+        if key not in plans:
+            plans[key] = self._make_plan(graph)
+        plan: _Plan = plans[key]
+        return plan
+
+    def _make_plan(self, graph: Graph) -> _Plan:
+        layouts = [
+            [
+                layout(
+                    parameter, node, classifier=n in graph.classifiers, classes=self.classes
+                )
+                for parameter in node.parameters
+            ]
+            for n, node in enumerate(graph.nodes)
+        ]
+        groups: dict[tuple[str, Size], list[tuple[int, Layout]]] = {}
+        vectors = []
+        for node, row in enumerate(layouts):
+            for item in row:
+                if len(item.size) == 4:
+                    key = (item.kind, self._asked(item))
+                    groups.setdefault(key, []).append((node, item))
+                else:
+                    vectors.append((node, item))
+        rows = torch.from_numpy(self.embedding.indices(graph, layouts))
+        return _Plan(rows, groups, vectors, graph.parameter_count)
+
+    def _asked(self, item: Layout) -> Size:
+        """The part of a kernel that the decoder predicts before it is repeated."""
+        o, i, kh, kw = item.size
+        if isinstance(self.decoder, LowRankDecoder):
+            limit, kernel = self.decoder.max_channels, self.decoder.max_kernel
+            if max(o, i) > limit:
+                raise GraphError(
+                    f"parameter {item.name} has {max(o, i)} channels; the low-rank decoder has "
+                    f"{limit}; use decoder='conv' or a larger max_channels"
+                )
+            return o, i, min(kh, kernel), min(kw, kernel)
+        out, inner, height, across = self.max_shape
+        if item.kind == "class_weight":
+            return out, min(i, inner), 1, 1
+        return min(o, out), min(i, inner), min(kh, height), min(kw, across)
+
+    def _predict(self, graph: Graph, out: Params | None) -> Params:
+        plan = self._plan(graph)
+        states = self._states(graph, plan)
+        kernels = self._kernels(states, plan)
+        vectors = self._vectors(states, plan)
+        if torch.is_grad_enabled() or states.is_cuda:
+            found = self._joined(kernels, vectors)
+        else:
+            found = self._written(kernels, vectors, plan, out)
+        return {p.name: found[p.name] for p in graph.parameters}
+
+    def _kernels(self, states: Tensor, plan: _Plan) -> list[tuple[Layout, Tensor]]:
+        """Every kernel with its block ``(o, i, kh, kw)``, scaled, not yet repeated."""
+        if not plan.groups:
+            return []
+        picked = [states[[node for node, _ in group]] for group in plan.groups.values()]
+        blocks = self.decoder(picked, [size for _, size in plan.groups])
+        found = []
+        for ((kind, _), group), block in zip(plan.groups.items(), blocks, strict=True):
+            if kind == "class_weight" and isinstance(self.decoder, ConvDecoder):
+                block = self.decoder.classifier(block)
+            gains = [self._gain(item) for _, item in group]
+            factor = torch.tensor(gains, dtype=block.dtype, device=block.device)
+            scaled = block.contiguous() * factor[:, None, None, None, None]
+            for (_, item), one in zip(group, scaled.unbind(), strict=True):
+                if item.finish == "shift" and self.normalise:
+                    one = torch.tanh(0.2 * one)
+                if one.shape[2:] != item.size[2:]:
+                    one = stretch(one, *item.size[2:])
+                found.append((item, one))
+        return found
+
+    def _gain(self, item: Layout) -> float:
+        return item.gain if self.normalise and item.finish == "fan_in" else 1.0
+
+    def _vectors(self, states: Tensor, plan: _Plan) -> list[tuple[Layout, Tensor]]:
+        """Every vector with its row of at most the block size, squashed, not yet repeated."""
+        if not plan.vectors:
+            return []
+        rows = self.vectors(states[[node for node, _ in plan.vectors]]).unflatten(1, (2, -1))
+        scale, shift = rows.unbind(1)
+        classes: Tensor | None = None
+        if any(item.kind == "class_bias" for _, item in plan.vectors):
+            classes = self.class_bias(torch.relu(shift))
+        if self.normalise:
+            # section 3.2 of the GHN-2 paper: scales lie in (0, 2), shifts in (-1, 1)
+            scale, shift = 2 * torch.sigmoid(0.5 * scale), torch.tanh(0.2 * shift)
+            classes = None if classes is None else torch.tanh(0.2 * classes)
+        found = []
+        for index, (_, item) in enumerate(plan.vectors):
+            source = classes if item.kind == "class_bias" else (scale, shift)[item.row]
+            assert source is not None
+            found.append((item, source[index]))
+        return found
+
+    def _joined(
+        self, kernels: list[tuple[Layout, Tensor]], vectors: list[tuple[Layout, Tensor]]
+    ) -> Params:
+        """Differentiable: every parameter a tensor of its own."""
+        found = {}
+        for item, block in kernels:
+            found[item.name] = folded(repeat(block, *item.size[:2]), item)
+        for item, row in vectors:
+            (length,) = item.size
+            if length > len(row):
+                row = row.repeat(-(-length // len(row)))
+            found[item.name] = row[:length].reshape(item.shape)
+        return found
+
+    def _written(
+        self,
+        kernels: list[tuple[Layout, Tensor]],
+        vectors: list[tuple[Layout, Tensor]],
+        plan: _Plan,
+        out: Params | None,
+    ) -> Params:
+        """Without gradients: written into one buffer, in which numpy asks for huge pages."""
+        if out is None:
+            dtype = torch.empty(0, dtype=self.class_bias.weight.dtype).numpy().dtype
+            buffer = torch.from_numpy(np.empty(plan.total, dtype=dtype))
+            items = [item for item, _ in (*kernels, *vectors)]
+            sizes = [prod(item.shape) for item in items]
+            parts = buffer.split(sizes)
+            out = {i.name: part.view(i.shape) for i, part in zip(items, parts, strict=True)}
+        else:
+            for item, _ in (*kernels, *vectors):
+                if item.name not in out or out[item.name].shape != item.shape:
+                    raise ValueError(f"out has no parameter {item.name} of shape {item.shape}")
+        for item, block in kernels:
+            place = out[item.name]
+            if item.fold == "plain":
+                fill(block, place.view(item.size))
+            else:
+                place.copy_(folded(repeat(block, *item.size[:2]), item))
+        for item, row in vectors:
+            (length,) = item.size
+            fill(row.view(-1, 1, 1, 1)[:length], out[item.name].view(-1, 1, 1, 1))
+        return out

@@ -1,0 +1,165 @@
+"""DeepNets-1M: a million random networks, made on demand.
+
+Knyazev, Drozdzal, Taylor and Romero-Soriano (2021), "Parameter Prediction for Unseen Deep
+Architectures". Network ``k`` of a split follows from the split's name and ``k`` alone, so no
+file is stored and none is read in order.
+"""
+
+from random import Random
+from typing import NamedTuple
+
+import torch
+
+from nascence.graph import Graph
+from nascence.spaces.deepnets_genome import Genome, Ranges, between, draw, pick
+from nascence.spaces.deepnets_network import LayerNetwork, graph_of
+from nascence.spaces.deepnets_predefined import resnet50, vit
+from nascence.spaces.deepnets_program import Layer, parameter_count, program
+
+SPLITS = {
+    "train": 1_000_000,
+    "search": 100_000,
+    "val": 500,
+    "test": 500,
+    "wide": 100,
+    "deep": 100,
+    "dense": 100,
+    "bn-free": 100,
+    "predefined": 2,
+}
+_RANGES = {
+    "deep": Ranges(cells=(10, 36)),
+    "dense": Ranges(steps=(2, 10)),
+    "bn-free": Ranges(norm="none"),
+}
+_WIDTHS = tuple(range(32, 129, 16))
+_LINEAR_WIDTHS = tuple(range(64, 513, 64))
+_LARGEST = 10_000_000
+_EVALUATED = 2_500_000
+
+
+class Network(NamedTuple):
+    """A genome with its widths."""
+
+    genome: Genome
+    channels: int
+    linear_width: int
+
+
+class DeepNets:
+    """One split: ``len()``, ``graph(k)``, ``network(k)``, and both as ``split[k]``.
+
+    ``cells`` and ``channels`` restrict the training split to smaller networks: the range of
+    cells, and the widths to choose from. ``max_macs`` leaves out networks that cost more
+    multiply-adds for an image.
+    """
+
+    def __init__(
+        self,
+        split: str = "train",
+        *,
+        classes: int = 10,
+        image_size: int = 32,
+        cells: tuple[int, int] | None = None,
+        channels: tuple[int, ...] | None = None,
+        max_macs: int | None = None,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
+        if image_size < 8:
+            raise ValueError(f"image_size is {image_size}; it must be at least 8")
+        if split == "predefined" and (cells or channels or max_macs):
+            raise ValueError("the predefined networks have no cells, channels or max_macs")
+        self.split, self.classes, self.image_size = split, classes, image_size
+        ranges = _RANGES.get(split, Ranges())
+        self.ranges = ranges if cells is None else ranges._replace(cells=cells)
+        self.channels = channels
+        self.max_macs = max_macs
+
+    def __len__(self) -> int:
+        return SPLITS[self.split]
+
+    def __getitem__(self, index: int) -> tuple[Graph, LayerNetwork]:
+        """The graph and the module of network ``index``, its statistics those of the batch."""
+        layers = self.layers(index)
+        return graph_of(layers), LayerNetwork(layers, track_statistics=False)
+
+    def graph(self, index: int) -> Graph:
+        """The graph of network ``index``, without building it."""
+        return graph_of(self.layers(index))
+
+    def network(self, index: int, *, generator: torch.Generator | None = None) -> LayerNetwork:
+        """The module of network ``index`` with PyTorch's initial values.
+
+        They are drawn from ``generator``'s seed, or from the global one without it.
+        """
+        layers = self.layers(index)
+        if generator is None:
+            return LayerNetwork(layers)
+        seed = int(torch.randint(2**31, (), generator=generator))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return LayerNetwork(layers)
+
+    def skeleton(self, index: int) -> tuple[Graph, LayerNetwork]:
+        """As ``split[index]``, on the meta device: shapes without memory or initial values."""
+        layers = self.layers(index)
+        with torch.device("meta"):
+            return graph_of(layers), LayerNetwork(layers, track_statistics=False)
+
+    def layers(self, index: int) -> list[Layer]:
+        """The layers of network ``index``."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"network {index}: split {self.split!r} has 0 to {len(self) - 1}")
+        if self.split == "predefined":
+            make = (resnet50, vit)[index]
+            return make(classes=self.classes, image_size=self.image_size)
+        random = Random(f"deepnets {self.split} {index}")
+        while True:
+            genome = draw(random, self.ranges)
+            if genome is None:
+                continue
+            layers = self._sized(random, genome)
+            if layers is None:
+                continue
+            if self.max_macs is None or sum(layer.macs for layer in layers) <= self.max_macs:
+                return layers
+
+    def _program(self, genome: Genome, channels: int, linear_width: int) -> list[Layer]:
+        return program(
+            genome,
+            channels=channels,
+            linear_width=linear_width,
+            classes=self.classes,
+            image_size=self.image_size,
+        )
+
+    def _sized(self, random: Random, genome: Genome) -> list[Layer] | None:
+        """The layers at the width that the split gives, None where the network is too large."""
+        linear_width = pick(random, _LINEAR_WIDTHS)
+        limit = 100_000_000 if self.split == "deep" else _LARGEST
+        smallest = self._program(genome, 32, linear_width)
+        if parameter_count(smallest) > limit:
+            return None
+        if self.split in ("train", "search") or self.channels is not None:
+            return self._trained(random, genome, linear_width)
+        channels = 32
+        layers = smallest
+        while parameter_count(layers) < _EVALUATED:
+            # parameters grow with the square of the width; never past the smallest that fits
+            growth = (_EVALUATED / parameter_count(layers)) ** 0.5
+            channels += 16 * max(1, int(channels * (growth - 1) / 16 * 0.9))
+            layers = self._program(genome, channels, linear_width)
+        if self.split == "wide":
+            layers = self._program(genome, 4 * channels, linear_width)
+        return layers
+
+    def _trained(self, random: Random, genome: Genome, linear_width: int) -> list[Layer]:
+        """A random width among those that keep the network within ten million parameters."""
+        widths = self.channels or _WIDTHS
+        top = between(random, 0, len(widths) - 1)
+        layers = self._program(genome, widths[top], linear_width)
+        while top and parameter_count(layers) > _LARGEST:
+            top -= 1
+            layers = self._program(genome, widths[top], linear_width)
+        return layers

@@ -1,0 +1,165 @@
+"""The module and the graph of a list of layers."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nascence.graph import Graph, Node, Parameter
+from nascence.spaces.deepnets_program import Layer
+
+_SILENT = ("relu", "gelu", "flatten", "shift", "tokens", "map")
+
+
+class PositionEncoding(nn.Module):
+    """Adds a learned map ``(1, C, H, W)``."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.grid = nn.Parameter(0.02 * torch.randn(1, channels, height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.grid
+
+
+class LayerNetwork(nn.Module):
+    """A network that runs a list of layers, images ``(B, 3, S, S)`` to logits ``(B, classes)``.
+
+    ``track_statistics=False`` makes batch normalisation use the batch at hand in either mode
+    and hold no buffers, as hypernetworks are trained.
+    """
+
+    def __init__(self, layers: list[Layer], *, track_statistics: bool = True) -> None:
+        super().__init__()
+        self._run = []
+        for layer in layers:
+            module = _module(layer, track_statistics)
+            if module is not None:
+                _attach(self, layer.name, module)
+            self._run.append((layer.kind, module, layer.inputs, layer.settings))
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = [x]
+        for kind, module, inputs, settings in self._run:
+            if module is not None:
+                values.append(module(values[inputs[0]]))
+            else:
+                values.append(_FUNCTIONS[kind](*(values[i] for i in inputs), settings))
+        return values[-1]
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "LayerNetwork":
+        """The run list names modules of this network, so it is copied with them."""
+        copy = self.__class__.__new__(self.__class__)
+        memo[id(self)] = copy
+        from copy import deepcopy
+
+        copy.__dict__.update({key: deepcopy(value, memo) for key, value in self.__dict__.items()})
+        return copy
+
+
+def _module(layer: Layer, track_statistics: bool) -> nn.Module | None:
+    s = layer.settings
+    if layer.kind == "conv":
+        return nn.Conv2d(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
+    if layer.kind == "linear":
+        return nn.Linear(s[0], s[1], bias=s[2])
+    if layer.kind == "bn":
+        return nn.BatchNorm2d(s[0], track_running_stats=track_statistics)
+    if layer.kind == "ln":
+        return nn.LayerNorm(s[0])
+    return PositionEncoding(*s) if layer.kind == "pos_enc" else None
+
+
+def _attach(root: nn.Module, name: str, module: nn.Module) -> None:
+    *path, last = name.split(".")
+    for part in path:
+        child = root._modules.get(part)
+        if child is None:
+            child = nn.Module()
+            root.add_module(part, child)
+        root = child
+    root.add_module(last, module)
+
+
+def _attention(x: Tensor, heads: int) -> Tensor:
+    b, n, c = x.shape
+    q, k, v = x.view(b, n, 3, heads, c // 3 // heads).permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, c // 3)
+
+
+def _add_all(*values: Tensor) -> Tensor:
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total
+
+
+_FUNCTIONS = {
+    "relu": lambda x, s: F.relu(x),
+    "gelu": lambda x, s: F.gelu(x),
+    "max_pool": lambda x, s: F.max_pool2d(x, 3, s[0], 1),
+    "avg_pool": lambda x, s: F.avg_pool2d(x, 3, s[0], 1, count_include_pad=False),
+    "glob_avg": lambda x, s: F.adaptive_avg_pool2d(x, 1),
+    "flatten": lambda x, s: x.flatten(1),
+    "shift": lambda x, s: F.pad(x[:, :, 1:, 1:], (0, 1, 0, 1)),
+    "tokens": lambda x, s: x.flatten(2).transpose(1, 2),
+    "map": lambda x, s: x.transpose(1, 2).unflatten(2, s),
+    "msa": lambda x, s: _attention(x, s[0]),
+    "cse": lambda x, gate, s: x * torch.sigmoid(gate),
+    "sum": lambda *xs: _add_all(*xs[:-1]),
+    "concat": lambda *xs: torch.cat(xs[:-1], 1),
+}
+
+
+def graph_of(layers: list[Layer]) -> Graph:
+    """The graph that tracing the module would give, for a batch of one image."""
+    nodes = [Node("input")]
+    edges: list[tuple[int, int]] = []
+    produced: list[tuple[int, ...]] = [(0,)]
+
+    def add(node: Node, sources: tuple[int, ...]) -> tuple[int, ...]:
+        index = len(nodes)
+        nodes.append(node)
+        edges.extend((source, index) for source in sorted(sources))
+        return (index,)
+
+    for layer in layers:
+        kind = layer.kind
+        sources = tuple(dict.fromkeys(n for value in layer.inputs for n in produced[value]))
+        if kind in _SILENT:
+            produced.append(sources)
+            continue
+        if kind in ("sum", "concat"):
+            produced.append(_joined(layer, produced, add))
+            continue
+        parameters = tuple(
+            Parameter(f"{layer.name}.{suffix}", shape, role)
+            for suffix, shape, role in layer.parameters
+        )
+        if kind in ("conv", "linear"):
+            result = add(Node(_convolution(layer), parameters[:1], layer.macs), sources)
+            if len(parameters) > 1:
+                result = add(Node("bias", parameters[1:]), result)
+        else:
+            result = add(Node(kind, parameters, layer.macs), sources)
+        produced.append(result)
+    return Graph(tuple(nodes), tuple(edges), produced[-1])
+
+
+def _convolution(layer: Layer) -> str:
+    if layer.kind == "conv" and layer.settings[6] > 1:
+        return "dil_conv" if layer.settings[5] > 1 else "sep_conv"
+    return "conv"
+
+
+def _joined(layer, produced, add):  # type: ignore[no-untyped-def]
+    """Sums are taken two at a time; what comes from the same nodes is one value."""
+    if layer.kind == "concat":
+        rows = [produced[value] for value in layer.inputs]
+        sources = tuple(dict.fromkeys(node for row in rows for node in row))
+        return add(Node("concat"), sources) if len(set(rows)) > 1 else sources
+    total = produced[layer.inputs[0]]
+    for value in layer.inputs[1:]:
+        other = produced[value]
+        if other != total:
+            total = add(Node("sum"), tuple(dict.fromkeys((*total, *other))))
+    return total
