@@ -13,11 +13,14 @@ _SUBPACKAGES = ("data", "graph", "metrics", "models", "reparam", "search", "spac
 _NAMES = {
     "evaluate": "nascence.train",
     "export": "nascence.export",
+    "adamw": "nascence.train",
     "fold": "nascence.reparam",
+    "sgd": "nascence.train",
     "train": "nascence.train",
 }
 
 __all__ = [
+    "adamw",
     "data",
     "evaluate",
     "export",
@@ -27,6 +30,7 @@ __all__ = [
     "models",
     "reparam",
     "search",
+    "sgd",
     "spaces",
     "train",
 ]

@@ -63,7 +63,7 @@ def report_contents(
         cell_edges=_cell_edges(chosen),
         skeleton=_skeleton(chosen["width"], chosen["cells"], max(data.image_shape[1:])),
         candidates=tuple(report.CandidatePoint(**point) for point in results.search["candidates"]),
-        score_name="binary-code score, ln |det K|",
+        score_name="binary-code score per image + ln(MACs)",
         curves=_curves(results),
         confusion=confusion(logits, data.validation.labels, data.classes),
         mistakes=_mistakes(logits, data),

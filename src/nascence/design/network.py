@@ -7,16 +7,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nascence.data import Dataset
+from nascence.data import Batch, Dataset
 from nascence.design import recipe
 from nascence.design.folder import RunError
 from nascence.export import read_metadata
 from nascence.graph import measure_latency
+from nascence.metrics import naswot
 from nascence.models import resnet_of_macs
 from nascence.params import CheckpointError, write_whole
 from nascence.reparam import RepVGGBlock, fold
-from nascence.search import Limit, Limits
+from nascence.search import Limit, Limits, MetricEvaluator
 from nascence.spaces import NB201, Architecture
+from nascence.spaces.cell import EDGES, live_edges
 
 PROBE = (
     "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
@@ -66,6 +68,25 @@ class Cost:
     def parameters(self, architecture: Architecture) -> int:
         return self.space.parameters(architecture)
 
+    def work(self, architecture: Architecture) -> float:
+        """Cost of training on one image, in multiply-adds and what takes as long as one.
+
+        Small networks wait for memory more than for arithmetic, so every value of every feature
+        map that training writes counts as ``recipe.VALUE_COST`` multiply-adds.
+        """
+        chosen = json.loads(self.space.to_json(architecture))
+        operations = tuple(chosen[f"edge_{source}_{target}"] for source, target in EDGES)
+        live = live_edges(operations)
+        maps = sum(
+            recipe.MAPS[operation]
+            for operation, is_live in zip(operations, live, strict=True)
+            if is_live
+        )
+        first = chosen["width"] * self.side**2  # values in a map of the first stage
+        cells = chosen["cells"] * maps * first * (1 + 1 / 2 + 1 / 4)
+        fixed = first * (recipe.STEM_MAPS + recipe.REDUCTION_MAPS * (1 / 2 + 1 / 4))
+        return self.macs(architecture) + recipe.VALUE_COST * (cells + fixed)
+
     def latency_ms(self, architecture: Architecture) -> float:
         """Milliseconds for one image on the CPU of this machine."""
         name = self.space.format(architecture)
@@ -76,9 +97,9 @@ class Cost:
             write_whole(self._file, json.dumps(self._measured).encode())
         return self._measured[name]
 
-    def limits(self, *, macs: float, parameters: int | None, latency_ms: float | None) -> Limits:
+    def limits(self, *, work: float, parameters: int | None, latency_ms: float | None) -> Limits:
         """The limits that are given, on the cost after folding."""
-        limits = [Limit("macs", self.macs, macs)]
+        limits = [Limit("training work", self.work, work)]
         if parameters is not None:
             limits.append(Limit("parameters", self.parameters, parameters))
         cheap = Limits(*limits)
@@ -90,6 +111,24 @@ class Cost:
 
             limits.append(Limit("latency_ms", latency, latency_ms))
         return Limits(*limits)
+
+
+class Score:
+    """Binary-code score per image plus the logarithm of the multiply-adds: higher is better.
+
+    ln |det K| / N is a mean over the N images of logarithms of how many activations tell an
+    image from the others, so that the two terms are of one kind. Together they rank better than
+    either alone. No label and no training is needed.
+    """
+
+    def __init__(self, space: NB201, cost: Cost, batch: Batch, *, seed: int) -> None:
+        self._codes = MetricEvaluator(space, naswot, batch, seeds=(seed,))
+        self._cost, self._images = cost, len(batch[0])
+        self.description = f"{self._codes.description}, per image, plus ln(MACs)"
+
+    def __call__(self, architecture: Architecture) -> float:
+        macs = max(self._cost.macs(architecture), 1)
+        return self._codes(architecture) / self._images + math.log(macs)
 
 
 def build(space: NB201, architecture: Architecture, *, seed: int) -> nn.Module:
@@ -136,11 +175,12 @@ def load_baseline(path: Path) -> nn.Module:
     return load_state(model, path).eval()
 
 
-def load_folded(run: Path) -> nn.Module:
+def load_folded(run: str | Path) -> nn.Module:
     """The folded network of a run.
 
     Raises RunError where the run has not come so far and CheckpointError for a damaged file.
     """
+    run = Path(run)
     trained, folded = run / "checkpoints" / "trained.safetensors", run / "model.safetensors"
     if not (trained.exists() and folded.exists()):
         raise RunError(f"{run} has no folded network yet; `nascence resume {run}` finishes it")

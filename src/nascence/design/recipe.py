@@ -9,11 +9,15 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset
-from nascence.graph import count_macs
 from nascence.train import adamw, sgd, train
 
 WIDTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 CELLS = (1, 2, 3)
+
+# Feature maps that training writes for an operation, its sum at the node included.
+MAPS = {"none": 0, "skip_connect": 1, "avg_pool_3x3": 2, "nor_conv_1x1": 4, "nor_conv_3x3": 4}
+STEM_MAPS, REDUCTION_MAPS = 2, 10
+VALUE_COST = 30
 
 BATCH = 128
 SAMPLES_PER_IMAGE = 60
@@ -42,19 +46,15 @@ def usual() -> dict[str, Any]:
     return {"optimizer": adamw(1e-3), "batch_size": BATCH}
 
 
-def macs_limit(
-    probe: nn.Module, data: Dataset, seconds: float | None, *, device: torch.device
+def work_limit(
+    probe: nn.Module, work: float, data: Dataset, seconds: float, *, device: torch.device
 ) -> float:
-    """Multiply-adds of the largest network that can be trained in ``seconds``.
+    """Work, per image, of the largest network that can be trained in ``seconds``.
 
-    A network should see each training image about SAMPLES_PER_IMAGE times; how many
-    multiply-adds a second the machine trains is measured on ``probe``. Without ``seconds`` the
-    limit is the cost of the probe itself.
+    A network should see each training image about SAMPLES_PER_IMAGE times; how much work a
+    second does on this machine is measured on ``probe``, whose work for one image is ``work``.
     """
-    cost = count_macs(probe, torch.zeros(1, *data.image_shape))
-    if seconds is None:
-        return float(cost)
-    rate = cost * BATCH / seconds_per_step(probe, data, device=device)
+    rate = work * BATCH / seconds_per_step(probe, data, device=device)
     return rate * seconds / (SAMPLES_PER_IMAGE * len(data.train))
 
 

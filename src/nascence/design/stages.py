@@ -19,8 +19,7 @@ from nascence.design.contents import Results, report_contents, summary_of
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.settings import Shares
 from nascence.graph import count_macs, count_parameters, measure_latency
-from nascence.metrics import naswot
-from nascence.search import Candidate, Evolution, MetricEvaluator, draw, open_study, search
+from nascence.search import Candidate, Evolution, draw, open_study, search
 from nascence.train import Measurement, Training, evaluate, train
 
 
@@ -59,7 +58,6 @@ def search_stage(run: Run) -> dict[str, Any]:
     settings = run.folder.settings
     space = network.space_of(run.data.classes, run.data.image_shape[0])
     batch = run.data.batch(min(128, len(run.data.train)), generator=run.generator(1))
-    evaluator = MetricEvaluator(space, naswot, batch, seeds=(settings.seed,))
     started = time.perf_counter()
     cost = network.Cost(
         network.deployed_space_of(run.data.classes, run.data.image_shape[0]),
@@ -68,21 +66,20 @@ def search_stage(run: Run) -> dict[str, Any]:
         measured=run.path / "stages" / "latencies.json",
     )
     limits = cost.limits(
-        macs=run.folder.plan("size", lambda: _plan_size(run))["macs"],
+        work=run.folder.plan("size", lambda: _plan_size(run, cost))["work"],
         parameters=settings.max_params,
         latency_ms=settings.max_latency_ms,
     )
+    score = network.Score(space, cost, batch, seed=settings.seed)
     first = draw(space, allowed=limits, known=(), generator=run.generator(5))
-    trials = run.folder.plan("search", lambda: _plan_trials(run, lambda: evaluator(first)))[
-        "trials"
-    ]
+    trials = run.folder.plan("search", lambda: _plan_trials(run, lambda: score(first)))["trials"]
 
     def tell(candidate: Candidate) -> None:
-        run.progress("search", (candidate.number + 1) / trials, f"score {candidate.score:.1f}")
+        run.progress("search", (candidate.number + 1) / trials, f"score {candidate.score:.2f}")
 
     history = search(
         Evolution(space, generator=run.generator(2), allowed=limits),
-        evaluator,
+        score,
         trials=trials,
         study=open_study(run.path / "study.journal", space=space, name="search"),
         on_trial=tell,
@@ -224,11 +221,15 @@ def report_stage(run: Run) -> dict[str, Any]:
     return summary_of(run.data, results)
 
 
-def _plan_size(run: Run) -> dict[str, Any]:
+def _plan_size(run: Run, cost: network.Cost) -> dict[str, Any]:
     space = network.space_of(run.data.classes, run.data.image_shape[0])
-    probe = network.build(space, space.parse(network.PROBE), seed=0)
-    seconds = None if run.folder.settings.steps else run.shares.train
-    return {"macs": recipe.macs_limit(probe, run.data, seconds, device=run.device)}
+    architecture = space.parse(network.PROBE)
+    work = cost.work(architecture)
+    if run.folder.settings.steps:
+        return {"work": work}
+    probe = network.build(space, architecture, seed=0)
+    limit = recipe.work_limit(probe, work, run.data, run.shares.train, device=run.device)
+    return {"work": limit}
 
 
 def _plan_trials(run: Run, evaluate: Callable[[], object]) -> dict[str, Any]:
