@@ -164,18 +164,18 @@ def test_interrupt_leaves_a_resumable_run(
 ) -> None:
     import signal
 
-    from nascence import train
+    from nascence import training
 
-    out, original = tmp_path / "run", train.augment
+    out, original = tmp_path / "run", training.augment
 
     def interrupt_once(*arguments: object, **options: object) -> object:
-        monkeypatch.setattr(train, "augment", original)
+        monkeypatch.setattr(training, "augment", original)
         os.kill(os.getpid(), signal.SIGINT)
         return original(*arguments, **options)
 
     # The first training step of the stage, not of the measurements before it.
     options = ["design", str(photos), "--out", str(out), *QUICK]
-    monkeypatch.setattr(train, "augment", interrupt_once)
+    monkeypatch.setattr(training, "augment", interrupt_once)
     result = run(*options)
     assert result.exit_code == cli.INTERRUPTED
     assert f"nascence resume {out}" in " ".join(result.stderr.split())

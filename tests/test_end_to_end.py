@@ -16,7 +16,7 @@ from nascence.search import open_study, read_history
 
 STAGES = ("search", "train", "baseline", "fold", "export", "report")
 OPTIONS = ["--trials", "10", "--steps", "40", "--size", "16", "--max-params", "20000"]
-OPTIONS += ["--checkpoint-seconds", "0.2", "--quiet"]
+OPTIONS += ["--block", "repvgg", "--checkpoint-seconds", "0.2", "--quiet"]
 
 
 def command(*words: str) -> subprocess.Popen:
@@ -65,7 +65,7 @@ def kill_in(stage: str, run: Path, *words: str) -> None:
 
 
 def history(run: Path) -> list[tuple]:
-    space = space_of(10, 3)
+    space = space_of("repvgg", classes=10, in_channels=3)
     study = open_study(run / "study.journal", space=space, name="search")
     found = read_history(study, space=space).candidates
     return [(c.number, c.architecture, c.score) for c in found]

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"params", "task", "train", "data", "graph"}
+CORE = {"params", "task", "training", "data", "graph"}
 SIBLINGS = {"models", "implicit", "reparam", "spaces", "metrics", "hypernet", "optim"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
@@ -13,7 +13,7 @@ LEVELS = {
     **dict.fromkeys(("design", "report", "export"), 3),
     "cli": 4,
 }
-BARE = {"hypernet", "optim", "spaces", "graph", "train", "data"}
+BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}
 
 

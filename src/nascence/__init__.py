@@ -9,26 +9,29 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("data", "graph", "metrics", "models", "reparam", "search", "spaces")
+_MODULES = ("data", "design", "export", "graph", "metrics", "models", "params", "reparam", "report")
+_MODULES += ("search", "spaces")
 _NAMES = {
-    "evaluate": "nascence.train",
-    "export": "nascence.export",
-    "adamw": "nascence.train",
+    "evaluate": "nascence.training",
+    "adamw": "nascence.training",
     "fold": "nascence.reparam",
-    "sgd": "nascence.train",
-    "train": "nascence.train",
+    "sgd": "nascence.training",
+    "train": "nascence.training",
 }
 
 __all__ = [
     "adamw",
     "data",
+    "design",
     "evaluate",
     "export",
     "fold",
     "graph",
     "metrics",
     "models",
+    "params",
     "reparam",
+    "report",
     "search",
     "sgd",
     "spaces",
@@ -39,7 +42,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(import_module(_NAMES[name]), name)
-    if name in _SUBPACKAGES:
+    if name in _MODULES:
         return import_module(f"nascence.{name}")
     raise AttributeError(f"module 'nascence' has no attribute {name!r}")
 

@@ -76,6 +76,9 @@ def design(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
+    block: Annotated[
+        str, typer.Option(help="Convolutions of the network: identity or repvgg.")
+    ] = "identity",
     baseline: Annotated[
         bool,
         typer.Option(help="Train a hand-designed network as long, to compare with."),
@@ -106,6 +109,7 @@ def design(
             seed=seed,
             device=device,
             workers=workers,
+            block=block,
             baseline=baseline,
             trials=trials,
             steps=steps,

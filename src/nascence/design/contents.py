@@ -13,7 +13,7 @@ from nascence.data import Dataset
 from nascence.design import network
 from nascence.design.folder import RunFolder, environment
 from nascence.design.settings import Shares
-from nascence.train import evaluate
+from nascence.training import evaluate
 
 MISTAKES = 24
 

@@ -17,7 +17,7 @@ from nascence.models import resnet_of_macs
 from nascence.params import CheckpointError, write_whole
 from nascence.reparam import RepVGGBlock, fold
 from nascence.search import Limit, Limits, MetricEvaluator
-from nascence.spaces import NB201, Architecture
+from nascence.spaces import NB201, Architecture, identity_convolution
 from nascence.spaces.cell import EDGES, live_edges
 
 PROBE = (
@@ -27,18 +27,25 @@ PROBE = (
 """A plain residual network of the space, on which a machine's speed is measured."""
 
 
-def space_of(classes: int, in_channels: int) -> NB201:
-    """The space that is searched: cells of NAS-Bench-201, free width and depth, RepVGG blocks."""
+BLOCKS = {"identity": identity_convolution, "repvgg": RepVGGBlock}
+
+
+def space_of(block: str, *, classes: int, in_channels: int) -> NB201:
+    """The space that is searched: cells of NAS-Bench-201 of free width and depth.
+
+    ``block`` is "identity", one convolution that starts near the identity, or "repvgg", three
+    branches that are folded into one convolution after training.
+    """
     return NB201(
         classes=classes,
         in_channels=in_channels,
         width=recipe.WIDTHS,
         cells=recipe.CELLS,
-        conv=RepVGGBlock,
+        conv=BLOCKS[block],
     )
 
 
-def deployed_space_of(classes: int, in_channels: int) -> NB201:
+def deployed_space_of(*, classes: int, in_channels: int) -> NB201:
     """The same space as it costs after folding: a block is one convolution with a bias."""
     return NB201(
         classes=classes,
@@ -56,8 +63,11 @@ class Cost:
     as before. ``side`` is that of the images in pixels.
     """
 
-    def __init__(self, space: NB201, *, side: int, in_channels: int, measured: Path) -> None:
-        self.space, self.side, self.in_channels, self._file = space, side, in_channels, measured
+    def __init__(
+        self, space: NB201, *, block: str, side: int, in_channels: int, measured: Path
+    ) -> None:
+        self.space, self.block, self.side, self.in_channels = space, block, side, in_channels
+        self._file = measured
         self._measured: dict[str, float] = {}
         if measured.exists():
             self._measured = json.loads(measured.read_text())
@@ -77,8 +87,9 @@ class Cost:
         chosen = json.loads(self.space.to_json(architecture))
         operations = tuple(chosen[f"edge_{source}_{target}"] for source, target in EDGES)
         live = live_edges(operations)
+        maps_of = recipe.MAPS[self.block]
         maps = sum(
-            recipe.MAPS[operation]
+            maps_of[operation]
             for operation, is_live in zip(operations, live, strict=True)
             if is_live
         )
@@ -158,7 +169,11 @@ def check_images(data: Dataset) -> Tensor:
 def load_trained(path: Path) -> nn.Module:
     """The trained network of a run, its branches still there, from its safetensors file."""
     metadata = read_metadata(path)
-    space = space_of(len(json.loads(metadata["classes"])), json.loads(metadata["image_shape"])[0])
+    space = space_of(
+        metadata["block"],
+        classes=len(json.loads(metadata["classes"])),
+        in_channels=json.loads(metadata["image_shape"])[0],
+    )
     model = space.build(space.from_json(metadata["architecture"]))
     return load_state(model, path).eval()
 

@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset
-from nascence.train import adamw, sgd, train
+from nascence.training import adamw, sgd, train
 
 WIDTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 CELLS = (1, 2, 3)
 
 # Feature maps that training writes for an operation, its sum at the node included.
-MAPS = {"none": 0, "skip_connect": 1, "avg_pool_3x3": 2, "nor_conv_1x1": 4, "nor_conv_3x3": 4}
+MAPS = {
+    "identity": {"skip_connect": 1, "avg_pool_3x3": 2, "nor_conv_1x1": 4, "nor_conv_3x3": 4},
+    "repvgg": {"skip_connect": 1, "avg_pool_3x3": 2, "nor_conv_1x1": 6, "nor_conv_3x3": 9},
+}
 STEM_MAPS, REDUCTION_MAPS = 2, 10
 VALUE_COST = 30
 

@@ -20,7 +20,8 @@ from nascence.design.folder import RunError, RunFolder
 from nascence.design.settings import Shares
 from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.search import Candidate, Evolution, draw, open_study, search
-from nascence.train import Measurement, Training, evaluate, train
+from nascence.spaces import NB201
+from nascence.training import Measurement, Training, evaluate, train
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class Run:
     def example(self) -> torch.Tensor:
         return torch.zeros(1, *self.data.image_shape)
 
+    @property
+    def space(self) -> NB201:
+        return network.space_of(
+            self.folder.settings.block,
+            classes=self.data.classes,
+            in_channels=self.data.image_shape[0],
+        )
+
     def generator(self, stream: int) -> torch.Generator:
         """The randomness of one purpose; one purpose does not disturb another."""
         return torch.Generator().manual_seed(1000 * self.folder.settings.seed + stream)
@@ -56,11 +65,12 @@ class Run:
 def search_stage(run: Run) -> dict[str, Any]:
     """Choose an architecture by its score before training, within the limits."""
     settings = run.folder.settings
-    space = network.space_of(run.data.classes, run.data.image_shape[0])
+    space = run.space
     batch = run.data.batch(min(128, len(run.data.train)), generator=run.generator(1))
     started = time.perf_counter()
     cost = network.Cost(
-        network.deployed_space_of(run.data.classes, run.data.image_shape[0]),
+        network.deployed_space_of(classes=run.data.classes, in_channels=run.data.image_shape[0]),
+        block=settings.block,
         side=max(run.data.image_shape[1:]),
         in_channels=run.data.image_shape[0],
         measured=run.path / "stages" / "latencies.json",
@@ -109,7 +119,7 @@ def search_stage(run: Run) -> dict[str, Any]:
 def train_stage(run: Run) -> dict[str, Any]:
     """Train the chosen network for its share of the budget."""
     chosen = tuple(run.needed("search")["architecture"])
-    space = network.space_of(run.data.classes, run.data.image_shape[0])
+    space = run.space
     model = network.build(space, chosen, seed=run.folder.settings.seed)
     settings = run.folder.settings
     left = run.shares.search + run.shares.train - run.needed("search")["seconds"]
@@ -133,7 +143,8 @@ def train_stage(run: Run) -> dict[str, Any]:
         checkpoint_seconds=settings.checkpoint_seconds,
         progress=_training_progress(run, "train"),
     )
-    result = _save_training(run, training, "trained", {"architecture": space.to_json(chosen)})
+    described = {"architecture": space.to_json(chosen), "block": settings.block}
+    result = _save_training(run, training, "trained", described)
     return {**result, "planned_steps": planned["steps"]}
 
 
@@ -222,7 +233,7 @@ def report_stage(run: Run) -> dict[str, Any]:
 
 
 def _plan_size(run: Run, cost: network.Cost) -> dict[str, Any]:
-    space = network.space_of(run.data.classes, run.data.image_shape[0])
+    space = run.space
     architecture = space.parse(network.PROBE)
     work = cost.work(architecture)
     if run.folder.settings.steps:

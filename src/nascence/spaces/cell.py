@@ -29,6 +29,24 @@ def convolution(
     )
 
 
+def identity_convolution(
+    in_channels: int, out_channels: int, *, kernel_size: int, stride: int = 1, padding: int = 0
+) -> nn.Sequential:
+    """Build convolution and BatchNorm whose kernel starts as the identity plus the usual noise.
+
+    The identity branch of a re-parameterised block put into the kernel from the start (compare
+    Zagoruyko and Komodakis, "DiracNets", 2017, eq. 2): it trains at the cost of one convolution.
+    Where the channels differ there is no identity, and it is the published candidate.
+    """
+    block = convolution(
+        in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding
+    )
+    if in_channels == out_channels and stride == 1 and kernel_size == 2 * padding + 1:
+        with torch.no_grad():
+            block[0].weight += nn.init.dirac_(torch.empty_like(block[0].weight))
+    return block
+
+
 def live_edges(operations: tuple[str, ...]) -> tuple[bool, ...]:
     """Tell for each of the six edges whether it lies on a path from the input to the output.
 

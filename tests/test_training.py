@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nascence.data import Dataset, Split
 from nascence.params import CheckpointError
-from nascence.train import (
+from nascence.training import (
     DivergenceError,
     adamw,
     cosine,
