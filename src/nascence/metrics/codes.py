@@ -110,7 +110,7 @@ class ActivationCodes(TorchDispatchMode):
             )
         rows = _rows(x)
         self.bits += rows.shape[1]
-        if not self._int8:
+        if not self._int8 or rows.shape[1] == 1:  # _int_mm of a single column is wrong, torch 2.13
             for part in rows.split(_BITS // self.images, dim=1):
                 code = part.ne(0).float()
                 self._common += (code @ code.T).long()

@@ -119,12 +119,12 @@ class Cell(nn.Module):
         super().__init__()
         self.relu = nn.ReLU()
         self.edges = nn.ModuleDict()
-        self._incoming: dict[int, list[tuple[int, str, str]]] = {1: [], 2: [], 3: []}
+        self.incoming: dict[int, list[tuple[int, str, str]]] = {1: [], 2: [], 3: []}
         for (source, target), operation, build in zip(EDGES, operations, built, strict=True):
             if not build or operation == "none":
                 continue
             name = f"{source}_{target}"
-            self._incoming[target].append((source, name, operation))
+            self.incoming[target].append((source, name, operation))
             if operation in KERNELS:
                 size = KERNELS[operation]
                 block = conv(channels, channels, kernel_size=size, stride=1, padding=size // 2)
@@ -135,7 +135,7 @@ class Cell(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         nodes = {0: x}
         rectified: dict[int, Tensor] = {}  # one ReLU for all the convolutions that read a node
-        for target, incoming in self._incoming.items():
+        for target, incoming in self.incoming.items():
             terms = []
             for source, name, operation in incoming:
                 value = nodes[source]
@@ -151,7 +151,7 @@ class Cell(nn.Module):
         return nodes[3]
 
     def _is_read(self, node: int) -> bool:
-        return any(source == node for edges in self._incoming.values() for source, _, _ in edges)
+        return any(source == node for edges in self.incoming.values() for source, _, _ in edges)
 
 
 class Reduction(nn.Module):
