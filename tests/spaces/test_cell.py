@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nascence.spaces.cell import EDGES, OPERATIONS, Cell, Reduction, convolution, live_edges
+from nascence.spaces.cell import (
+    EDGES,
+    OPERATIONS,
+    Cell,
+    Reduction,
+    convolution,
+    identity_convolution,
+    live_edges,
+)
 
 
 def published_cell(cell: Cell, operations: tuple[str, ...], x: Tensor) -> Tensor:
@@ -58,3 +66,17 @@ def test_convolutions_of_a_node_share_one_relu() -> None:
 
 def test_reduction_halves_the_side() -> None:
     assert Reduction(4, 6)(torch.randn(2, 4, 8, 8)).shape == (2, 6, 4, 4)
+
+
+def test_identity_convolution_starts_near_the_identity() -> None:
+    torch.manual_seed(0)
+    plain = torch.nn.Conv2d(4, 4, 3, padding=1, bias=False)
+    torch.manual_seed(0)
+    near = identity_convolution(4, 4, kernel_size=3, padding=1)
+    x = torch.randn(2, 4, 5, 5)
+    torch.testing.assert_close(near[0](x), x + plain(x))
+    torch.manual_seed(0)
+    wider = identity_convolution(4, 8, kernel_size=3, padding=1)
+    torch.manual_seed(0)
+    expected = torch.nn.Conv2d(4, 8, 3, padding=1, bias=False)
+    torch.testing.assert_close(wider[0].weight, expected.weight)

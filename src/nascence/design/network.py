@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -27,7 +28,10 @@ PROBE = (
 """A plain residual network of the space, on which a machine's speed is measured."""
 
 
-BLOCKS = {"identity": identity_convolution, "repvgg": RepVGGBlock}
+BLOCKS: dict[str, Callable[..., nn.Module]] = {
+    "identity": identity_convolution,
+    "repvgg": RepVGGBlock,
+}
 
 
 def space_of(block: str, *, classes: int, in_channels: int) -> NB201:

@@ -42,8 +42,9 @@ def identity_convolution(
         in_channels, out_channels, kernel_size=kernel_size, stride=stride, padding=padding
     )
     if in_channels == out_channels and stride == 1 and kernel_size == 2 * padding + 1:
+        kernel = block.get_parameter("0.weight")
         with torch.no_grad():
-            block[0].weight += nn.init.dirac_(torch.empty_like(block[0].weight))
+            kernel += nn.init.dirac_(torch.empty_like(kernel))
     return block
 
 
