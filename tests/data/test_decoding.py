@@ -1,12 +1,16 @@
 import io
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nascence.data.decoding import ColourError, Form, decode_part, judge_form, resize_arrays
+from nascence.data.decode import ColourError
+from nascence.data.decoding import Form, decode_part, judge_form, resize_arrays
 from nascence.data.source import EncodedImages, Item
 
 Paint = Callable[..., Image.Image]
@@ -51,6 +55,29 @@ def test_images_land_in_their_rows(workers: int, paint: Paint) -> None:
     assert [name for name, _ in skipped] == ["image 3", "image 100", "image 169"]
     assert seen[-1] == (170, 170)
     assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(("width", "alone"), [(8, True), (64, False)])
+def test_large_files_are_decoded_by_several_threads(width: int, alone: bool, paint: Paint) -> None:
+    """An empty file and one without bytes among them do not matter."""
+    threads: set[int] = set()
+
+    class Watched(np.ndarray):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            threads.add(threading.get_ident())
+            super().__setitem__(key, value)
+
+    data = encoded(paint(width, width))
+    contents: list[Path | bytes | None] = [b"", None, *[data] * 600]
+    decode_part(
+        part(contents),
+        Form((width, width), grey=False),
+        allocate=lambda shape: np.zeros(shape, np.uint8).view(Watched),
+        workers=None,
+        progress=None,
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert (len(threads) == 1) == (alone or cores == 1)
 
 
 def test_form_of_mixed_images(paint: Paint) -> None:

@@ -42,6 +42,10 @@ class UnusableImageError(Exception):
     """Why one image is skipped."""
 
 
+class ColourError(Exception):
+    """An image with colour where all were taken for grey."""
+
+
 def read_bytes(content: Path | bytes | None) -> bytes:
     """The bytes of an encoded image.
 
@@ -107,21 +111,22 @@ def decode(
     bicubic resampling with antialiasing. ``headers`` is shared by the images of one data set.
 
     Raises:
-        UnusableImageError: The image cannot be decoded, or has colour where ``grey`` is asked for.
+        UnusableImageError: The image cannot be decoded.
+        ColourError: The image has colour where ``grey`` is asked for.
     """
     data = read_bytes(content)
     known = headers and headers.decode(data)
     image = known or open_image(data)
     try:
         if grey and not is_grey(image):
-            raise UnusableImageError("has colour")
+            raise ColourError
         if known is None:
             if headers is not None:
                 headers.remember(data, image)
             image = eight_bits(upright(_load(image, size)))
         image = image if grey or image.mode == "RGB" else image.convert("RGB")
         return np.asarray(fit(image, size))
-    except UnusableImageError:
+    except (UnusableImageError, ColourError):
         raise
     except Exception as error:  # a broken file may raise anything
         reason = "is truncated" if "truncated" in str(error) else "is damaged"

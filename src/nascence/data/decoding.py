@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from nascence.data.source import EncodedImages, Item
 Progress = Callable[[int, int], None]
 Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
 CHUNK = 64
+SMALL = 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,6 @@ def judge_form(parts: Sequence[EncodedImages], size: int | None) -> Form | None:
     return Form(choose_size(sizes) if size is None else (size, size), grey)
 
 
-class ColourError(Exception):
-    """An image with colour among grey ones: decoding starts again with three channels."""
-
-
 def decode_part(
     part: EncodedImages,
     form: Form,
@@ -73,7 +71,9 @@ def decode_part(
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp], list[tuple[str, str]]]:
     """Decode all images of a part.
 
-    Threads do it, because Pillow decodes and resamples outside the interpreter's lock.
+    Threads do it, because Pillow decodes and resamples outside the interpreter's lock. For files
+    of a few kilobytes, most of the time is spent inside it: they are decoded in one thread unless
+    ``workers`` says otherwise.
 
     Returns:
         images: uint8 ``(N, C, H, W)`` from ``allocate``; rows of skipped images are undefined.
@@ -95,15 +95,15 @@ def decode_part(
             try:
                 pixels = decode(item.content, form.size, grey=form.grey, headers=headers)
             except UnusableImageError as error:
-                if str(error) == "has colour":
-                    raise ColourError from error
                 failed.append((row, item.name, str(error)))
                 continue
             images[row] = pixels[None] if form.grey else pixels.transpose(2, 0, 1)
         return failed
 
-    count = workers or os.cpu_count() or 1
     chunks = _chunks(part.blocks())
+    start = list(islice(chunks, 1))
+    count = workers or (1 if start and _is_small(start[0][1]) else _cores())
+    chunks = chain(start, chunks)
     done = 0
     with ThreadPoolExecutor(count) as pool:
         # Only as many blocks as keep the workers busy are held in memory.
@@ -118,6 +118,20 @@ def decode_part(
                 if progress is not None:
                     progress(done, total)
     return images, np.flatnonzero(kept), skipped
+
+
+def _is_small(chunk: list[Item]) -> bool:
+    sizes = []
+    for item in chunk:
+        with suppress(UnusableImageError):
+            sizes.append(len(read_bytes(item.content)))
+    return bool(sizes) and float(np.median(sizes)) < SMALL
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _chunks(blocks: Iterator[list[Item]]) -> Iterator[tuple[int, list[Item]]]:

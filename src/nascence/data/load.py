@@ -55,7 +55,8 @@ def load(
         seed: Chooses which images are held out.
         cache: Folder for decoded images; ``None`` is ``$NASCENCE_CACHE`` or else the user's cache
             folder, ``False`` keeps nothing.
-        workers: Threads that decode; ``None`` is one for each core.
+        workers: Threads that decode; ``None`` is one for each core, or one for files below four
+            kilobytes, which more threads do not make faster.
         progress: Called with the number of images decoded and their total.
 
     Images become RGB, or keep one channel if all of them are grey. An image that cannot be used

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascence.data.cache import Arrays, Stored, fingerprint
+from nascence.data.decode import ColourError
 from nascence.data.decoding import (
-    ColourError,
     Form,
     Progress,
     decode_part,
@@ -21,7 +21,8 @@ from nascence.data.source import ArrayImages, EncodedImages, Part, Source
 from nascence.data.split import stratified_split
 
 MOST_LINES = 20
-BLOCK = 1024
+BLOCK = 256  # images
+CACHED = 1 << 18  # values that stay in the processor's cache as float32
 Allocate = Callable[[str, tuple[int, ...]], NDArray[np.uint8]]
 Index = NDArray[np.intp]
 
@@ -207,10 +208,13 @@ def _statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[f
     """Mean and deviation per channel of images scaled to [0, 1], the latter at least 1/255."""
     first = np.zeros(images.shape[1])
     second = np.zeros(images.shape[1])
-    for start in range(0, len(images), BLOCK):
-        block = images[start : start + BLOCK].astype(np.float32) / 255
-        first += block.mean((2, 3), dtype=np.float32).sum(0, dtype=np.float64)
-        second += np.square(block).mean((2, 3), dtype=np.float32).sum(0, dtype=np.float64)
-    mean = first / len(images)
-    deviation = np.sqrt(np.maximum(second / len(images) - mean**2, 1 / 255**2))
+    size = int(np.prod(images.shape[2:]))
+    rows = max(1, CACHED // (size * images.shape[1]))
+    for start in range(0, len(images), rows):
+        block = images[start : start + rows].reshape(-1, images.shape[1], size).astype(np.float32)
+        first += block.sum(2).sum(0, dtype=np.float64)
+        second += np.einsum("nci,nci->nc", block, block).sum(0, dtype=np.float64)
+    mean = first / (255 * size * len(images))
+    variance = second / (255**2 * size * len(images)) - mean**2
+    deviation = np.sqrt(np.maximum(variance, 1 / 255**2))
     return tuple(mean.tolist()), tuple(deviation.tolist())
