@@ -8,7 +8,7 @@ from torch import Tensor, fx
 
 from nascence.reparam.accounting import Rewrite
 from nascence.reparam.arguments import NotFoldable, data_operands
-from nascence.reparam.operators import ChannelAffine, Operator
+from nascence.reparam.operators import ChannelAffine, Commuting, Operator
 from nascence.reparam.reading import read
 from nascence.reparam.tracing import mark_constants
 
@@ -130,26 +130,29 @@ def mutates(node: fx.Node, module: fx.GraphModule | None) -> bool:
 
 
 def pin_mutated(graph: fx.Graph) -> None:
-    """Leave alone a linear node whose value another node overwrites while others read it."""
+    """Leave alone what reads a value that one of its readers overwrites: order matters there."""
     module = graph.owning_module
     for node in graph.nodes:
         if not node.args or not isinstance(node.args[0], fx.Node) or not mutates(node, module):
             continue
-        target: fx.Node = node.args[0]
-        chain = [node]
+        group, shared = [node], False
+        value: fx.Node = node.args[0]
         while True:
-            readers = [user for user in value_users(target) if user is not chain[-1]]
-            if readers:
-                for pinned in (*chain, target):
-                    restore(pinned)
+            shared = shared or any(user is not group[-1] for user in value_users(value))
+            group.append(value)
+            found = operator_of(value)
+            alias = isinstance(found, Commuting) or (
+                isinstance(found, ChannelAffine) and found.is_identity
+            )
+            if not alias:
                 break
-            found = operator_of(target)
-            if not isinstance(found, ChannelAffine) or not found.is_identity:
-                break
-            chain.append(target)
-            source = target.args[0]
+            source = value.args[0]
             assert isinstance(source, fx.Node)
-            target = source
+            value = source
+        if shared:
+            for member in group:
+                for touched in (member, *member.users):
+                    restore(touched)
 
 
 def restore(node: fx.Node) -> None:
