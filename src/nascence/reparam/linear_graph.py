@@ -129,30 +129,43 @@ def mutates(node: fx.Node, module: fx.GraphModule | None) -> bool:
     return bool(kwargs.get("inplace")) or (op == "call_function" and name.endswith("_"))
 
 
+VIEWS = {
+    "view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "expand",
+    "chunk", "split", "narrow", "unbind", "contiguous", "detach", "getitem", "unflatten",
+}  # fmt: skip
+
+
+def may_alias(node: fx.Node) -> bool:
+    """Whether the value of ``node`` may share memory with its first input."""
+    found = operator_of(node)
+    if isinstance(found, ChannelAffine) and found.is_identity:
+        return True
+    target = node.meta["original"].target if "original" in node.meta else node.target
+    name = target if isinstance(target, str) else getattr(target, "__name__", "")
+    return name in VIEWS or isinstance(found, Commuting)
+
+
+def aliases_of(value: fx.Node) -> list[fx.Node]:
+    """``value`` and every node that may share memory with it."""
+    while may_alias(value) and isinstance(value.args[0], fx.Node):
+        value = value.args[0]
+    group = [value]
+    for member in group:
+        group.extend(user for user in member.users if may_alias(user))
+    return group
+
+
 def pin_mutated(graph: fx.Graph) -> None:
     """Leave alone what reads a value that one of its readers overwrites: order matters there."""
     module = graph.owning_module
     for node in graph.nodes:
         if not node.args or not isinstance(node.args[0], fx.Node) or not mutates(node, module):
             continue
-        group, shared = [node], False
-        value: fx.Node = node.args[0]
-        while True:
-            shared = shared or any(user is not group[-1] for user in value_users(value))
-            group.append(value)
-            found = operator_of(value)
-            alias = isinstance(found, Commuting) or (
-                isinstance(found, ChannelAffine) and found.is_identity
-            )
-            if not alias:
-                break
-            source = value.args[0]
-            assert isinstance(source, fx.Node)
-            value = source
-        if shared:
-            for member in group:
-                for touched in (member, *member.users):
-                    restore(touched)
+        group = aliases_of(node.args[0])
+        readers = {user for member in group for user in value_users(member)} - set(group)
+        if readers != {node}:
+            for touched in (*group, *readers):
+                restore(touched)
 
 
 def restore(node: fx.Node) -> None:

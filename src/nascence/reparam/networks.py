@@ -36,9 +36,7 @@ class RepVGG(nn.Sequential):
     kernel_size, stride=, padding=, groups=)``. Maps ``(B, 3, H, W)`` to ``(B, classes)``.
     """
 
-    def __init__(
-        self, name: str = "A0", *, classes: int = 1000, conv: Block = RepVGGBlock
-    ) -> None:
+    def __init__(self, name: str = "A0", *, classes: int = 1000, conv: Block = RepVGGBlock) -> None:
         base, _, groups = name.partition("g")
         if base not in REPVGG_WIDTHS or groups not in ("", "2", "4") or (groups and base[0] == "A"):
             raise ValueError(
