@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nascence.reparam.blocks import BranchedConvolution, QARepVGGBlock
 from nascence.reparam.branch_layers import ConvNorm
+from nascence.reparam.fold import fold
 
 Accepts = Callable[[nn.Conv2d], bool]
 
@@ -112,8 +113,6 @@ def draw(block: nn.Module, generator: torch.Generator | None) -> None:
 
 def set_function(block: BranchedConvolution, weight: Tensor) -> None:
     """Choose the k x k branch of ``block`` so that the sum is a convolution with ``weight``."""
-    from nascence.reparam.fold import fold
-
     main = next(branch for branch in block.branches.values() if isinstance(branch, ConvNorm))
     convolution, norm = main[-2], main[-1]
     assert isinstance(convolution, nn.Conv2d)
@@ -125,13 +124,16 @@ def set_function(block: BranchedConvolution, weight: Tensor) -> None:
         x = torch.zeros(1, block.in_channels, *size, dtype=torch.float64)
         rest = fold(example, x, verify=False)
         others = folded_weight(rest, weight)
-        scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+        scale = norm_scale(norm)
         if isinstance(block, QARepVGGBlock):
-            after = block.norm.weight.double() / torch.sqrt(
-                block.norm.running_var.double() + block.norm.eps
-            )
-            scale = scale * after
+            scale = scale * norm_scale(block.norm)
         convolution.weight.copy_((weight.double().cpu() - others) / scale.reshape(-1, 1, 1, 1))
+
+
+def norm_scale(norm: nn.BatchNorm2d) -> Tensor:
+    """What a BatchNorm multiplies by in evaluation mode, per channel, in float64."""
+    assert norm.running_var is not None
+    return norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
 
 
 def _sizes(block: BranchedConvolution) -> tuple[Any, Any, Any]:
