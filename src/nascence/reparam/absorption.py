@@ -1,10 +1,12 @@
 """Where a scale and shift per channel can go: into what makes its input, or what reads it."""
 
+import math
 from dataclasses import replace
 
 import torch
 from torch import fx
 
+from nascence.reparam.arguments import shape_of
 from nascence.reparam.linear_graph import operator_of, value_users
 from nascence.reparam.operators import (
     ChannelAffine,
@@ -164,6 +166,20 @@ def inputs_of(node: fx.Node) -> tuple[fx.Node, ...]:
 def parent(node: fx.Node) -> fx.Node:
     """The only input of a unary linear node."""
     return as_node(node.args[0])
+
+
+def positions(node: fx.Node, found: Convolution, fallback: float) -> float:
+    """Positions at which ``found`` at ``node`` multiplies, ``fallback`` where no shape is known.
+
+    A transposed convolution multiplies at its input positions; its ``macs`` are divided by the
+    stride, which this makes up for.
+    """
+    place = parent(node) if found.transposed else node
+    shape = shape_of(place)
+    if shape is None or shape_of(node) is None:
+        return fallback
+    count = float(math.prod(shape[2:]) if found.rank else math.prod(shape[:-1]))
+    return count * math.prod(found.stride) if found.transposed else count
 
 
 def describe(node: fx.Node) -> str:

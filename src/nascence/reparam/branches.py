@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from nascence.reparam.absorption import as_node
+from nascence.reparam.absorption import as_node, positions
 from nascence.reparam.composition import (
     add_branches,
     common_geometry,
@@ -67,15 +67,18 @@ def branch_from(chain: list[fx.Node], source: fx.Node) -> Branch:
     """The operators of ``chain`` up to ``source`` as one; raises NotExact where they are not."""
     nodes = tuple(chain[: chain.index(source)])
     tail: ChannelAffine | Convolution = identity()
-    macs, positions, owner = 0.0, 1.0, ""
+    macs, owner = 0.0, ""
+    known, last = 1.0, 0.0
     for node in nodes:
         head = operator_of(node)
         assert isinstance(head, (ChannelAffine, Convolution))
         tail = after(head, tail)
         if isinstance(head, Convolution):
-            macs += head.macs * positions
+            here = positions(node, head, known)
+            last = last or here
+            macs += head.macs * here / last
             for step in head.stride:
-                positions = positions / step if head.transposed else positions * step
+                known = known / step if head.transposed else known * step
             if head.learned and not owner:
                 owner = node.meta["owner"]
     return Branch(source, tail, macs, owner, nodes)

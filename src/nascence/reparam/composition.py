@@ -210,7 +210,8 @@ def compose(first: Convolution, second: Convolution) -> Convolution:
         ]
         taps = outer[(*every, *tap)]
         weight[(*every, *window)] += torch.einsum("gom,gmc...->goc...", taps, inner)
-    summed = two.weight.flatten(2).sum(2).reshape(groups, -1, two.weight.shape[1])
+    taps = two.weight.reshape(*two.weight.shape[:2], -1).sum(2)
+    summed = taps.reshape(groups, -1, two.weight.shape[1])
     bias = torch.einsum("gom,gm->go", summed, one.bias.reshape(groups, -1)).flatten()
     shaped = first if first.transposed else second
     stride = tuple(a * b for a, b in zip(first.stride, second.stride, strict=True))

@@ -1,9 +1,12 @@
 """Concatenations of linear branches, alone or before a convolution, and filled paddings."""
 
+import math
+
 import torch
 from torch import fx
 
 from nascence.reparam.absorption import Plan, absorb_after, absorb_before, inputs_of, parent
+from nascence.reparam.arguments import shape_of
 from nascence.reparam.branches import Branch, branch_from, chain_of, identity, shared_sources
 from nascence.reparam.composition import (
     add_branches,
@@ -90,10 +93,11 @@ def compose_concatenation(graph: LinearGraph, node: fx.Node) -> bool:
         source, branches = branches_of(before)
         operators = written_out(branches, found)
         joined = sum_of_slices(operators, second, found)
-        positions = 1.0
-        for step in second.stride:
-            positions *= step
-        spent = second.macs + positions * sum(branch.macs for branch in branches)
+        known = float(math.prod(second.stride))
+        inner, outer = shape_of(before), shape_of(node)
+        if inner is not None and outer is not None:
+            known = math.prod(inner[2:]) / math.prod(outer[2:]) if found.rank else 1.0
+        spent = second.macs + known * sum(branch.macs for branch in branches)
         if joined.macs > spent:
             raise NotExact(
                 f"one convolution would take {joined.macs / spent:.2g} times the multiply-adds"

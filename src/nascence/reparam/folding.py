@@ -74,7 +74,7 @@ def fold_graph(
     for _ in range(MOST_ROLLBACKS):
         folded, graph, whole = build(module, inputs, truth, forbidden)
         if truth is None or passes(folded, module, truth, outcome):
-            return restored_dtype(folded, module), graph, whole
+            return restored_dtype(folded, module, inputs), graph, whole
         culprit = first_failure(module, inputs, truth, forbidden, len(graph.rewrites))
         if culprit is None:
             raise Untraceable("its trace does not compute what it computes")
@@ -110,7 +110,7 @@ def build(
 
 def passes(folded: nn.Module, module: nn.Module, truth: Truth, outcome: Outcome | None) -> bool:
     """Whether ``folded`` computes the truth and its weights fit into the dtype of ``module``."""
-    candidate = folded if truth.wide else restored_dtype(folded, module)
+    candidate = folded if truth.wide else restored_dtype(folded, module, truth.given[0])
     error = truth.error(candidate)
     if not error <= truth.tolerance:
         return False
@@ -145,12 +145,13 @@ def first_failure(
     return culprit
 
 
-def restored_dtype(folded: nn.Module, module: nn.Module) -> nn.Module:
+def restored_dtype(folded: nn.Module, module: nn.Module, inputs: Inputs | None) -> nn.Module:
     """A copy of ``folded``, each value in the dtype that it or its layer has in ``module``."""
     result = copy.deepcopy(folded)
     named = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers())
     kinds = {name: value.dtype for name, value in named.items() if value.is_floating_point()}
-    usual = next(iter(kinds.values()), torch.get_default_dtype())
+    given = [x.dtype for x in inputs or () if x.is_floating_point()]
+    usual = next(iter([*kinds.values(), *given]), torch.get_default_dtype())
     for name, value in (*result.named_parameters(), *result.named_buffers()):
         if value.is_floating_point():
             sibling = f"{name.rpartition('.')[0]}.weight"
@@ -238,7 +239,7 @@ def fold_pairs(module: nn.Module, outcome: Outcome, prefix: str) -> None:
         folded, graph, _ = build(pair, None, None, frozenset())
         if not graph.rewrites:
             continue
-        layer = restored_dtype(folded, pair).get_submodule("0")
+        layer = restored_dtype(folded, pair, None).get_submodule("0")
         setattr(module, name, layer)
         setattr(module, norm, nn.Identity())
         where = prefixed(prefix, norm)

@@ -8,7 +8,7 @@ from torch import Tensor, fx
 
 from nascence.reparam.accounting import Rewrite
 from nascence.reparam.arguments import NotFoldable, data_operands
-from nascence.reparam.operators import ChannelAffine, Operator
+from nascence.reparam.operators import ChannelAffine, Commuting, Operator
 from nascence.reparam.reading import read
 from nascence.reparam.tracing import mark_constants
 
@@ -129,27 +129,43 @@ def mutates(node: fx.Node, module: fx.GraphModule | None) -> bool:
     return bool(kwargs.get("inplace")) or (op == "call_function" and name.endswith("_"))
 
 
+VIEWS = {
+    "view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "expand",
+    "chunk", "split", "narrow", "unbind", "contiguous", "detach", "getitem", "unflatten",
+}  # fmt: skip
+
+
+def may_alias(node: fx.Node) -> bool:
+    """Whether the value of ``node`` may share memory with its first input."""
+    found = operator_of(node)
+    if isinstance(found, ChannelAffine) and found.is_identity:
+        return True
+    target = node.meta["original"].target if "original" in node.meta else node.target
+    name = target if isinstance(target, str) else getattr(target, "__name__", "")
+    return name in VIEWS or isinstance(found, Commuting)
+
+
+def aliases_of(value: fx.Node) -> list[fx.Node]:
+    """``value`` and every node that may share memory with it."""
+    while may_alias(value) and isinstance(value.args[0], fx.Node):
+        value = value.args[0]
+    group = [value]
+    for member in group:
+        group.extend(user for user in member.users if may_alias(user))
+    return group
+
+
 def pin_mutated(graph: fx.Graph) -> None:
-    """Leave alone a linear node whose value another node overwrites while others read it."""
+    """Leave alone what reads a value that one of its readers overwrites: order matters there."""
     module = graph.owning_module
     for node in graph.nodes:
         if not node.args or not isinstance(node.args[0], fx.Node) or not mutates(node, module):
             continue
-        target: fx.Node = node.args[0]
-        chain = [node]
-        while True:
-            readers = [user for user in value_users(target) if user is not chain[-1]]
-            if readers:
-                for pinned in (*chain, target):
-                    restore(pinned)
-                break
-            found = operator_of(target)
-            if not isinstance(found, ChannelAffine) or not found.is_identity:
-                break
-            chain.append(target)
-            source = target.args[0]
-            assert isinstance(source, fx.Node)
-            target = source
+        group = aliases_of(node.args[0])
+        readers = {user for member in group for user in value_users(member)} - set(group)
+        if readers != {node}:
+            for touched in (*group, *readers):
+                restore(touched)
 
 
 def restore(node: fx.Node) -> None:

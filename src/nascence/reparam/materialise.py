@@ -62,9 +62,13 @@ def write(
         node.args = (list(node.args), -(found.rank + 1))
         return
     if isinstance(found, Convolution):
+        if is_padding(found):
+            amounts = [amount for pair in reversed(found.padding) for amount in pair]
+            mode = PADDING_FUNCTION_MODES.get(found.mode, found.mode)
+            node.target, node.args, node.kwargs = F.pad, (node.args[0], amounts), {"mode": mode}
+            return
         found = write_padding(node, found)
-    if isinstance(found, ChannelAffine) and found.channels == 1:
-        write_scalar(node, found)
+    if isinstance(found, ChannelAffine) and found.channels == 1 and write_scalar(node, found):
         return
     name = free_name(str(node.meta["owner"]), found, kept, written)
     if name not in written:
@@ -110,17 +114,23 @@ def write_sum(node: fx.Node, found: Sum) -> None:
     node.args = (total, terms[-1][1])
 
 
-def write_scalar(node: fx.Node, found: ChannelAffine) -> None:
-    """A product and a sum with plain numbers."""
-    value, scale, shift = node.args[0], float(found.scale), float(found.shift)
+def write_scalar(node: fx.Node, found: ChannelAffine) -> bool:
+    """A product or a sum with a plain number, where one of the two is enough."""
+    scale, shift = float(found.scale), float(found.shift)
     if shift != 0 and scale != 1:
-        with node.graph.inserting_before(node):
-            value = node.graph.call_function(operator.mul, (value, scale))
+        return False
     node.target = operator.add if shift != 0 else operator.mul
-    node.args = (value, shift if shift != 0 else scale)
+    node.args = (node.args[0], shift if shift != 0 else scale)
+    return True
 
 
 PADDING_FUNCTION_MODES = {"zeros": "constant"}
+
+
+def is_padding(found: Convolution) -> bool:
+    """Whether ``found`` only pads."""
+    unit = all(size == 1 for size in (*found.kernel, *found.stride))
+    return not found.learned and unit
 
 
 def is_symmetric(found: Convolution) -> bool:

@@ -12,6 +12,7 @@ from nascence.reparam.absorption import (
     inputs_of,
     is_pooling,
     parent,
+    positions,
 )
 from nascence.reparam.branches import merge_branches
 from nascence.reparam.composition import compose, composed_geometry
@@ -125,11 +126,15 @@ def compose_pair(graph: LinearGraph, node: fx.Node) -> bool:
         return False
     try:
         geometry = composed_geometry(first, second)
-        positions = 1.0
+        known = 1.0
         for step in second.stride:
-            positions = positions / step if second.transposed else positions * step
-        spent = second.macs + first.macs * positions
+            known = known / step if second.transposed else known * step
+        spent = second.macs * positions(node, second, 1.0)
+        spent += first.macs * positions(before, first, known)
         macs = composed_macs(first, second, geometry.kernel, geometry.groups)
+        macs *= positions(
+            before if first.transposed else node, first if first.transposed else second, 1.0
+        )
         if macs > spent:
             raise NotExact(f"one convolution would take {macs / spent:.2g} times the multiply-adds")
         joined = compose(first, second)
