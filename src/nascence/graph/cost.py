@@ -43,8 +43,14 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
     sums are not counted, which is the convention of the published tables. The model is left
     as it was found.
     """
-    with evaluation_mode(model), FlopCounterMode(display=False) as counter:
-        model(*inputs)
+    # the fused attention of evaluation mode is one operation that the counter does not know
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with evaluation_mode(model), FlopCounterMode(display=False) as counter:
+            model(*inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
     return counter.get_total_flops() // 2
 
 

@@ -161,9 +161,7 @@ class GHN(nn.Module):
     def _make_plan(self, graph: Graph) -> _Plan:
         layouts = [
             [
-                layout(
-                    parameter, node, classifier=n in graph.classifiers, classes=self.classes
-                )
+                layout(parameter, node, classifier=n in graph.classifiers, classes=self.classes)
                 for parameter in node.parameters
             ]
             for n, node in enumerate(graph.nodes)
