@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -43,11 +44,15 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
     sums are not counted, which is the convention of the published tables. The model is left
     as it was found.
     """
-    # the fused attention of evaluation mode is one operation that the counter does not know
+    # fused attention, of modules or of functions, is one operation that the counter does not know
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with evaluation_mode(model), FlopCounterMode(display=False) as counter:
+        with (
+            evaluation_mode(model),
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
             model(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
