@@ -61,3 +61,9 @@ def test_latency_is_positive_and_ordered() -> None:
     assert 0 < latency.minimum <= latency.median
     with pytest.raises(ValueError, match="repeats is 0"):
         measure_latency(small(), torch.zeros(1, 3, 8, 8), repeats=0)
+
+
+def test_fused_attention_is_counted() -> None:
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    x = torch.zeros(1, 5, 8)
+    assert count_macs(layer, x, x, x) == 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8

@@ -48,13 +48,21 @@ def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
 
 def load_data(settings: Settings, progress: Progress) -> Dataset:
     """Read the images, with one output for each class of the data or as many as asked for."""
-    data = load(
-        settings.data,
-        size=settings.size,
-        seed=settings.seed,
-        workers=settings.workers,
-        progress=lambda done, total: progress("data", done / max(total, 1), "decoding"),
-    )
+
+    def read(size: int | None) -> Dataset:
+        return load(
+            settings.data,
+            size=size,
+            seed=settings.seed,
+            workers=settings.workers,
+            progress=lambda done, total: progress("data", done / max(total, 1), "decoding"),
+        )
+
+    data = read(settings.size)
+    height, width = data.image_shape[1:]
+    if height != width or height % 4:
+        # The networks halve the image twice, and the space counts the cost of square ones.
+        data = read(max(4 * round(min(height, width) / 4), 8))
     wanted = settings.classes
     if wanted is None or wanted == data.classes:
         return data

@@ -15,7 +15,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = SAMPLE
-    size: int | None = Field(default=None, ge=8, le=512)
+    size: int | None = Field(default=None, ge=8, le=512, multiple_of=4)
     budget: float = Field(default=300.0, gt=0, description="seconds for the whole run")
     max_params: int | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)

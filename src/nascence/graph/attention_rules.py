@@ -89,8 +89,10 @@ def _einsum_macs(equation: str, x: Tensor, y: Tensor) -> int:
 
 def scaled_dot_product(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
     """``softmax(q k^T + mask) v`` in one call; a learned mask is a position table."""
-    query, key, value = args[:3] if len(args) > 2 else (
-        *args, *(kwargs[n] for n in ("query", "key", "value")[len(args) :])
+    query, key, value = (
+        args[:3]
+        if len(args) > 2
+        else (*args, *(kwargs[n] for n in ("query", "key", "value")[len(args) :]))
     )
     mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
     lineage = recorder.union((query, key, value))
@@ -106,23 +108,24 @@ def scaled_dot_product(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs
     return recorder.emit(shape, query.dtype, (node,))
 
 
+_ARGUMENTS = """
+    query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias bias_k bias_v
+    add_zero_attn dropout_p out_proj_weight out_proj_bias
+"""
+
+
 def multi_head_attention(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
     """``multi_head_attention_forward``: projection, attention, projection."""
-    names = (
-        "query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias bias_k bias_v "
-        "add_zero_attn dropout_p out_proj_weight out_proj_bias"
-    ).split()
+    names = _ARGUMENTS.split()
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     query, key, value = (given[name] for name in names[:3])
     width = query.shape[-1]
-    inputs = tuple(
-        dict.fromkeys(n for t in (query, key, value) for n in recorder.activation(t))
-    )
-    packed = [given.get("in_proj_weight")]
+    inputs = tuple(dict.fromkeys(n for t in (query, key, value) for n in recorder.activation(t)))
+    packed: list[Any] = [given.get("in_proj_weight")]
     if packed[0] is None:
         packed = [given.get(f"{letter}_proj_weight") for letter in "qkv"]
     tokens = [shapes.numel(tensor.shape[:-1]) for tensor in (query, key, value)]
-    projections = []
+    projections: list[int] = []
     for weight in packed:
         share = tokens if len(packed) == 1 else [tokens[len(projections)]]
         macs = sum(share) * width * weight.shape[-1]

@@ -10,9 +10,7 @@ from nascence.graph.recorder import Recorder, tensors_of
 from nascence.graph.structure import Graph, Node, Parameter
 
 
-def assemble(
-    recorder: Recorder, outputs: Any, input_count: int
-) -> tuple[Graph, dict[str, str]]:
+def assemble(recorder: Recorder, outputs: Any, input_count: int) -> tuple[Graph, dict[str, str]]:
     """The graph of what reaches ``outputs``, and why other parameters do not."""
     ends = _ends(recorder, outputs)
     sources, loops = _without_markers(recorder)
@@ -29,9 +27,7 @@ def assemble(
     place = {node: index for index, node in enumerate(order)}
     nodes = tuple(_node(recorder, node) for node in order)
     edges = tuple(
-        (place[u], place[v])
-        for v in order
-        for u in sorted(sources[v], key=place.__getitem__)
+        (place[u], place[v]) for v in order for u in sorted(sources[v], key=place.__getitem__)
     )
     closed = tuple(sorted((place[u], place[v]) for u, v in loops if u in place and v in place))
     ends_placed = tuple(place[node] for node in ends)
@@ -117,9 +113,7 @@ def _depth_first(sources: list[list[int]]) -> tuple[list[int], set[tuple[int, in
     return finished[::-1], loops
 
 
-def _ancestors(
-    sources: list[list[int]], ends: list[int], loops: set[tuple[int, int]]
-) -> set[int]:
+def _ancestors(sources: list[list[int]], ends: list[int], loops: set[tuple[int, int]]) -> set[int]:
     """Nodes from which an output can be reached, also along the loops."""
     feeding: dict[int, list[int]] = {}
     for source, destination in loops:

@@ -98,7 +98,7 @@ def pooling(
     return (*x[: len(x) - axes], *out)
 
 
-def adaptive(x: Sequence[int], size: int | None | Sequence[int | None], axes: int) -> Shape:
+def adaptive(x: Sequence[int], size: int | Sequence[int | None] | None, axes: int) -> Shape:
     """Shape after adaptive pooling to ``size`` over the last ``axes`` axes."""
     sizes = (size,) * axes if size is None or isinstance(size, int) else size
     tail = x[len(x) - axes :]

@@ -53,10 +53,11 @@ class Node(NamedTuple):
 class Graph:
     """Operations in topological order, the edges between them, and where the outputs are.
 
-    ``edges`` are pairs ``(source, destination)`` with ``source < destination``, sorted by destination. ``loops`` are
-    the pairs that would close a cycle: the output of a shared cell that feeds the cell again,
-    as in a fixed-point layer; they take no part in shortest paths. ``outputs`` are the nodes
-    that produce what the network returns. ``unused`` names parameters left out on request.
+    ``edges`` are pairs ``(source, destination)`` with ``source < destination``, sorted by
+    destination. ``loops`` are the pairs that would close a cycle: the output of a shared cell
+    that feeds the cell again, as in a fixed-point layer; they take no part in shortest paths.
+    ``outputs`` are the nodes that produce what the network returns. ``unused`` names parameters
+    left out on request.
     """
 
     nodes: tuple[Node, ...]

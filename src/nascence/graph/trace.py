@@ -101,13 +101,12 @@ def _as_found(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(random_state)
-        for module, attributes, *tables in state:
+        for module, attributes, *kept in state:
             # through the dictionary: nn.Module's own setters would register what they are given
             module.__dict__.clear()
             module.__dict__.update(attributes)
-            for table, before in zip(
-                (module._parameters, module._buffers, module._modules), tables, strict=True
-            ):
+            tables: list[Any] = [module._parameters, module._buffers, module._modules]
+            for table, before in zip(tables, kept, strict=True):
                 table.clear()
                 table.update(before)
         with torch.no_grad():
@@ -166,5 +165,3 @@ def _innermost(trail: TracebackType | None, names: dict[int, str]) -> str:
             found = names[id(owner)]
         trail = trail.tb_next
     return found
-
-

@@ -2,7 +2,33 @@
 
 from nascence.hypernet.calibration import accuracy, recalibrate
 from nascence.hypernet.checkpoint import load, load_into, read_card, save
+from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.ghn import GHN
-from nascence.hypernet.meta_train import meta_train
+from nascence.hypernet.graphormer import Graphormer
+from nascence.hypernet.meta_train import Report, meta_train
+from nascence.hypernet.predict import break_symmetry, predict
+from nascence.hypernet.ranking import Properties, Regression, mean_embedding, properties
+from nascence.hypernet.ridge import ridge_head, solve_ridge
 
-__all__ = ["GHN", "accuracy", "load", "load_into", "meta_train", "read_card", "recalibrate", "save"]
+__all__ = [
+    "GHN",
+    "GatedGraphNetwork",
+    "Graphormer",
+    "NodeNetwork",
+    "Properties",
+    "Regression",
+    "Report",
+    "accuracy",
+    "break_symmetry",
+    "load",
+    "load_into",
+    "mean_embedding",
+    "meta_train",
+    "predict",
+    "properties",
+    "read_card",
+    "recalibrate",
+    "ridge_head",
+    "save",
+    "solve_ridge",
+]

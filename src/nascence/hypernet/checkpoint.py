@@ -32,7 +32,7 @@ def save(ghn: GHN, path: str | Path, *, card: dict[str, Any] | None = None) -> N
 
 
 def load(path: str | Path) -> GHN:
-    """The hypernetwork that :func:`save` wrote.
+    """The hypernetwork that :func:`save` wrote, from a file or by the name of released weights.
 
     Raises ``ValueError`` for a file that is not one, or whose weights do not fit its settings.
     """
@@ -67,10 +67,22 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
+def _located(path: str | Path) -> Path:
+    """The file, or the released weights of that name."""
+    if Path(path).is_file():
+        return Path(path)
+    released = Path(__file__).parents[1] / "weights"
+    if (released / f"{path}.safetensors").is_file():
+        return released / f"{path}.safetensors"
+    known = ", ".join(sorted(file.stem for file in released.glob("ghn*.safetensors"))) or "none"
+    raise ValueError(
+        f"{path} is not a file, nor the name of released weights ({known}); "
+        "give the .safetensors file of a hypernetwork"
+    )
+
+
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path} is not a file; give the .safetensors file of a hypernetwork")
+    path = _located(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

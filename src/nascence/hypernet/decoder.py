@@ -37,7 +37,7 @@ class _SlicedLinear(torch.autograd.Function):
         )
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
         weight, bias, *xs = ctx.saved_tensors
         width = weight.shape[-1]

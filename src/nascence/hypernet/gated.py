@@ -157,8 +157,8 @@ class _Pass(torch.autograd.Function):
         return torch.from_numpy(out).to(x.device)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
         saved, walk, arrays, channels = ctx.kept
         d_ordered, weights = _backward(
             grad.cpu().numpy()[walk.order], saved, walk, arrays, channels
@@ -188,7 +188,7 @@ class GatedGraphNetwork(nn.Module):
         self.gru = nn.GRUCell(width, width)
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
-        layers: list[Any] = [(message[0], message[2]) for message in self.messages]
+        layers: list[Any] = [(m[0], m[2]) for m in self.messages]  # type: ignore[index]
         weights = (
             torch.cat([first.weight for first, _ in layers]),
             torch.cat([first.bias for first, _ in layers]),

@@ -69,6 +69,7 @@ class GHN(nn.Module):
             self.settings["graph_network"] = type(graph_network).__name__
         self.classes, self.width, self.normalise = classes, width, normalise
         self.max_shape: Size = tuple(max_shape)  # type: ignore[assignment]
+        self.settings["max_shape"] = self.max_shape
         block = self.max_shape[0]
         self.embedding = NodeEmbedding(width, classes, max_shape[3], vocabulary)
         self.graph_network = self._graph_network(graph_network, virtual_edges, layers, heads)
@@ -161,9 +162,7 @@ class GHN(nn.Module):
     def _make_plan(self, graph: Graph) -> _Plan:
         layouts = [
             [
-                layout(
-                    parameter, node, classifier=n in graph.classifiers, classes=self.classes
-                )
+                layout(parameter, node, classifier=n in graph.classifiers, classes=self.classes)
                 for parameter in node.parameters
             ]
             for n, node in enumerate(graph.nodes)

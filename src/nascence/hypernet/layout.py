@@ -76,9 +76,7 @@ def _grid(parameter: Parameter, finish: str) -> Layout:
 
 def _vector(parameter: Parameter, row: int, finish: str) -> Layout:
     length = prod(parameter.shape)
-    return Layout(
-        parameter.name, parameter.shape, "vector", (length,), row, finish, 1.0, "plain"
-    )
+    return Layout(parameter.name, parameter.shape, "vector", (length,), row, finish, 1.0, "plain")
 
 
 def layout(parameter: Parameter, node: Node, *, classifier: bool, classes: int) -> Layout:

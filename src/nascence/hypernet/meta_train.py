@@ -175,9 +175,7 @@ class _Ahead(Dataset[list[tuple[Graph, nn.Module]]]):
 
     def __getitem__(self, index: int) -> list[tuple[Graph, nn.Module]]:
         step = self.start + index
-        return [
-            self.networks(_network_of(self.settings, step, slot, 0)) for slot in self.slots
-        ]
+        return [self.networks(_network_of(self.settings, step, slot, 0)) for slot in self.slots]
 
 
 def _network_of(settings: _Settings, step: int, slot: int, attempt: int) -> int:

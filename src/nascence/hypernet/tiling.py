@@ -59,4 +59,3 @@ def folded(kernel: Tensor, layout: Layout) -> Tensor:
             rows = torch.cat([rows.mean(0, keepdim=True).expand(extra, -1), rows])
         kernel = rows
     return kernel.reshape(layout.shape)
-

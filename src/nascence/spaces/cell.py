@@ -44,7 +44,7 @@ def identity_convolution(
     if in_channels == out_channels and stride == 1 and kernel_size == 2 * padding + 1:
         kernel = block.get_parameter("0.weight")
         with torch.no_grad():
-            kernel += nn.init.dirac_(torch.empty_like(kernel))
+            kernel.add_(nn.init.dirac_(torch.empty_like(kernel)))
     return block
 
 

@@ -120,9 +120,7 @@ def _cell(random: Random, steps: int, allowed: tuple[str, ...]) -> Cell:
         rows.append(((pick(random, allowed), first), (pick(random, allowed), second)))
     joined = tuple(range(steps))
     if random.random() < 0.5:
-        joined = tuple(
-            step for step in joined if step == steps - 1 or random.random() < 0.5
-        )
+        joined = tuple(step for step in joined if step == steps - 1 or random.random() < 0.5)
     return Cell(tuple(rows), joined)
 
 

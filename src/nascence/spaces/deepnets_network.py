@@ -1,5 +1,9 @@
 """The module and the graph of a list of layers."""
 
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,7 +34,7 @@ class LayerNetwork(nn.Module):
 
     def __init__(self, layers: list[Layer], *, track_statistics: bool = True) -> None:
         super().__init__()
-        self._run = []
+        self._run: list[tuple[str, Any, tuple[int, ...], tuple[Any, ...]]] = []
         for layer in layers:
             module = _module(layer, track_statistics)
             if module is not None:
@@ -46,12 +50,10 @@ class LayerNetwork(nn.Module):
                 values.append(_FUNCTIONS[kind](*(values[i] for i in inputs), settings))
         return values[-1]
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "LayerNetwork":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LayerNetwork":
         """The run list names modules of this network, so it is copied with them."""
         copy = self.__class__.__new__(self.__class__)
         memo[id(self)] = copy
-        from copy import deepcopy
-
         copy.__dict__.update({key: deepcopy(value, memo) for key, value in self.__dict__.items()})
         return copy
 
@@ -93,7 +95,7 @@ def _add_all(*values: Tensor) -> Tensor:
     return total
 
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "relu": lambda x, s: F.relu(x),
     "gelu": lambda x, s: F.gelu(x),
     "max_pool": lambda x, s: F.max_pool2d(x, 3, s[0], 1),
@@ -151,7 +153,11 @@ def _convolution(layer: Layer) -> str:
     return "conv"
 
 
-def _joined(layer, produced, add):  # type: ignore[no-untyped-def]
+def _joined(
+    layer: Layer,
+    produced: list[tuple[int, ...]],
+    add: Callable[[Node, tuple[int, ...]], tuple[int, ...]],
+) -> tuple[int, ...]:
     """Sums are taken two at a time; what comes from the same nodes is one value."""
     if layer.kind == "concat":
         rows = [produced[value] for value in layer.inputs]

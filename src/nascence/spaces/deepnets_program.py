@@ -69,7 +69,7 @@ class Builder:
             for s, p, k in zip(spatial, padding, kernel, strict=True)
         )
         weight = (out, c // groups, *kernel)
-        parameters = [("weight", weight, "weight")]
+        parameters: list[tuple[str, Size, str]] = [("weight", weight, "weight")]
         if bias:
             parameters.append(("bias", (out,), "bias"))
         macs = out * height * width * prod(weight[1:])
@@ -80,7 +80,7 @@ class Builder:
 
     def linear(self, x: int, name: str, out: int, *, bias: bool = True) -> int:
         size = self.sizes[x]
-        parameters = [("weight", (out, size[-1]), "weight")]
+        parameters: list[tuple[str, Size, str]] = [("weight", (out, size[-1]), "weight")]
         if bias:
             parameters.append(("bias", (out,), "bias"))
         shape = (*size[:-1], out)
@@ -122,9 +122,7 @@ class Builder:
 
     def position(self, x: int, name: str) -> int:
         size = self.sizes[x]
-        return self._add(
-            "pos_enc", name, (x,), size, size, (("grid", (1, *size), "position"),)
-        )
+        return self._add("pos_enc", name, (x,), size, size, (("grid", (1, *size), "position"),))
 
     # Operations of a cell
 

@@ -1,0 +1,55 @@
+"""From a module to predicted values in one call, and values to start training from."""
+
+import torch
+from torch import Tensor, nn
+
+from nascence.graph import trace
+from nascence.hypernet.calibration import recalibrate
+from nascence.hypernet.checkpoint import load
+from nascence.hypernet.ghn import GHN
+from nascence.hypernet.ridge import ridge_head
+
+Params = dict[str, Tensor]
+RELEASED = "ghn2-cifar10"
+
+
+def predict(
+    model: nn.Module,
+    inputs: Tensor,
+    *,
+    ghn: GHN | None = None,
+    labels: Tensor | None = None,
+    batch_size: int = 64,
+) -> Params:
+    """Parameters and buffers for ``model``: trace, predict, recalibrate, and fit the head.
+
+    ``inputs`` ``(B, C, H, W)`` give the statistics of batch normalisation; with ``labels``
+    ``(B,)`` the classifier is fitted to them in closed form, which suits any data and number of
+    classes. Without ``ghn`` the released weights are used. The model is left as it is:
+    ``model.load_state_dict(predict(model, inputs))`` puts the values in place.
+    """
+    ghn = load(RELEASED) if ghn is None else ghn
+    graph = trace(model, inputs[:1])
+    with torch.no_grad():
+        params = ghn([graph])[0]
+    batches = [batch for batch in inputs.split(batch_size) if len(batch) > 1]
+    values = {**params, **recalibrate(model, params, batches)}
+    if labels is not None:
+        values.update(ridge_head(model, graph, values, inputs, labels))
+    return values
+
+
+def break_symmetry(params: Params, *, generator: torch.Generator, scale: float = 1e-2) -> Params:
+    """``params`` plus noise of ``scale`` times each tensor's root mean square.
+
+    Tiling makes filters equal, and equal filters stay equal under gradient descent; a little
+    noise lets training part them (Knyazev et al., 2023, section 4.3).
+    """
+    if scale < 0:
+        raise ValueError(f"scale is {scale}; it must not be negative")
+    found = {}
+    for name, value in params.items():
+        noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
+        size = value.square().mean().sqrt()
+        found[name] = value + scale * size * noise.to(value.device)
+    return found

@@ -1,0 +1,191 @@
+"""Legs, kills, shared meta-batches and broken networks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nascence.graph import Graph, trace
+from nascence.hypernet import GHN, load, meta_train
+from nascence.hypernet.meta_train import seeded
+
+IMAGES = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(40) % 4
+
+
+class Infinite(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 0 * 0
+
+
+def networks(index: int) -> tuple[Graph, nn.Module]:
+    """Small networks that differ by index; every fifth has no finite output."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 4 + index % 3, 3), nn.ReLU(), nn.Flatten()]
+    layers.append(nn.Linear((4 + index % 3) * 36, 4))
+    model = nn.Sequential(*layers)
+    graph = trace(model, IMAGES[:1])
+    return graph, nn.Sequential(*layers, Infinite()) if index % 5 == 4 else model
+
+
+def small() -> GHN:
+    torch.manual_seed(0)
+    return GHN(width=8, classes=4, max_shape=(8, 8, 3, 3))
+
+
+def run(folder: Path, **settings: object) -> GHN:
+    ghn = small()
+    options: dict[str, object] = {"steps": 12, "meta_batch": 2, "batch": 8, "warmup": 2}
+    meta_train(ghn, networks, 20, IMAGES, LABELS, folder=folder, **{**options, **settings})
+    return ghn
+
+
+def same(first: GHN, second: GHN) -> bool:
+    state = second.state_dict()
+    return all(torch.equal(value, state[name]) for name, value in first.state_dict().items())
+
+
+def test_loss_falls_and_the_files_tell(tmp_path: Path) -> None:
+    ghn = small()
+    report = meta_train(
+        ghn,
+        lambda index: networks(0),
+        1,
+        IMAGES[:8].repeat(5, 1, 1, 1),
+        LABELS[:8].repeat(5),
+        folder=tmp_path,
+        steps=80,
+        meta_batch=1,
+        batch=16,
+        learning_rate=1e-2,
+        log_every=20,
+        card={"data": "noise"},
+        validation=lambda g: {"accuracy": 0.5},
+    )
+    assert report.finished
+    assert report.network_steps_per_second > 0
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert losses[-1] < losses[0] - 0.1
+    assert rows[-1]["accuracy"] == 0.5
+    assert same(load(tmp_path / "ghn.safetensors"), ghn)
+
+
+def test_legs_give_the_weights_of_one_leg(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    calls = 0
+    while True:
+        # no time at all still starts and saves; a leg of one step each follows
+        calls += 1
+        ghn = small()
+        report = meta_train(
+            ghn, networks, 20, IMAGES, LABELS, folder=tmp_path / "legs", steps=12,
+            meta_batch=2, batch=8, warmup=2, seconds=0.05 if calls > 1 else 0.0,
+        )  # fmt: skip
+        if report.finished:
+            break
+    assert calls > 2
+    assert same(whole, ghn)
+
+
+def test_a_kill_between_checkpoints_changes_nothing(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(line: str) -> None:
+        if "step 7/" in line:
+            raise Killed
+
+    whole = run(tmp_path / "whole", log_every=1)
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", log_every=1, checkpoint_every=0.0, progress=kill)
+    with (tmp_path / "cut" / "log.jsonl").open("a") as file:
+        file.write('{"step": 9, "lo')
+    assert same(whole, run(tmp_path / "cut", log_every=1))
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "cut")]
+    steps = [[json.loads(line)["step"] for line in log] for log in logs]
+    assert steps[0] == steps[1] == list(range(1, 13))
+
+
+def test_networks_without_a_finite_loss_are_replaced_and_counted(tmp_path: Path) -> None:
+    ghn = small()
+    report = meta_train(
+        ghn, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=12, meta_batch=2, batch=8
+    )
+    assert report.replaced > 0
+    assert all(torch.isfinite(value).all() for value in ghn.parameters())
+    with pytest.raises(RuntimeError, match="20 networks in a row"):
+        meta_train(
+            small(), lambda index: networks(4), 5, IMAGES, LABELS, folder=tmp_path / "b", steps=2
+        )
+
+
+def test_meta_batch_is_the_mean_of_its_networks(tmp_path: Path) -> None:
+    """One step without clipping: Adam's first step is the sign, so compare its moments."""
+    found = []
+    for name, meta_batch in (("one", 1), ("two", 2)):
+        folder = tmp_path / name
+        meta_train(
+            small(), lambda index: networks(0), 1, IMAGES, LABELS, folder=folder, steps=1,
+            meta_batch=meta_batch, batch=8, clip=1e9, weight_decay=0.0,
+        )  # fmt: skip
+        state = torch.load(folder / "state.pt", weights_only=True)["optimizer"]["state"]
+        found.append(torch.cat([row["exp_avg"].flatten() for row in state.values()]))
+    assert torch.allclose(found[0], found[1], atol=1e-8)
+
+
+def test_workers_give_the_same_weights(tmp_path: Path) -> None:
+    assert same(run(tmp_path / "a"), run(tmp_path / "b", workers=1))
+
+
+def test_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(ValueError, match=r"holds a run with batch=8, not 4"):
+        run(tmp_path, batch=4)
+    (tmp_path / "state.pt").write_bytes(b"garbage")
+    with pytest.raises(ValueError, match="not a readable run"):
+        run(tmp_path)
+    with pytest.raises(ValueError, match="steps is 0"):
+        run(tmp_path / "c", steps=0)
+    with pytest.raises(ValueError, match="must be floating-point"):
+        meta_train(small(), networks, 1, IMAGES.byte(), LABELS, folder=tmp_path / "d", steps=1)
+
+
+def test_neighbouring_seeds_differ() -> None:
+    draws = {
+        int(torch.randint(2**40, (), generator=seeded(a, b))) for a in range(8) for b in range(8)
+    }
+    assert len(draws) == 64
+
+
+_SHARED = """
+import sys, torch, torch.distributed as dist
+sys.path.insert(0, sys.argv[1])
+import test_meta_train as t
+from pathlib import Path
+dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}/store",
+                        rank=int(sys.argv[3]), world_size=2)
+t.run(Path(sys.argv[2]) / "shared", steps=4)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
+    here = Path(__file__)
+    environment = {**os.environ, "PYTHONPATH": str(here.parents[2] / "src")}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _SHARED, str(here.parent), str(tmp_path), str(rank)],
+            env=environment,
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    alone = run(tmp_path / "alone", steps=4).state_dict()
+    for name, value in load(tmp_path / "shared" / "ghn.safetensors").state_dict().items():
+        assert torch.allclose(value, alone[name], atol=1e-6), name

@@ -1,0 +1,86 @@
+from random import Random
+
+import pytest
+import torch
+
+from nascence.graph import count_macs, trace
+from nascence.spaces.deepnets import SPLITS, DeepNets
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_graph_from_the_genome_equals_the_traced_graph(split: str) -> None:
+    networks = DeepNets(split)
+    for index in range(2 if split == "predefined" else 6):
+        with torch.device("meta"):
+            model = networks.network(index)
+        assert trace(model, torch.empty(1, 3, 32, 32, device="meta")) == networks.graph(index)
+
+
+def test_other_sizes_and_classes() -> None:
+    for size, classes in ((16, 10), (64, 100), (224, 7)):
+        networks = DeepNets(image_size=size, classes=classes, cells=(4, 6), channels=(16,))
+        for index in range(4):
+            with torch.device("meta"):
+                model = networks.network(index)
+            image = torch.empty(1, 3, size, size, device="meta")
+            assert model(image).shape == (1, classes)
+            graph = networks.graph(index)
+            assert trace(model, image) == graph
+            assert graph.macs == count_macs(model, image)
+
+
+def test_network_k_does_not_depend_on_what_came_before() -> None:
+    forwards = [DeepNets("val").graph(index) for index in (0, 1, 2)]
+    networks = DeepNets("val")
+    backwards = [networks.graph(index) for index in (2, 1, 0)]
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) == 3
+    assert DeepNets("test").graph(0) != forwards[0]
+
+
+def test_real_forward_and_initial_values() -> None:
+    networks = DeepNets(image_size=16, cells=(4, 5), channels=(16,))
+    for index in range(4):
+        first = networks.network(index, generator=torch.Generator().manual_seed(1))
+        second = networks.network(index, generator=torch.Generator().manual_seed(1))
+        x = torch.randn(2, 3, 16, 16)
+        assert torch.isfinite(first(x)).all()
+        assert torch.equal(first(x), second(x))
+        _, light = networks[index]
+        assert not list(light.buffers())
+        _, skeleton = networks.skeleton(index)
+        assert all(value.is_meta for value in skeleton.parameters())
+
+
+def test_sizes_of_the_splits() -> None:
+    train = DeepNets()
+    limits = {"val": (2.5e6, 40e6), "deep": (2.5e6, 100e6), "wide": (15e6, 130e6)}
+    for split, (low, high) in limits.items():
+        counts = [DeepNets(split).graph(index).parameter_count for index in range(8)]
+        assert all(low <= count <= high for count in counts), (split, counts)
+    assert all(train.graph(index).parameter_count <= 10_000_000 for index in range(20))
+    bare = DeepNets("bn-free")
+    for index in range(8):
+        assert "bn" not in {node.op for node in bare.graph(index).nodes}
+    limited = DeepNets(image_size=16, max_macs=2_000_000, cells=(4, 6), channels=(16,))
+    assert all(limited.graph(index).macs <= 2_000_000 for index in range(5))
+
+
+def test_predefined_networks() -> None:
+    resnet, vit = (DeepNets("predefined").graph(index) for index in (0, 1))
+    # the published ResNet-50 with ten classes in place of a thousand
+    assert resnet.parameter_count == 25_557_032 - 990 * 2049
+    assert len(resnet) == 127
+    assert sum(node.op == "msa" for node in vit.nodes) == 12
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="split is 'dev'; it must be one of train"):
+        DeepNets("dev")
+    with pytest.raises(IndexError, match="split 'val' has 0 to 499"):
+        DeepNets("val").graph(500)
+    with pytest.raises(ValueError, match="image_size is 4"):
+        DeepNets(image_size=4)
+    with pytest.raises(ValueError, match="predefined networks have no"):
+        DeepNets("predefined", channels=(16,))
+    assert Random("x").random() == Random("x").random()

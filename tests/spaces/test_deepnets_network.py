@@ -1,0 +1,30 @@
+import copy
+import pickle
+
+import torch
+import torch.nn.functional as F
+
+from nascence.spaces.deepnets import DeepNets
+from nascence.spaces.deepnets_network import _attention
+
+
+def test_copies_run_their_own_modules_and_pickles_load() -> None:
+    model = DeepNets(image_size=16, cells=(4, 4), channels=(16,)).network(0).eval()
+    x = torch.randn(2, 3, 16, 16)
+    expected = model(x)
+    twin = copy.deepcopy(model)
+    again = pickle.loads(pickle.dumps(model))
+    with torch.no_grad():
+        for value in model.parameters():
+            value.zero_()
+    assert torch.equal(twin(x), expected)
+    assert torch.equal(again(x), expected)
+    assert not torch.equal(model(x), expected)
+
+
+def test_attention_by_hand() -> None:
+    x = torch.randn(1, 5, 24)
+    q, k, v = x.view(5, 3, 2, 4).permute(1, 2, 0, 3)
+    expected = F.softmax(q @ k.transpose(1, 2) / 2, dim=-1) @ v
+    expected = expected.permute(1, 0, 2).reshape(1, 5, 8)
+    assert torch.allclose(_attention(x, 2), expected, atol=1e-6)
