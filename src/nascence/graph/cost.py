@@ -44,12 +44,6 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
     sums are not counted, which is the convention of the published tables. The model is left
     as it was found.
     """
-<<<<<<< HEAD
-    # The counter does not know the fused attention of the CPU; its two products it does.
-    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH):  # noqa: SIM117
-        with FlopCounterMode(display=False) as counter:
-            model(*inputs)
-=======
     # fused attention, of modules or of functions, is one operation that the counter does not know
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -62,7 +56,6 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
             model(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
->>>>>>> ghn
     return counter.get_total_flops() // 2
 
 
