@@ -9,13 +9,16 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "design", "export", "graph", "metrics", "models", "params", "reparam", "report")
-_MODULES += ("search", "spaces")
+_MODULES = frozenset(
+    "data design export graph hypernet metrics models params reparam report search spaces".split()
+)
 _NAMES = {
-    "evaluate": "nascence.training",
     "adamw": "nascence.training",
+    "evaluate": "nascence.training",
+    "expand": "nascence.reparam",
     "fold": "nascence.reparam",
     "sgd": "nascence.training",
+    "trace": "nascence.graph",
     "train": "nascence.training",
 }
 
@@ -24,9 +27,11 @@ __all__ = [
     "data",
     "design",
     "evaluate",
+    "expand",
     "export",
     "fold",
     "graph",
+    "hypernet",
     "metrics",
     "models",
     "params",
@@ -35,6 +40,7 @@ __all__ = [
     "search",
     "sgd",
     "spaces",
+    "trace",
     "train",
 ]
 
