@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
-	$(BIN)/nascence design --out runs/demo --budget 5m
+	$(BIN)/nascence design --budget 5m
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

@@ -46,7 +46,7 @@ def designed(side: int) -> dict[str, Any]:
 
 def usual() -> dict[str, Any]:
     """Settings of the baseline: AdamW with cosine decay, as a network is usually trained."""
-    return {"optimizer": adamw(1e-3), "batch_size": BATCH}
+    return {"optimizer": adamw(3e-3), "batch_size": BATCH}
 
 
 def work_limit(
