@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nascence.hypernet import GHN, accuracy, load, meta_train, recalibrate
+from nascence.hypernet import GHN, load, meta_train, network_accuracies
 from nascence.spaces.deepnets import DeepNets
 
 KINDS = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
@@ -84,15 +84,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     images, labels = images[: arguments.images], labels[: arguments.images]
     batches = images_of(arguments.data, size, slice(0, 512))[0].split(64)
     networks = networks_of(arguments.split, size)
-    found: dict[str, list[float]] = {"predicted": [], "random": []}
-    for index in range(min(arguments.networks, len(networks))):
-        model = networks.network(index, generator=torch.Generator().manual_seed(index))
-        with torch.no_grad():
-            predicted = ghn([networks.graph(index)])[0]
-        for kind, params in (("predicted", predicted), ("random", dict(model.named_parameters()))):
-            buffers = recalibrate(model, params, batches)
-            found[kind].append(accuracy(model, {**params, **buffers}, images, labels))
-    for kind, values in found.items():
+    count = min(arguments.networks, len(networks))
+    for kind, source in (("predicted", ghn), ("random", None)):
+        values = network_accuracies(
+            source, networks.__getitem__, range(count), images, labels, calibration=batches
+        )
         error = statistics.stdev(values) / len(values) ** 0.5
         print(
             f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"

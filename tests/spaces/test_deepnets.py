@@ -46,10 +46,14 @@ def test_real_forward_and_initial_values() -> None:
         x = torch.randn(2, 3, 16, 16)
         assert torch.isfinite(first(x)).all()
         assert torch.equal(first(x), second(x))
-        _, light = networks[index]
-        assert not list(light.buffers())
+        state = torch.get_rng_state()
+        graph, module = networks[index]
+        assert graph == networks.graph(index)
+        assert torch.equal(module(x), networks[index][1](x))
+        assert torch.equal(state, torch.get_rng_state())
         _, skeleton = networks.skeleton(index)
         assert all(value.is_meta for value in skeleton.parameters())
+        assert not list(skeleton.buffers())
 
 
 def test_sizes_of_the_splits() -> None:
