@@ -1,7 +1,7 @@
 """Meta-trains a hypernetwork on CIFAR-10 and evaluates it on unseen networks.
 
     python benchmarks/ghn_meta_train.py train --data cifar10-train.parquet --out runs/ghn2 \
-        --kind ghn2 --steps 12000 --for 5m
+        --kind ghn2 --steps 10000 --seconds 240
     python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out runs/ghn2
 
 The last 5,000 images validate and are never trained on. Images are averaged down to 16 pixels.
@@ -70,6 +70,7 @@ def train(arguments: argparse.Namespace) -> None:
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         seconds=arguments.seconds,
+        workers=arguments.workers,
         card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--meta-batch", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--split", default="val")
     parser.add_argument("--networks", type=int, default=50)

@@ -145,8 +145,8 @@ def test_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(ValueError, match=r"holds a run with batch=8, not 4"):
         run(tmp_path, batch=4)
+    other = GHN(width=12, classes=4, max_shape=(8, 8, 3, 3))
     with pytest.raises(ValueError, match="run of another hypernetwork"):
-        other = GHN(width=12, classes=4, max_shape=(8, 8, 3, 3))
         meta_train(
             other, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=12, meta_batch=2,
             batch=8, warmup=2,
