@@ -1,7 +1,7 @@
 """Meta-trains a hypernetwork on CIFAR-10 and evaluates it on unseen networks.
 
     python benchmarks/ghn_meta_train.py train --data cifar10-train.parquet --out runs/ghn2 \
-        --kind ghn2 --steps 12000 --for 5m
+        --kind ghn2 --steps 10000 --seconds 240
     python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out runs/ghn2
 
 The last 5,000 images validate and are never trained on. Images are averaged down to 16 pixels.
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nascence.hypernet import GHN, accuracy, load, meta_train, recalibrate
+from nascence.hypernet import GHN, load, meta_train, network_accuracies
 from nascence.spaces.deepnets import DeepNets
 
 KINDS = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
@@ -70,6 +70,7 @@ def train(arguments: argparse.Namespace) -> None:
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         seconds=arguments.seconds,
+        workers=arguments.workers,
         card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
@@ -84,15 +85,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     images, labels = images[: arguments.images], labels[: arguments.images]
     batches = images_of(arguments.data, size, slice(0, 512))[0].split(64)
     networks = networks_of(arguments.split, size)
-    found: dict[str, list[float]] = {"predicted": [], "random": []}
-    for index in range(min(arguments.networks, len(networks))):
-        model = networks.network(index, generator=torch.Generator().manual_seed(index))
-        with torch.no_grad():
-            predicted = ghn([networks.graph(index)])[0]
-        for kind, params in (("predicted", predicted), ("random", dict(model.named_parameters()))):
-            buffers = recalibrate(model, params, batches)
-            found[kind].append(accuracy(model, {**params, **buffers}, images, labels))
-    for kind, values in found.items():
+    count = min(arguments.networks, len(networks))
+    for kind, source in (("predicted", ghn), ("random", None)):
+        values = network_accuracies(
+            source, networks.__getitem__, range(count), images, labels, calibration=batches
+        )
         error = statistics.stdev(values) / len(values) ** 0.5
         print(
             f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"
@@ -111,6 +108,7 @@ def main() -> None:
     parser.add_argument("--meta-batch", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--split", default="val")
     parser.add_argument("--networks", type=int, default=50)

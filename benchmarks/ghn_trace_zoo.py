@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from nascence.graph import GraphError, trace
+from nascence.graph import Graph, GraphError, trace
+from nascence.hypernet import GHN
 
 Builder = Callable[[], nn.Module]
 
@@ -73,18 +74,33 @@ def built(build: Builder) -> nn.Module:
         return build()
 
 
+@torch.no_grad()
+def misfits(ghn: GHN, graph: Graph, model: nn.Module) -> list[str]:
+    """Parameters whose prediction has another shape or is not finite."""
+    params = ghn([graph])[0]
+    return [
+        name
+        for name, value in model.named_parameters()
+        if params[name].shape != value.shape or not torch.isfinite(params[name]).all()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--timm", type=int, default=400, help="how many names of timm")
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
+    parser.add_argument(
+        "--predict", action="store_true", help="also predict models of at most 60 M parameters"
+    )
     arguments = parser.parse_args()
+    ghn = GHN.ghn2(classes=1000, max_shape=(64, 64, 16, 16)).eval()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     for zoo, models in (
         ("torchvision", torchvision_models()),
         ("timm", timm_models(arguments.timm)),
     ):
-        times, failures, total = [], [], 0
+        times, failures, total, predicted = [], [], 0, 0
         for name, build, shape in models:
             total += 1
             try:
@@ -103,11 +119,17 @@ def main() -> None:
             times.append(time.process_time() - start)
             if {parameter.name for parameter in graph.parameters} != parameters:
                 failures.append((name, "parameters differ"))
+            if arguments.predict and graph.parameter_count <= 60_000_000:
+                predicted += 1
+                if wrong := misfits(ghn, graph, model):
+                    failures.append((name, f"predicted without shape or value: {wrong[:3]}"))
             if arguments.verbose:
                 milliseconds = 1000 * times[-1]
                 print(f"{name:40s} {len(graph):5d} nodes {milliseconds:6.0f} ms", flush=True)
         median = 1000 * statistics.median(times)
         print(f"{zoo}: {total - len(failures)} of {total} traced, median {median:.0f} CPU-ms")
+        if arguments.predict:
+            print(f"{zoo}: {predicted} of them also predicted")
         for name, reason in failures:
             print(f"  {name}: {reason}")
 

@@ -17,7 +17,7 @@ class Branches(nn.Module):
 def test_levels_come_in_order_and_factors_are_edges_and_inverse_distances() -> None:
     graph = trace(Branches(), torch.empty(1, 4))
     for walk, distances in zip(graph.traversals, (graph.distances, graph.distances.T), strict=True):
-        heard, told = walk.factors(2, np.float64)
+        heard, told = walk.heard(2, np.float64), walk.told(2, np.float64)
         count = len(graph)
         assert sorted(walk.order.tolist()) == list(range(count))
         assert np.array_equal(told, heard.T)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from nascence.graph import Graph, trace
 from nascence.hypernet import GHN, load, meta_train
-from nascence.hypernet.meta_train import seeded
 
 IMAGES = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 4
@@ -146,6 +145,12 @@ def test_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(ValueError, match=r"holds a run with batch=8, not 4"):
         run(tmp_path, batch=4)
+    other = GHN(width=12, classes=4, max_shape=(8, 8, 3, 3))
+    with pytest.raises(ValueError, match="run of another hypernetwork"):
+        meta_train(
+            other, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=12, meta_batch=2,
+            batch=8, warmup=2,
+        )  # fmt: skip
     (tmp_path / "state.pt").write_bytes(b"garbage")
     with pytest.raises(ValueError, match="not a readable run"):
         run(tmp_path)
@@ -153,13 +158,6 @@ def test_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "c", steps=0)
     with pytest.raises(ValueError, match="must be floating-point"):
         meta_train(small(), networks, 1, IMAGES.byte(), LABELS, folder=tmp_path / "d", steps=1)
-
-
-def test_neighbouring_seeds_differ() -> None:
-    draws = {
-        int(torch.randint(2**40, (), generator=seeded(a, b))) for a in range(8) for b in range(8)
-    }
-    assert len(draws) == 64
 
 
 _SHARED = """

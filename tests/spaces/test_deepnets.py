@@ -1,5 +1,3 @@
-from random import Random
-
 import pytest
 import torch
 
@@ -46,10 +44,14 @@ def test_real_forward_and_initial_values() -> None:
         x = torch.randn(2, 3, 16, 16)
         assert torch.isfinite(first(x)).all()
         assert torch.equal(first(x), second(x))
-        _, light = networks[index]
-        assert not list(light.buffers())
+        state = torch.get_rng_state()
+        graph, module = networks[index]
+        assert graph == networks.graph(index)
+        assert torch.equal(module(x), networks[index][1](x))
+        assert torch.equal(state, torch.get_rng_state())
         _, skeleton = networks.skeleton(index)
         assert all(value.is_meta for value in skeleton.parameters())
+        assert not list(skeleton.buffers())
 
 
 def test_sizes_of_the_splits() -> None:
@@ -83,4 +85,3 @@ def test_bad_arguments() -> None:
         DeepNets(image_size=4)
     with pytest.raises(ValueError, match="predefined networks have no"):
         DeepNets("predefined", channels=(16,))
-    assert Random("x").random() == Random("x").random()

@@ -98,7 +98,7 @@ class Graph:
         return sum(int(np.prod(parameter.shape)) for parameter in self.parameters)
 
     @cached_property
-    def distances(self) -> NDArray[np.int32]:
+    def distances(self) -> NDArray[np.uint8]:
         """``(N, N)`` shortest directed distances, 0 where there is no path of at most 50 edges.
 
         Entry ``[v, u]`` is the number of edges from node ``u`` to node ``v``. Pairs at distance

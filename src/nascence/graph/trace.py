@@ -95,7 +95,12 @@ def _as_found(model: nn.Module) -> Iterator[None]:
         (m, m.__dict__.copy(), m._parameters.copy(), m._buffers.copy(), m._modules.copy())
         for m in modules
     ]
-    buffers = [(value, value.detach().clone()) for value in model.buffers()]
+    # tensors made in inference mode cannot be written outside of it, nor counted
+    buffers = [
+        (value, value._version, value.detach().clone())
+        for value in model.buffers()
+        if not value.is_inference()
+    ]
     random_state = torch.get_rng_state()
     try:
         yield
@@ -110,8 +115,8 @@ def _as_found(model: nn.Module) -> Iterator[None]:
                 table.clear()
                 table.update(before)
         with torch.no_grad():
-            for value, before in buffers:
-                if value._version:
+            for value, version, before in buffers:
+                if value._version != version:
                     value.copy_(before)
 
 

@@ -21,15 +21,15 @@ class Traversal:
         self.order = np.argsort(rows, kind="stable")
         self.bounds: list[int] = [0, *np.cumsum(np.bincount(rows)).tolist()]
         self._distances = distances
-        self._factors: dict[tuple[int, Any], tuple[Array, Array]] = {}
+        self._factors: dict[tuple[str, int, Any], Array] = {}
 
-    def factors(self, channels: int, dtype: Any) -> tuple[Array, Array]:
-        """``heard`` ``(N, N * C)`` and its transpose ``told`` ``(N * C, N)``, both in order.
+    def heard(self, channels: int, dtype: Any) -> Array:
+        """``(N, N * C)`` factors of messages, rows and columns in order.
 
-        ``heard[v, u * C + c]`` multiplies message ``c`` of node ``u`` on its way to ``v``: 1 for
+        Entry ``[v, u * C + c]`` multiplies message ``c`` of node ``u`` on its way to ``v``: 1 for
         an edge in channel 0, one over the distance for every path in channel 1.
         """
-        key = (channels, np.dtype(dtype))
+        key = ("heard", channels, np.dtype(dtype))
         if key not in self._factors:
             between = self._distances[np.ix_(self.order, self.order)]
             count = len(self.order)
@@ -37,8 +37,14 @@ class Traversal:
             heard[..., 0] = between == 1
             if channels == 2:
                 np.divide(1.0, between, out=heard[..., 1], where=between > 0)
-            heard = heard.reshape(count, count * channels)
-            self._factors[key] = heard, np.ascontiguousarray(heard.T)
+            self._factors[key] = heard.reshape(count, count * channels)
+        return self._factors[key]
+
+    def told(self, channels: int, dtype: Any) -> Array:
+        """``(N * C, N)``: the transpose of :meth:`heard`, which derivatives flow along."""
+        key = ("told", channels, np.dtype(dtype))
+        if key not in self._factors:
+            self._factors[key] = np.ascontiguousarray(self.heard(channels, dtype).T)
         return self._factors[key]
 
 

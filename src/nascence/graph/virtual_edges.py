@@ -10,7 +10,7 @@ CUTOFF = 50
 
 def shortest_paths(
     predecessors: Sequence[Sequence[int]], *, cutoff: int = CUTOFF
-) -> NDArray[np.int32]:
+) -> NDArray[np.uint8]:
     """``(N, N)`` numbers of edges from node ``u`` to node ``v`` at ``[v, u]``, 0 for no path.
 
     Paths longer than ``cutoff`` edges count as no path. Every node must come after its
@@ -33,6 +33,5 @@ def shortest_paths(
                 np.add(distance[list(sources)].min(axis=0), 1, out=row)
             np.minimum(row, far, out=row)
         row[node] = 0
-    result = distance.astype(np.int32)
-    result[distance == far] = 0
-    return result
+    distance[distance == far] = 0
+    return distance

@@ -2,6 +2,7 @@
 
 from nascence.hypernet.calibration import accuracy, recalibrate
 from nascence.hypernet.checkpoint import load, load_into, read_card, save
+from nascence.hypernet.evaluation import network_accuracies, validation
 from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.ghn import GHN
 from nascence.hypernet.graphormer import Graphormer
@@ -24,6 +25,7 @@ __all__ = [
     "load_into",
     "mean_embedding",
     "meta_train",
+    "network_accuracies",
     "predict",
     "properties",
     "read_card",
@@ -31,4 +33,5 @@ __all__ = [
     "ridge_head",
     "save",
     "solve_ridge",
+    "validation",
 ]

@@ -54,7 +54,7 @@ class _Saved(NamedTuple):
 
 def _forward(x: Array, walk: Traversal, w: _Weights, channels: int) -> _Saved:
     count, d = x.shape
-    factors, _ = walk.factors(channels, x.dtype)
+    factors = walk.heard(channels, x.dtype)
     gates_of_state = x @ w.state.T + w.state_bias
     offset = np.empty_like(gates_of_state)
     np.add(gates_of_state[:, : 2 * d], w.input_bias[: 2 * d], out=offset[:, : 2 * d])
@@ -102,7 +102,7 @@ def _backward(
     grad: Array, s: _Saved, walk: Traversal, w: _Weights, channels: int
 ) -> tuple[Array, _Weights]:
     count, d = grad.shape
-    _, told = walk.factors(channels, grad.dtype)
+    told = walk.told(channels, grad.dtype)
     d_heard, d_x = np.empty_like(grad), np.empty_like(grad)
     d_pre = np.empty((count, 3 * d), grad.dtype)
     d_state_new = np.empty_like(grad)

@@ -291,5 +291,11 @@ class GHN(nn.Module):
                 place.copy_(folded(repeat(block, *item.size[:2]), item))
         for item, row in vectors:
             (length,) = item.size
-            fill(row.view(-1, 1, 1, 1)[:length], out[item.name].view(-1, 1, 1, 1))
+            place = out[item.name]
+            if length % len(row) == 0:
+                place.view(-1, len(row)).copy_(row)
+            elif length < len(row):
+                place.view(-1).copy_(row[:length])
+            else:
+                fill(row.view(-1, 1, 1, 1), place.view(-1, 1, 1, 1))
         return out

@@ -80,9 +80,11 @@ class DeepNets:
         return SPLITS[self.split]
 
     def __getitem__(self, index: int) -> tuple[Graph, LayerNetwork]:
-        """The graph and the module of network ``index``, its statistics those of the batch."""
+        """The graph and the module of network ``index``, the same values every time."""
         layers = self.layers(index)
-        return graph_of(layers), LayerNetwork(layers, track_statistics=False)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(index)
+            return graph_of(layers), LayerNetwork(layers)
 
     def graph(self, index: int) -> Graph:
         """The graph of network ``index``, without building it."""
@@ -102,7 +104,10 @@ class DeepNets:
             return LayerNetwork(layers)
 
     def skeleton(self, index: int) -> tuple[Graph, LayerNetwork]:
-        """As ``split[index]``, on the meta device: shapes without memory or initial values."""
+        """Graph and module for meta-training: no memory, no initial values, no statistics.
+
+        The module is on the meta device and normalises with the batch at hand.
+        """
         layers = self.layers(index)
         with torch.device("meta"):
             return graph_of(layers), LayerNetwork(layers, track_statistics=False)

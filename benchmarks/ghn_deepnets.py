@@ -1,0 +1,49 @@
+"""Node and parameter statistics of the DeepNets splits, and graphs per second.
+
+    python benchmarks/ghn_deepnets.py
+
+Beside each figure stands the published one (Knyazev et al., 2021; parameters recomputed from
+its released results), where there is one.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from nascence.spaces.deepnets import SPLITS, DeepNets
+
+PUBLISHED = {
+    "train": "192+-95 (35-681)",
+    "test": "3.3 M (2.5-34.8)",
+    "wide": "179, 51.6 M (38.8-101)",
+    "deep": "391 (74-1017)",
+    "dense": "355",
+    "bn-free": "135",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", type=int, default=500, help="at most, for each split")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for split in SPLITS:
+        networks = DeepNets(split)
+        count = min(arguments.networks, len(networks))
+        start = time.process_time()
+        graphs = [networks.graph(index) for index in range(count)]
+        seconds = time.process_time() - start
+        nodes = [len(graph) for graph in graphs]
+        millions = [graph.parameter_count / 1e6 for graph in graphs]
+        print(
+            f"{split}: {statistics.mean(nodes):.0f}+-{statistics.pstdev(nodes):.0f} nodes "
+            f"({min(nodes)}-{max(nodes)}), {statistics.mean(millions):.1f} M parameters "
+            f"({min(millions):.1f}-{max(millions):.1f}), {count / seconds:.0f} graphs/s"
+            + (f"; published {PUBLISHED[split]}" if split in PUBLISHED else "")
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from nascence.hypernet.training_run import Settings, check, seeded
+
+SETTINGS = Settings(5, 10, 2, 4, 1e-3, 0.0, 1, 5.0, 0.0, 0)
+
+
+def test_neighbouring_seeds_differ() -> None:
+    draws = {
+        int(torch.randint(2**40, (), generator=seeded(a, b))) for a in range(8) for b in range(8)
+    }
+    assert len(draws) == 64
+
+
+def test_what_cannot_be_trained_on_is_named() -> None:
+    images, labels = torch.zeros(6, 3, 8, 8), torch.zeros(6, dtype=torch.long)
+    check(SETTINGS, images, labels)
+    with pytest.raises(ValueError, match="meta_batch is 0"):
+        check(SETTINGS._replace(meta_batch=0), images, labels)
+    with pytest.raises(ValueError, match=r"torch\.uint8 of shape \(6, 3, 8, 8\)"):
+        check(SETTINGS, images.byte(), labels)
+    with pytest.raises(ValueError, match=r"6 images but labels of shape \(5,\)"):
+        check(SETTINGS, images, labels[:5])
