@@ -104,9 +104,16 @@ class Truth:
             for inputs, truth in zip(self.given, self.outputs, strict=True):
                 try:
                     worst = max(worst, relative_error(candidate(*copied(inputs)), truth))
-                except (RuntimeError, TypeError):
+                except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
                     return None
         return worst
+
+    def holds(self, candidate: nn.Module) -> bool:
+        """Whether ``candidate`` runs as it is and is right to the precision of its dtype."""
+        kinds = [x.dtype for x in candidate.parameters() if x.is_floating_point()]
+        bound = max((TOLERANCE.get(kind, 1e-4) for kind in kinds), default=self.tolerance)
+        error = self.error_in_dtype(candidate)
+        return error is not None and error <= bound
 
 
 def copied(inputs: Inputs) -> Inputs:
