@@ -267,3 +267,46 @@ def test_arguments_with_defaults_and_other_sizes(randomise, distance) -> None:
     folded = fold(model, torch.randn(1, 3, 8, 8))
     x = torch.randn(3, 3, 11, 9)
     assert distance(folded(x), model(x)) < 1e-5
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_arithmetic_on_sizes_is_left_alone(randomise, distance, verify) -> None:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        y = m.block(x)
+        size = y.shape[2] * 2 - 1 + 1
+        return y.reshape(y.shape[0], -1, size // 2).mul(1.5).div(3)
+
+    model = Function(run, block=conv_norm(randomise)).eval()
+    x = torch.randn(2, 3, 7, 9)
+    folded = fold(model, x) if verify else fold(model, verify=False)
+    assert distance(folded(x), model(x)) < 1e-5
+    assert batch_norms(folded) == 0
+
+
+def test_values_kept_by_a_forward_do_not_leak_into_the_fold(randomise, distance) -> None:
+    class Caching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = conv_norm(randomise, 3, 4)
+            self.resolution = 4
+            self.kept: dict[str, Tensor] = {}
+
+        def forward(self, x: Tensor) -> Tensor:
+            if x.mean() > 100:
+                return x
+            self.kept.setdefault("bias", self.block[0].bias[:, None, None] * 2)
+            return self.block(x) + self.kept["bias"]
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = Caching(), conv_norm(randomise, 4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(self.one(x)) * self.one.resolution
+
+    model = Outer().eval()
+    x = torch.randn(2, 3, 7, 9)
+    folded, report = fold_with_report(model, x, repeats=0)
+    assert distance(folded(x), model(x)) < 1e-5
+    assert report.after.batch_norms <= 1

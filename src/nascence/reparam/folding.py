@@ -60,6 +60,9 @@ def fold_module(
     outcome.rewrites += [r._replace(where=prefixed(prefix, r.where)) for r in graph.rewrites]
     outcome.refusals += [Refusal(prefixed(prefix, k), v) for k, v in graph.refusals.items()]
     parts = {n: module.get_submodule(n) for n in whole if has_submodule(folded, n)}
+    for name, part in parts.items():
+        if any(True for _ in part.children()):  # running the trace may have left values in it
+            set_submodule(folded, name, copy.deepcopy(part))
     put = put_parts(folded, module, parts, inputs, truth, outcome, prefix)
     if not graph.rewrites and not put:
         return module
