@@ -61,8 +61,9 @@ FREE = {"_to_copy", "detach", "empty", "lift_fresh", "sym_size", "_unsafe_view",
 
 def count_kernels(model: nn.Module, *inputs: Tensor) -> int:
     """Number of operators that one forward pass in evaluation mode launches, views left out."""
+    own = [x.clone() for x in inputs]
     with evaluation_mode(model), KernelCounter() as counter:
-        model(*(x.clone() for x in inputs))
+        model(*own)
     return counter.kernels
 
 
@@ -70,8 +71,9 @@ def count_norms(model: nn.Module, *inputs: Tensor) -> int:
     """Number of BatchNorms that one forward pass launches, those that are left as a
     ``ChannelScale`` included.
     """
+    own = [x.clone() for x in inputs]
     with evaluation_mode(model), KernelCounter() as counter:
-        model(*(x.clone() for x in inputs))
+        model(*own)
     return counter.norms + sum(isinstance(layer, ChannelScale) for layer in model.modules())
 
 

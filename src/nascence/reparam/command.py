@@ -107,12 +107,18 @@ def load_weights(model: nn.Module, path: Path) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state.get("model", state))
-        missing, extra = model.load_state_dict(state, strict=False)
     except Exception as reason:  # a damaged file fails in many ways
         line = (str(reason) or type(reason).__name__).splitlines()[0]
         raise ValueError(f"{path} is not a checkpoint of weights: {line[:150]}") from reason
-    if missing or extra:
+    own = model.state_dict()
+    wrong = [name for name in {**own, **state} if _shape(own.get(name)) != _shape(state.get(name))]
+    if wrong:
         raise ValueError(
-            f"{path} does not fit the architecture: {len(missing)} values missing, {len(extra)} "
-            f"unknown, the first {[*missing, *extra][0]}"
+            f"{path} does not fit the architecture: {len(wrong)} values are missing, unknown or "
+            f"of another shape, the first {wrong[0]}"
         )
+    model.load_state_dict(state)
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else None

@@ -1,7 +1,7 @@
 """What a folded network does after folding: compiled, as ONNX, in int8; each tried and reported."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,25 +35,36 @@ class LayerError(NamedTuple):
     activation: float
 
 
+FORMS = ("eager", "torch.compile", "onnx", "onnx int8")
+
+
 def try_forms(
-    model: nn.Module, *inputs: Tensor, onnx: Path | None = None, repeats: int = 10
+    model: nn.Module,
+    *inputs: Tensor,
+    onnx: Path | None = None,
+    forms: Sequence[str] = FORMS,
+    repeats: int = 10,
 ) -> list[Attempt]:
     """Try the network as it is, compiled, in ONNX Runtime, and there in int8.
 
     ``onnx`` is where the ONNX file is kept, a temporary file without it. The int8 form is static
-    quantisation of the ONNX file, calibrated on ``inputs``. No failure is raised.
+    quantisation of the ONNX file, calibrated on ``inputs``, and needs that form before it. A
+    form that fails is reported, not raised; ValueError names an unknown form.
     """
+    unknown = [form for form in forms if form not in FORMS]
+    if unknown:
+        raise ValueError(f"no form {unknown[0]!r}; there are {', '.join(FORMS)}")
     with evaluation_mode(model):
         truth = model(*inputs)
     with tempfile.TemporaryDirectory() as folder:
         path = onnx or Path(folder) / "model.onnx"
-        forms: list[tuple[str, Callable[[], Callable[..., Any]]]] = [
-            ("eager", lambda: model),
-            ("torch.compile", lambda: compiled(model)),
-            ("onnx", lambda: exported(model, inputs, path)),
-            ("onnx int8", lambda: quantised(path, inputs, Path(folder) / "int8.onnx")),
-        ]
-        return [attempt(form, build, inputs, truth, repeats) for form, build in forms]
+        builders: dict[str, Callable[[], Callable[..., Any]]] = {
+            "eager": lambda: model,
+            "torch.compile": lambda: compiled(model),
+            "onnx": lambda: exported(model, inputs, path),
+            "onnx int8": lambda: quantised(path, inputs, Path(folder) / "int8.onnx"),
+        }
+        return [attempt(form, builders[form], inputs, truth, repeats) for form in forms]
 
 
 def attempt(

@@ -54,16 +54,54 @@ def fold_module(
     except Untraceable as reason:
         name = prefix or "the forward of the model"
         outcome.notes.append(f"{name} cannot be traced and is folded part by part: {reason}")
-        return fold_children(module, inputs, truth is not None, outcome, prefix)
+        return fold_children(module, inputs, truth, outcome, prefix)
     for name, why in whole.items():
         outcome.notes.append(f"{prefixed(prefix, name)} is kept whole: {why}")
     outcome.rewrites += [r._replace(where=prefixed(prefix, r.where)) for r in graph.rewrites]
     outcome.refusals += [Refusal(prefixed(prefix, k), v) for k, v in graph.refusals.items()]
-    before = len(outcome.rewrites)
     parts = {n: module.get_submodule(n) for n in whole if has_submodule(folded, n)}
-    for name, part in fold_parts(module, parts, inputs, truth is not None, outcome, prefix):
-        set_submodule(folded, name, part)
-    return folded if graph.rewrites or len(outcome.rewrites) > before else module
+    for name, part in parts.items():
+        if any(True for _ in part.children()):  # running the trace may have left values in it
+            set_submodule(folded, name, copy.deepcopy(part))
+    put = put_parts(folded, module, parts, inputs, truth, outcome, prefix)
+    if not graph.rewrites and not put:
+        return module
+    keep_attributes(folded, module)
+    return folded
+
+
+def put_parts(
+    result: nn.Module,
+    module: nn.Module,
+    parts: dict[str, nn.Module],
+    inputs: Inputs | None,
+    truth: Truth | None,
+    outcome: Outcome,
+    prefix: str,
+) -> int:
+    """Fold each part and put it into ``result``, unless ``result`` then fails; returns how many."""
+    count = 0
+    for name, part, own in fold_parts(module, parts, inputs, truth is not None, prefix):
+        replaced = result.get_submodule(name)
+        set_submodule(result, name, part)
+        if truth is not None and not truth.holds(result):
+            set_submodule(result, name, replaced)
+            path = prefixed(prefix, name)
+            outcome.refusals.append(Refusal(path, "the model around it fails with its folded form"))
+            continue
+        outcome.rewrites += own.rewrites
+        outcome.refusals += own.refusals
+        outcome.notes += own.notes
+        outcome.error = max(outcome.error or 0.0, own.error or 0.0)
+        count += 1
+    return count
+
+
+def keep_attributes(folded: nn.Module, module: nn.Module) -> None:
+    """Give ``folded`` the plain attributes of ``module``, which code around it may read."""
+    for name, value in vars(module).items():
+        if not name.startswith("_") and not hasattr(folded, name):
+            setattr(folded, name, value)
 
 
 def fold_graph(
@@ -162,7 +200,7 @@ def restored_dtype(folded: nn.Module, module: nn.Module, inputs: Inputs | None) 
 
 
 def fold_children(
-    module: nn.Module, inputs: Inputs | None, verify: bool, outcome: Outcome, prefix: str
+    module: nn.Module, inputs: Inputs | None, truth: Truth | None, outcome: Outcome, prefix: str
 ) -> nn.Module:
     """A copy of ``module`` with each child folded by itself, and pairs known from its source."""
     result = copy.deepcopy(module)
@@ -179,8 +217,7 @@ def fold_children(
         )
         if name and inside and reached and not isinstance(child, containers):
             parts[name] = child
-    for name, part in fold_parts(module, parts, inputs, verify, outcome, prefix):
-        set_submodule(result, name, part)
+    put_parts(result, module, parts, inputs, truth, outcome, prefix)
     fold_pairs(result, outcome, prefix)
     return result if len(outcome.rewrites) > before else module
 
@@ -190,23 +227,25 @@ def fold_parts(
     parts: dict[str, nn.Module],
     inputs: Inputs | None,
     verify: bool,
-    outcome: Outcome,
     prefix: str,
-) -> Iterator[tuple[str, nn.Module]]:
-    """Each part that folded, by name; the inputs of a part are those that ``module`` gives it."""
+) -> Iterator[tuple[str, nn.Module, Outcome]]:
+    """Each part that folded: its name, what it became, and its own outcome.
+
+    The inputs of a part are those that ``module`` gives it first.
+    """
     composite = {n: p for n, p in parts.items() if any(True for _ in p.children())}
     if not composite:
         return
     seen = recorded_inputs(module, list(composite), inputs)
-    done: dict[int, nn.Module] = {}
+    done: dict[int, tuple[nn.Module, Outcome]] = {}
     for name, part in composite.items():
         if id(part) not in done:
-            example = seen.get(name)
+            example, own = seen.get(name), Outcome()
             truth = Truth(part, example) if verify and example is not None else None
-            path = prefixed(prefix, name)
-            done[id(part)] = fold_module(part, example, truth, outcome, path)
-        if done[id(part)] is not part:
-            yield name, done[id(part)]
+            result = fold_module(part, example, truth, own, prefixed(prefix, name))
+            done[id(part)] = result, own
+        if done[id(part)][0] is not part:
+            yield name, *done[id(part)]
 
 
 def recorded_inputs(

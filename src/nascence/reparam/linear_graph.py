@@ -59,8 +59,9 @@ class LinearGraph:
 
     def __post_init__(self) -> None:
         mark_constants(self.module)
+        numbers = number_nodes(self.module.graph)
         for node in list(self.module.graph.nodes):
-            if "constant" in node.meta:
+            if "constant" in node.meta or node in numbers:
                 continue
             try:
                 found = read(node, self.module)
@@ -85,6 +86,22 @@ class LinearGraph:
             return False
         self.rewrites.append(Rewrite(rule, name, result))
         return True
+
+
+def number_nodes(graph: fx.Graph) -> set[fx.Node]:
+    """Nodes that hold numbers, such as sizes and sums of sizes, and not tensors."""
+    nodes = list(graph.nodes)
+    if any("shape" in node.meta for node in nodes):
+        return {node for node in nodes if "shape" not in node.meta}
+    numbers: set[fx.Node] = set()
+    for node in nodes:
+        reads = node.op == "call_method" and node.target in SHAPE_READERS
+        reads = reads or node.target is getattr
+        arithmetic = getattr(node.target, "__module__", "") == "_operator"
+        inherits = arithmetic and any(value in numbers for value in node.all_input_nodes[:1])
+        if reads or inherits:
+            numbers.add(node)
+    return numbers
 
 
 def node_name(node: fx.Node) -> str:

@@ -46,7 +46,10 @@ class RepVGG(nn.Sequential):
         wide, last = REPVGG_WIDTHS[base]
         widths = [int(64 * wide), int(128 * wide), int(256 * wide), int(512 * last)]
         stem = min(64, widths[0])
-        layers: list[nn.Module] = [conv(3, stem, 3, stride=2, padding=1, groups=1), nn.ReLU()]
+        layers: list[nn.Module] = [
+            conv(3, stem, 3, stride=2, padding=1, groups=1),
+            nn.ReLU(inplace=True),
+        ]
         channels, index = stem, 1
         for width, depth in zip(widths, REPVGG_DEPTHS[base[0]], strict=True):
             for position in range(depth):
@@ -54,7 +57,7 @@ class RepVGG(nn.Sequential):
                 stride = 2 if position == 0 else 1
                 layers += [
                     conv(channels, width, 3, stride=stride, padding=1, groups=split),
-                    nn.ReLU(),
+                    nn.ReLU(inplace=True),
                 ]
                 channels, index = width, index + 1
         super().__init__(
@@ -92,7 +95,7 @@ class MobileOne(nn.Sequential):
         factors = MOBILEONE_WIDTHS[name]
         widths = [int(w * f) for w, f in zip((64, 128, 256, 512), factors, strict=True)]
         channels = min(64, widths[0])
-        layers: list[nn.Module] = [conv(3, channels, 3, stride=2, padding=1), nn.ReLU()]
+        layers: list[nn.Module] = [conv(3, channels, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
         for stage, (width, depth) in enumerate(zip(widths, MOBILEONE_DEPTHS, strict=True)):
             gated = (0, 0, depth // 2, depth)[stage] if name == "S4" else 0
             for position in range(depth):
@@ -109,9 +112,9 @@ class MobileOne(nn.Sequential):
                         copies=copies,
                     )
                 )
-                layers += [SqueezeExcitation(channels)] * gates + [nn.ReLU()]
+                layers += [SqueezeExcitation(channels)] * gates + [nn.ReLU(inplace=True)]
                 layers.append(conv(channels, width, 1, padding=0, copies=copies))
-                layers += [SqueezeExcitation(width)] * gates + [nn.ReLU()]
+                layers += [SqueezeExcitation(width)] * gates + [nn.ReLU(inplace=True)]
                 channels = width
         super().__init__(
             *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
