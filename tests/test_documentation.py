@@ -17,6 +17,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHORT = {
     "design": ["--trials", "3", "--steps", "3", "--size", "8", "--max-params", "20000", "--quiet"],
     "resume": ["--quiet"],
+    "fold": ["--shape", "1,3,32,32"],
 }
 
 

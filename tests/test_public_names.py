@@ -12,7 +12,7 @@ def test_every_public_name_resolves() -> None:
 
 
 def test_functions_stay_functions_after_their_modules_are_imported() -> None:
-    import nascence.training  # noqa: F401
+    import nascence.training
 
     assert callable(nascence.train)
     assert callable(nascence.fold)

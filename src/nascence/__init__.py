@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = frozenset(
-    "data design export graph hypernet metrics models params reparam report search spaces".split()
+    ["data", "design", "export", "graph", "hypernet", "metrics", "models", "params", "reparam", "report", "search", "spaces"]
 )
 _NAMES = {
     "adamw": "nascence.training",

@@ -13,6 +13,7 @@ from nascence.data import Dataset
 from nascence.design import network
 from nascence.design.folder import RunFolder, environment
 from nascence.design.settings import Shares
+from nascence.spaces.cell import EDGES, live_edges
 from nascence.training import evaluate
 
 MISTAKES = 24
@@ -141,13 +142,15 @@ def _mistakes(logits: Tensor, data: Dataset) -> tuple[report.Mistake, ...]:
 
 
 def _cell_edges(chosen: dict[str, Any]) -> tuple[tuple[int, int, str], ...]:
-    """(from node, to node, operation) for every edge of the cell that carries something."""
-    edges = []
-    for name, operation in chosen.items():
-        if name.startswith("edge_") and operation != "none":
-            _, source, target = name.split("_")
-            edges.append((int(source), int(target), operation))
-    return tuple(edges)
+    """(from node, to node, operation) for every edge that the output depends on."""
+    operations = tuple(chosen[f"edge_{source}_{target}"] for source, target in EDGES)
+    return tuple(
+        (source, target, operation)
+        for (source, target), operation, live in zip(
+            EDGES, operations, live_edges(operations), strict=True
+        )
+        if live
+    )
 
 
 def _skeleton(width: int, cells: int, side: int) -> tuple[str, ...]:

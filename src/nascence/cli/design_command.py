@@ -1,54 +1,16 @@
-"""The command ``nascence``. Torch is loaded inside the commands, so that --help is quick."""
+"""``nascence design`` and ``nascence resume``."""
 
 import json
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
-
-app = typer.Typer(
-    name="nascence",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NASCENCE"},
-)
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+from nascence.cli.console import Json, Quiet, failures_as_lines, shown
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from nascence import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit(DONE)
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    """Design a neural network, predict its first weights, train it and make it small."""
-
-
-@app.command()
 def design(
     data: Annotated[
         str,
@@ -94,7 +56,7 @@ def design(
     quiet: Quiet = False,
 ) -> None:
     """Search, train, fold and export a network for your images, and report on it."""
-    with _failures_as_lines():
+    with failures_as_lines():
         from nascence.design.folder import next_free
         from nascence.design.settings import Settings, parse_duration
 
@@ -118,31 +80,23 @@ def design(
         path = out if out is not None else next_free(Path("runs"), Path(data).stem or "run")
         from nascence import design as pipeline
 
-        with _shown(path, quiet=quiet) as progress:
+        with shown(path, quiet=quiet) as progress:
             summary = pipeline.design(path, settings, progress=progress)
         _print_summary(path, summary, as_json=as_json)
 
 
-@app.command()
 def resume(
     run: Annotated[Path, typer.Argument(help="Folder of a run that was stopped.")],
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Carry a run on from where it was stopped."""
-    with _failures_as_lines():
+    with failures_as_lines():
         from nascence import design as pipeline
 
-        with _shown(run, quiet=quiet) as progress:
+        with shown(run, quiet=quiet) as progress:
             summary = pipeline.resume(run, progress=progress)
         _print_summary(run, summary, as_json=as_json)
-
-
-def main() -> None:
-    """Entry point of the command."""
-    # Threads that spin while they wait bring a busy machine to a stand-still.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    app()
 
 
 def _validated(settings: Callable[..., Any], **values: Any) -> Any:
@@ -154,76 +108,6 @@ def _validated(settings: Callable[..., Any], **values: Any) -> Any:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
         raise ValueError(f"{option} is {first['input']!r}: {first['msg']}") from error
-
-
-@contextmanager
-def _failures_as_lines() -> Iterator[None]:
-    """End on one line and the right exit code where the cause is outside of the program."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("nascence"):
-            raise
-        _line(f"{error}; install it with: pip install {error.name}")
-        raise typer.Exit(MISSING_EXTRA) from error
-    except ArithmeticError as error:
-        _line(str(error))
-        raise typer.Exit(FAILED) from error
-    except (ValueError, OSError) as error:
-        _line(str(error))
-        raise typer.Exit(USAGE) from error
-
-
-def _line(message: str) -> None:
-    typer.echo("nascence: " + " ".join(message.split()), err=True)
-
-
-@contextmanager
-def _shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], None]]:
-    """Progress bars on stderr, one for each stage. Ctrl-C stops after a checkpoint."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    interrupted = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[message]}"),
-    )
-    bars: dict[str, TaskID] = {}
-    try:
-        with Progress(*columns, console=Console(stderr=True), disable=quiet) as display:
-
-            def show(stage: str, fraction: float, message: str) -> None:
-                if stage not in bars:
-                    bars[stage] = display.add_task(stage, total=1.0, message="")
-                display.update(bars[stage], completed=fraction)
-                if message:
-                    display.update(bars[stage], message=message)
-                if fraction >= 1:
-                    display.stop_task(bars[stage])
-                if interrupted:
-                    raise KeyboardInterrupt
-
-            yield show
-    except KeyboardInterrupt:
-        if (path / "config.yaml").exists():
-            _line(f"stopped; go on with: nascence resume {path}")
-        raise
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> None:
@@ -263,7 +147,3 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
     )
     console.print(f"Architecture {summary['architecture']}", soft_wrap=True, highlight=False)
     console.print(f"Report {path / 'report.html'}", soft_wrap=True, highlight=False)
-
-
-if __name__ == "__main__":
-    main()

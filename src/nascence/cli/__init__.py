@@ -1,0 +1,52 @@
+"""The command ``nascence``. Torch is loaded inside the commands, so that --help is quick."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE
+from nascence.cli.design_command import design, resume
+from nascence.cli.fold_command import fold
+
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "MISSING_EXTRA", "USAGE", "app", "main"]
+
+app = typer.Typer(
+    name="nascence",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NASCENCE"},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from nascence import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Design a neural network, predict its first weights, train it and make it small."""
+
+
+app.command()(design)
+app.command()(resume)
+app.command()(fold)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    # Threads that spin while they wait bring a busy machine to a stand-still.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    app()

@@ -1,0 +1,5 @@
+"""``python -m nascence.cli``."""
+
+from nascence.cli import main
+
+main()

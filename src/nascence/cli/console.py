@@ -1,0 +1,87 @@
+"""What every command shares: exit codes, one-line failures, progress on stderr."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+@contextmanager
+def failures_as_lines() -> Iterator[None]:
+    """End on one line and the right exit code where the cause is outside of the program."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("nascence"):
+            raise
+        line(f"{error}; install it with: pip install {error.name}")
+        raise typer.Exit(MISSING_EXTRA) from error
+    except ArithmeticError as error:
+        line(str(error))
+        raise typer.Exit(FAILED) from error
+    except (ValueError, OSError) as error:
+        line(str(error))
+        raise typer.Exit(USAGE) from error
+
+
+def line(message: str) -> None:
+    typer.echo("nascence: " + " ".join(message.split()), err=True)
+
+
+@contextmanager
+def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], None]]:
+    """Progress bars on stderr, one for each stage. Ctrl-C stops after a checkpoint."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    interrupted = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[message]}"),
+    )
+    bars: dict[str, TaskID] = {}
+    try:
+        with Progress(*columns, console=Console(stderr=True), disable=quiet) as display:
+
+            def show(stage: str, fraction: float, message: str) -> None:
+                if stage not in bars:
+                    bars[stage] = display.add_task(stage, total=1.0, message="")
+                display.update(bars[stage], completed=fraction)
+                if message:
+                    display.update(bars[stage], message=message)
+                if fraction >= 1:
+                    display.stop_task(bars[stage])
+                if interrupted:
+                    raise KeyboardInterrupt
+
+            yield show
+    except KeyboardInterrupt:
+        if (path / "config.yaml").exists():
+            line(f"stopped; go on with: nascence resume {path}")
+        raise
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,97 @@
+"""``nascence fold``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nascence.cli.console import Json, failures_as_lines
+
+if TYPE_CHECKING:
+    from nascence.reparam import FoldReport
+
+
+def fold(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="repvgg-a0, mobileone-s0, timm/NAME, torchvision/NAME, or a file of weights."
+        ),
+    ],
+    architecture: Annotated[
+        str | None, typer.Option(help="Name of the network that a file of weights fills.")
+    ] = None,
+    shape: Annotated[
+        str, typer.Option(help="Shape of the example input, with commas.")
+    ] = "1,3,224,224",
+    verify: Annotated[
+        bool, typer.Option(help="Compare before and after; roll back what fails.")
+    ] = True,
+    onnx: Annotated[Path | None, typer.Option(help="ONNX file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
+    deploy: Annotated[
+        bool, typer.Option(help="Also try torch.compile, ONNX and int8, and report on each.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fold BatchNorms and parallel branches of a network into its convolutions, exactly."""
+    with failures_as_lines():
+        sizes = _shape_of(shape)
+        for path in (onnx, out):
+            if path is not None and path.exists():
+                raise ValueError(f"{path} is there already; give another file or remove it")
+        from nascence.reparam.command import fold_network
+
+        job = fold_network(
+            source,
+            architecture=architecture,
+            shape=sizes,
+            verify=verify,
+            onnx=onnx,
+            weights=out,
+            try_deployment=deploy,
+        )
+        facts = _facts(job.report)
+        facts["files"] = [str(path) for path in job.files]
+        facts["forms"] = [str(form) for form in job.forms]
+        facts["int8"] = [layer._asdict() for layer in job.int8]
+        typer.echo(json.dumps(facts) if as_json else _text(job.report, facts))
+
+
+def _shape_of(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"--shape is {text!r}; give positive sizes such as 1,3,224,224")
+    return sizes
+
+
+def _facts(report: "FoldReport") -> dict[str, Any]:
+    """The report as plain values."""
+    return {
+        "folded": [rewrite._asdict() for rewrite in report.folded],
+        "left": [refusal._asdict() for refusal in report.left],
+        "notes": list(report.notes),
+        "before": _cost(report.before),
+        "after": _cost(report.after),
+        "error": report.error,
+    }
+
+
+def _cost(cost: Any) -> dict[str, Any]:
+    found = cost._asdict()
+    latency = found.pop("latency")
+    return {**found, "latency_ms": None if latency is None else 1e3 * latency.median}
+
+
+def _text(report: "FoldReport", facts: dict[str, Any]) -> str:
+    lines = [str(report), *facts["forms"]]
+    lines += [
+        f"int8 in {layer['layer']} alone: error {layer['weight']:.1e} by its weight, "
+        f"{layer['activation']:.1e} by its activation"
+        for layer in facts["int8"][:10]
+    ]
+    return "\n".join([*lines, *(f"wrote {path}" for path in facts["files"])])
