@@ -1,6 +1,6 @@
 """What decides how a designed network is trained: accuracy after equal CPU time of one thread.
 
-    python benchmarks/recipe_choices.py [--seconds 60] [--seeds 0 1 2] [--out FILE.jsonl]
+    python benchmarks/recipe_choices.py [--seconds 30] [--seeds 0 1 2] [--out FILE.jsonl]
 
 The network is a fixed cell of the searched space (three 3x3 convolutions, width 8, one cell a
 stage; 7.4 M multiply-adds) on the bundled sample. Each line changes one thing. Finished trainings
@@ -71,7 +71,7 @@ def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/recipe-choices.jsonl"))
     options = parser.parse_args()
