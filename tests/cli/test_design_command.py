@@ -1,9 +1,9 @@
 import errno
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +46,14 @@ def photos(tmp_path: Path) -> Path:
 def test_help_is_quick_and_loads_no_torch() -> None:
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-m", "nascence.cli", "--help"], capture_output=True, check=True
         )
-        seconds.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert b"design" in done.stdout
+    # Processor time: the wall clock also counts what else the machine is busy with.
     assert min(seconds) < 0.5
     loaded = "import sys, nascence.cli; print('torch' in sys.modules, 'optuna' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True)
