@@ -28,6 +28,7 @@ def save(ghn: GHN, path: str | Path, *, card: dict[str, Any] | None = None) -> N
     whole = path.with_name(path.name + ".part")
     tensors = {name: value.detach().cpu().contiguous() for name, value in ghn.state_dict().items()}
     save_file(tensors, whole, metadata=metadata)
+    whole.chmod(0o644)  # safetensors would leave it to its owner alone
     os.replace(whole, path)
 
 
