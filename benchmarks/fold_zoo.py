@@ -195,7 +195,7 @@ def print_table(rows: list[dict[str, object]]) -> None:
     print(
         f"{len(rows)} networks; mean share of BatchNorms left: timm {100 * shares['timm']:.1f} %, "
         f"nascence {100 * shares['left']:.1f} %; of {total} BatchNorms "
-        f"{sum(row['timm'] or row['before'] for row in rows)} and "
+        f"{sum(row['before'] if row['timm'] is None else row['timm'] for row in rows)} and "
         f"{sum(row['left'] for row in rows)} left; largest float64 error "
         f"{max(row['error'] or 0 for row in rows):.1e}"
     )

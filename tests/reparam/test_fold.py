@@ -310,3 +310,24 @@ def test_values_kept_by_a_forward_do_not_leak_into_the_fold(randomise, distance)
     folded, report = fold_with_report(model, x, repeats=0)
     assert distance(folded(x), model(x)) < 1e-5
     assert report.after.batch_norms <= 1
+
+
+def test_a_standardised_weight_is_computed_once(distance) -> None:
+    class Standardised(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            flat = self.weight.reshape(1, self.out_channels, -1)
+            weight = F.batch_norm(flat, None, None, training=True).reshape(self.weight.shape)
+            return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    model = nn.Sequential(Standardised(3, 4, 3), nn.ReLU()).eval()
+    x = torch.randn(1, 3, 6, 6)
+    folded, report = fold_with_report(model, x, repeats=0)
+    assert distance(folded(x), model(x)) < 1e-5
+    assert report.folded[0].rule == "weight"
+    assert count_kernels(folded, x) == 2
+    assert not fold_with_report(folded, x, repeats=0)[1].folded
+
+
+def test_an_input_that_does_not_fit_is_one_line(randomise) -> None:
+    with pytest.raises(ValueError, match=r"does not run on the example input of shape \(1, 5"):
+        fold(conv_norm(randomise), torch.zeros(1, 5, 6, 6))

@@ -27,7 +27,8 @@ def fold(model: nn.Module, *inputs: Tensor, verify: bool = True) -> nn.Module:
     compared with ``model`` on them, in float64 where it runs, by relative error; a rewrite that
     fails is undone. Without inputs less can be folded, for shapes are then unknown.
 
-    Raises ValueError for a model in train mode, and for ``verify`` without inputs.
+    Raises ValueError for a model in train mode, for ``verify`` without inputs, and where the
+    model does not run on them.
     """
     return _fold(model, inputs, verify)[0]
 
@@ -69,7 +70,13 @@ def _fold(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> tuple[n
     if is_quantised(model):
         outcome.notes.append("the model is quantised already; it is returned as it was")
         return work, outcome
-    truth = Truth(work, inputs) if verify else None
+    try:
+        truth = Truth(work, inputs) if verify else None
+    except Exception as reason:  # whatever the model raises
+        raise ValueError(
+            f"the model does not run on the example input of shape "
+            f"{', '.join(str(tuple(x.shape)) for x in inputs)}: {first_line(reason)}"
+        ) from reason
     folded = fold_module(work, inputs or None, truth, outcome).eval()
     if truth is not None and not approved(folded, model, truth, outcome):
         outcome.rewrites.clear()

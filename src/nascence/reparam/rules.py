@@ -53,6 +53,28 @@ def drop_identity(graph: LinearGraph, node: fx.Node) -> bool:
     return True
 
 
+def fix_weight(graph: LinearGraph, node: fx.Node) -> bool:
+    """A weight that every forward computes anew from parameters alone is computed once."""
+    original = node.meta.get("original")
+    if original is None or node.meta.get("changed") or not node.users:
+        return False
+    found = operator_of(node)
+    if not isinstance(found, Convolution) or is_pooling(found):
+        return False
+    computed: list[fx.Node] = []
+
+    def visit(value: fx.Node) -> fx.Node:
+        if "constant" in value.meta and value.op != "get_attr":
+            computed.append(value)
+        return value
+
+    fx.node.map_arg((original.args, original.kwargs), visit)
+    if not computed or not graph.permit("weight", node, "computed once"):
+        return False
+    change(node, found, inputs_of(node), node.meta["owner"])
+    return True
+
+
 def fold_affine(graph: LinearGraph, node: fx.Node) -> bool:
     """A scale and shift moves into what computes its input, else into what reads its output."""
     found = operator_of(node)
@@ -170,6 +192,7 @@ def composed_macs(
 
 RULES: tuple[Callable[[LinearGraph, fx.Node], bool], ...] = (
     drop_identity,
+    fix_weight,
     fold_affine,
     move_padding,
     merge_branches,
