@@ -159,30 +159,40 @@ def may_alias(node: fx.Node) -> bool:
         return True
     target = node.meta["original"].target if "original" in node.meta else node.target
     name = target if isinstance(target, str) else getattr(target, "__name__", "")
-    return name in VIEWS or isinstance(found, Commuting)
+    shares = name in VIEWS or isinstance(found, Commuting)
+    return shares or mutates(node, node.graph.owning_module)
 
 
 def aliases_of(value: fx.Node) -> list[fx.Node]:
     """``value`` and every node that may share memory with it."""
-    while may_alias(value) and isinstance(value.args[0], fx.Node):
+    while may_alias(value) and value.args and isinstance(value.args[0], fx.Node):
         value = value.args[0]
     group = [value]
     for member in group:
-        group.extend(user for user in member.users if may_alias(user))
+        group.extend(
+            user
+            for user in member.users
+            if user.args and user.args[0] is member and user not in group and may_alias(user)
+        )
     return group
 
 
 def pin_mutated(graph: fx.Graph) -> None:
-    """Leave alone what reads a value that one of its readers overwrites: order matters there."""
-    module = graph.owning_module
+    """Leave alone what reads a value that one of its readers overwrites: order matters there.
+
+    A chain of overwriting operators, each the only reader of the one before, is free of that.
+    """
     for node in graph.nodes:
-        if not node.args or not isinstance(node.args[0], fx.Node) or not mutates(node, module):
+        if not node.args or not isinstance(node.args[0], fx.Node):
             continue
-        group = aliases_of(node.args[0])
-        readers = {user for member in group for user in value_users(member)} - set(group)
-        if readers != {node}:
-            for touched in (*group, *readers):
-                restore(touched)
+        if not mutates(node, graph.owning_module):
+            continue
+        group = aliases_of(node)
+        inner = [member for member in group if any(user in group for user in member.users)]
+        if any(len(value_users(member)) > 1 for member in inner):
+            for member in group:
+                for touched in (member, *member.users):
+                    restore(touched)
 
 
 def restore(node: fx.Node) -> None:
