@@ -20,7 +20,7 @@ from nascence import training
 from nascence.data import Dataset, load
 from nascence.design import recipe
 from nascence.models import resnet_of_macs
-from nascence.reparam import QARepVGGBlock, RepVGGBlock
+from nascence.reparam import RepVGGBlock
 from nascence.spaces import NB201, identity_convolution
 
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
@@ -28,16 +28,12 @@ BLOCKS = {
     "plain": None,
     "identity": identity_convolution,
     "repvgg": RepVGGBlock,
-    "qarepvgg": QARepVGGBlock,
 }
 CHOICES: dict[str, dict[str, Any]] = {
     "as it is (identity blocks)": {},
     "plain blocks": {"block": "plain"},
     "RepVGG blocks": {"block": "repvgg"},
-    "QARepVGG blocks": {"block": "qarepvgg"},
     "images always at full size": {"sides": None},
-    "no average of weights": {"average_decay": None},
-    "width 4": {"width": 4},
     "width 16": {"width": 16},
     "ResNet, AdamW 1e-3": {"baseline": 1e-3},
     "ResNet, AdamW 3e-3 (the baseline)": {"baseline": 3e-3},

@@ -65,8 +65,8 @@ def test_make_targets_exist() -> None:
             subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_commands_run(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the pages, so that a later command finds what an earlier one made."""
+def test_commands_and_examples_run(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in the order of the pages, then the examples, which read what commands made."""
     monkeypatch.chdir(workplace)
     for page, line in commands():
         words = shlex.split(line)
@@ -78,9 +78,5 @@ def test_commands_run(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert words[0] == "nascence", f"{page}: {line}"
         result = CliRunner().invoke(cli.app, [*words[1:], *SHORT.get(words[1], [])])
         assert result.exit_code == 0, (page, line, result.output, result.exception)
-
-
-def test_python_examples_run(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(workplace)
     for page, code in blocks("python"):
         exec(compile(code, page, "exec"), {"__name__": "example"})

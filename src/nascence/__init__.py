@@ -10,8 +10,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = frozenset(
-    ("data", "design", "export", "graph", "hypernet", "metrics")
-    + ("models", "params", "reparam", "report", "search", "spaces")
+    (
+        *("data", "design", "export", "graph", "hypernet", "metrics"),
+        *("models", "params", "reparam", "report", "search", "spaces"),
+    )
 )
 _NAMES = {
     "adamw": "nascence.training",

@@ -1,6 +1,7 @@
 """What a folded network does after folding: compiled, as ONNX, in int8; each tried and reported."""
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,7 +116,9 @@ def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> Non
     """Write ``model`` to ``path``, its weights inside the file."""
     import onnxscript  # noqa: F401  torch's exporter needs it
 
-    with evaluation_mode(model):
+    with evaluation_mode(model), warnings.catch_warnings():
+        # The exporter's own deprecations are not the user's concern.
+        warnings.simplefilter("ignore")
         torch.onnx.export(model, inputs, str(path), dynamo=True, external_data=False, verbose=False)
 
 
