@@ -34,6 +34,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "plain blocks": {"block": "plain"},
     "RepVGG blocks": {"block": "repvgg"},
     "images always at full size": {"sides": None},
+    "no average of weights": {"average_decay": None},
     "width 16": {"width": 16},
     "ResNet, AdamW 1e-3": {"baseline": 1e-3},
     "ResNet, AdamW 3e-3 (the baseline)": {"baseline": 3e-3},
