@@ -118,6 +118,7 @@ def test_design_end_to_end_on_a_folder(tmp_path: Path, photos: Path) -> None:
     again = run("resume", str(out), "--quiet")
     assert again.exit_code == 0
     assert "accuracy" in again.stdout
+    assert "broken.png" in again.stdout
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
     from nascence.data import load

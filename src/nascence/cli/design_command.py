@@ -140,6 +140,10 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
             f"The designed network is {100 * abs(difference):.1f} points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
+    for note in summary["skipped"][:5]:
+        console.print(f"Data: {note}", soft_wrap=True, highlight=False)
+    if len(summary["skipped"]) > 5:
+        console.print(f"Data: {len(summary['skipped']) - 5} more such lines are in the report.")
     onnx = summary["onnx"]
     console.print(
         f"ONNX agrees with torch on {onnx['same_top1']} of {onnx['images']} images, "

@@ -43,6 +43,7 @@ def summary_of(data: Dataset, results: Results) -> dict[str, Any]:
         "networks": [vars(row) for row in rows],
         "accuracy_above_baseline": difference,
         "onnx": results.export,
+        "skipped": list(data.skipped),
     }
 
 

@@ -15,7 +15,7 @@ from nascence.metrics.metric import Batch
 
 
 def naswot(model: nn.Module, batch: Batch) -> float:
-    """Return ln |det K| of Mellor et al. (2021), equation 2, in one forward pass.
+    """Return ``ln |det K|`` of Mellor et al. (2021), equation 2, in one forward pass.
 
     Every unit of an activation that switches at zero gives an image one bit, 1 where the unit's
     input is positive. With N_A bits per image, ``K[i, j] = N_A - Hamming(code_i, code_j)``.

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch import nn
+
+from nascence.data import Dataset
+from nascence.design import recipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("side", [8, 16, 28, 32, 64, 224])
+def test_sides_grow_to_the_full_one(side: int) -> None:
+    sides = recipe.designed(side)["sides"]
+    seen = [sides(step / 100) for step in range(100)]
+    assert seen == sorted(seen)
+    assert seen[-1] == side
+    assert all(each % 4 == 0 and 8 <= each <= side for each in seen)
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+def test_a_step_is_measured_and_the_model_untouched(noise: Dataset) -> None:
+    model = small()
+    before = model[0].weight.clone()
+    assert 0 < recipe.seconds_per_step(model, noise, device=CPU, steps=8) < 5
+    assert torch.equal(before, model[0].weight)
+
+
+def test_work_limit_follows_its_formula(noise: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 0.5)
+    limit = recipe.work_limit(small(), 1000.0, noise, 60.0, device=CPU)
+    steps = 60.0 / 0.5
+    passes_of_the_probe = steps * recipe.BATCH / len(noise.train)
+    assert limit == pytest.approx(1000.0 * passes_of_the_probe / recipe.SAMPLES_PER_IMAGE)
+
+
+def test_steps_fill_the_time(noise: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 0.5)
+    assert recipe.steps_in(small(), noise, 60.0, device=CPU) in (119, 120)
+    assert recipe.steps_in(small(), noise, 0.0, device=CPU) == 1
+
+
+def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr(recipe.time, "perf_counter", lambda: float(next(clock)))
+    assert recipe.trials_in(lambda: None, 53.0) == 50
+    assert recipe.trials_in(lambda: None, 0.0) == recipe.FEWEST_TRIALS
+    assert recipe.trials_in(lambda: None, 1e9) == recipe.MOST_TRIALS
+
+
+def test_every_operation_of_a_block_has_its_maps() -> None:
+    for maps in recipe.MAPS.values():
+        assert set(maps) == {"skip_connect", "avg_pool_3x3", "nor_conv_1x1", "nor_conv_3x3"}
