@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nascence import training
 from nascence.data import Dataset, Split
 from nascence.params import CheckpointError
 from nascence.training import (
@@ -268,6 +269,22 @@ def test_gradient_norm_is_clipped() -> None:
 def test_impossible_settings(settings, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train(network(), bright_or_dark(), optimizer=sgd(0.1), generator=seeded(), **settings)
+
+
+def test_every_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
+    data = bright_or_dark(64)
+    keys = data.train.images.flatten(1).float() @ torch.rand(192, generator=seeded())
+
+    def epoch(number: int, seed: int) -> list[float]:
+        found = [training._batch_of(data, 4 * number + k, 16, seed)[0] for k in range(4)]
+        shown = torch.cat(found).flatten(1).float() @ torch.rand(192, generator=seeded())
+        return [round(value, 1) for value in shown.tolist()]
+
+    assert sorted(epoch(0, 7)) == sorted(round(value, 1) for value in keys.tolist())
+    assert epoch(0, 7) == epoch(0, 7)
+    assert epoch(0, 7) != epoch(1, 7)
+    assert epoch(0, 7) != epoch(0, 8)
+    assert sorted(epoch(0, 7)) == sorted(epoch(1, 7))
 
 
 def test_cosine_values() -> None:

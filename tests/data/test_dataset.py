@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nascence.data import Dataset, Split, batches
+from nascence.data import Dataset, Split
 
 
 def split(count: int = 10, channels: int = 3) -> Split:
@@ -61,34 +61,11 @@ def test_batch_is_random_without_repeats(generator: torch.Generator) -> None:
 def test_batch_size_is_checked(size: int, generator: torch.Generator) -> None:
     with pytest.raises(ValueError, match="allows 1 to 10"):
         dataset().batch(size, generator=generator)
-    with pytest.raises(ValueError, match="allows 1 to 10"):
-        batches(split(), size, generator=generator)
 
 
 def test_batch_split_is_checked(generator: torch.Generator) -> None:
     with pytest.raises(ValueError, match="'train' or 'validation'"):
         dataset().batch(1, generator=generator, split="test")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("drop_last", "sizes"), [(True, [4, 4]), (False, [4, 4, 2])])
-def test_one_epoch(drop_last: bool, sizes: list[int], generator: torch.Generator) -> None:
-    found = list(batches(split(), 4, generator=generator, drop_last=drop_last))
-    assert [len(labels) for _, labels in found] == sizes
-    labels = torch.cat([labels for _, labels in found])
-    assert len(labels.unique()) == len(labels) == sum(sizes)
-    for images, numbers in found:
-        assert images.dtype == torch.uint8
-        assert torch.equal(images[:, 0, 0, 0].long(), numbers)
-
-
-def test_epochs_follow_the_generator() -> None:
-    def order(generator: torch.Generator) -> list[int]:
-        return torch.cat([y for _, y in batches(split(), 5, generator=generator)]).tolist()
-
-    first, second = (torch.Generator().manual_seed(3) for _ in range(2))
-    assert order(first) == order(second)
-    assert order(first) == order(second)
-    assert order(first) != order(torch.Generator().manual_seed(3))
 
 
 def test_splits_are_checked() -> None:

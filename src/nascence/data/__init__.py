@@ -1,7 +1,7 @@
 """Images and labels: read from files, decoded, split, batched and augmented."""
 
 from nascence.data.augment import augment
-from nascence.data.dataset import Batch, Dataset, Split, batches
+from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
 
@@ -12,6 +12,5 @@ __all__ = [
     "MissingDataError",
     "Split",
     "augment",
-    "batches",
     "load",
 ]

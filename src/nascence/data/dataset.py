@@ -1,6 +1,5 @@
 """Images and labels in memory, and the batches drawn from them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,26 +102,6 @@ class Dataset:
         order = torch.randperm(len(source), generator=generator, device=generator.device)
         images, labels = _select(source, order[:size])
         return self.normalise(images), labels
-
-
-def batches(
-    split: Split, size: int, *, generator: torch.Generator, drop_last: bool = True
-) -> Iterator[Batch]:
-    """One shuffled epoch of uint8 images ``(size, C, H, W)`` and int64 labels ``(size,)``.
-
-    The order depends on the generator alone. With ``drop_last`` the images that do not fill a
-    batch are left out, otherwise the last batch is smaller.
-
-    Raises:
-        ValueError: ``size`` is below 1, or ``drop_last`` would leave no batch at all.
-    """
-    if drop_last:
-        _check_size(size, split)
-    elif size < 1:
-        raise ValueError(f"size is {size}; it must be at least 1")
-    order = torch.randperm(len(split), generator=generator, device=generator.device)
-    stop = len(split) - len(split) % size if drop_last else len(split)
-    return (_select(split, order[start : start + size]) for start in range(0, stop, size))
 
 
 def _check_size(size: int, split: Split) -> None:
