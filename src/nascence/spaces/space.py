@@ -1,5 +1,6 @@
 """What a search space is: decisions, and a network for every choice of them."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -8,6 +9,11 @@ from torch import nn
 
 Architecture = tuple[int, ...]
 """One index per decision, into that decision's choices."""
+
+Choose = Callable[[str, Sequence[Callable[[], nn.Module]]], nn.Module]
+"""Makes the module for one place of a decision: called with the decision's name and one builder
+per choice, in the order of its choices. A space defines its network with it, once for a single
+architecture and for everything that holds several of them."""
 
 
 class Decision(NamedTuple):
