@@ -1,7 +1,9 @@
 """Search spaces: what can be built, and how to build it."""
 
 from nascence.spaces.cell import identity_convolution
+from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
+from nascence.spaces.shufflenet import ShuffleNetV2
 from nascence.spaces.space import Architecture, Choose, Decision, SearchSpace, name_of
 
 __all__ = [
@@ -9,7 +11,9 @@ __all__ = [
     "Architecture",
     "Choose",
     "Decision",
+    "Mobile",
     "SearchSpace",
+    "ShuffleNetV2",
     "identity_convolution",
     "name_of",
 ]

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,9 +34,17 @@ class CostTable(NamedTuple):
 
     def of(self, architecture: Architecture) -> Cost:
         """Sum of the fixed cost and of the choices' costs."""
-        rows = [self.fixed]
-        rows += [costs[index] for costs, index in zip(self.choices, architecture, strict=True)]
-        return Cost(sum(row.parameters for row in rows), sum(row.macs for row in rows))
+        chosen = [costs[index] for costs, index in zip(self.choices, architecture, strict=True)]
+        return total([self.fixed, *chosen])
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Sum of costs."""
+    parameters = macs = 0
+    for cost in costs:
+        parameters += cost.parameters
+        macs += cost.macs
+    return Cost(parameters, macs)
 
 
 class DecisionSpace:
