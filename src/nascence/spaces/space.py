@@ -42,7 +42,10 @@ class SearchSpace(Protocol):
         """Draw an architecture, every decision uniformly and independently."""
 
     def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
-        """Change exactly one decision, drawn uniformly, to another of its choices."""
+        """Take the smallest step, drawn uniformly: one decision to another of its choices.
+
+        Where the space does not hold every combination of choices, two decisions may change.
+        """
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the representative of the architectures that compute the same function."""
