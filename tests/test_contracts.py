@@ -8,7 +8,7 @@ from torch import nn
 
 from nascence.metrics import Metric, macs, naswot, parameters
 from nascence.search import Evolution, RandomSearch, Strategy, search
-from nascence.spaces import NB201, Architecture, SearchSpace
+from nascence.spaces import NB201, Architecture, SearchSpace, Small
 from nascence.spaces.cell import convolution
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
@@ -17,6 +17,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
         width=(4, 6), cells=(1, 2), conv=convolution
     ),
     "NB201 as published": lambda: NB201(width=4, cells=1, prune=False),
+    "Small": lambda: Small(width=4),
 }
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "RandomSearch": RandomSearch,
