@@ -8,7 +8,15 @@ from torch import nn
 
 from nascence.metrics import Metric, macs, naswot, parameters
 from nascence.search import Evolution, RandomSearch, Strategy, search
-from nascence.spaces import NB201, Architecture, Darts, Mobile, SearchSpace, ShuffleNetV2
+from nascence.spaces import (
+    NB201,
+    Architecture,
+    Darts,
+    Mobile,
+    SearchSpace,
+    ShuffleNetV2,
+    Small,
+)
 from nascence.spaces.cell import convolution
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
@@ -20,6 +28,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "Darts": lambda: Darts(width=4, cells=3),
     "Mobile": lambda: Mobile(width=0.1, classes=10, last=16),
     "ShuffleNetV2": lambda: ShuffleNetV2(width=0.1, classes=10, last=16),
+    "Small": lambda: Small(width=4),
 }
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "RandomSearch": RandomSearch,

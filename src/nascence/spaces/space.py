@@ -5,15 +5,26 @@ from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Architecture = tuple[int, ...]
 """One index per decision, into that decision's choices."""
 
 Choose = Callable[[str, Sequence[Callable[[], nn.Module]]], nn.Module]
-"""Makes the module for one place of a decision: called with the decision's name and one builder
-per choice, in the order of its choices. A space defines its network with it, once for a single
-architecture and for everything that holds several of them."""
+"""What decides at every place of a decision while a space's ``network(choose)`` is built.
+
+It gets the decision's name and one builder per choice, in the order of ``decision.choices``, and
+returns the module that is put there: what one builder gives, all of them mixed, or :class:`Zero`
+where the place has no effect. A decision that stands in several places is asked for at each.
+The candidates of a place take the same inputs and give outputs of one shape.
+"""
+
+
+class Zero(nn.Module):
+    """The candidate ``none``: zeros of the shape of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
 
 
 class Decision(NamedTuple):

@@ -1,0 +1,128 @@
+"""Spaces whose decisions are independent: everything that follows from the list of decisions."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from nascence.spaces.space import (
+    Architecture,
+    Decision,
+    check_architecture,
+    mutate_decision,
+    sample_decisions,
+)
+
+
+class ProductSpace:
+    """The architectures that take any choice for every decision.
+
+    Args:
+        decisions: in the order in which an architecture holds their indices.
+    """
+
+    def __init__(self, decisions: tuple[Decision, ...]) -> None:
+        self.decisions: tuple[Decision, ...] = decisions
+        self.size = math.prod(len(decision.choices) for decision in decisions)
+
+    def __iter__(self) -> Iterator[Architecture]:
+        """Every architecture, in the order of :meth:`index`."""
+        return product(*(range(len(decision.choices)) for decision in self.decisions))
+
+    def sample(self, *, generator: torch.Generator) -> Architecture:
+        """Draw an architecture, every decision uniformly and independently."""
+        return sample_decisions(self.decisions, generator=generator)
+
+    def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
+        """Change exactly one decision, drawn uniformly, to another of its choices."""
+        return mutate_decision(architecture, self.decisions, generator=generator)
+
+    def crossover(
+        self, first: Architecture, second: Architecture, *, generator: torch.Generator
+    ) -> Architecture:
+        """Take each decision from one of two architectures, either with probability one half."""
+        first = check_architecture(first, self.decisions)
+        second = check_architecture(second, self.decisions)
+        coins = torch.randint(2, (len(first),), generator=generator).tolist()
+        return tuple(b if coin else a for coin, a, b in zip(coins, first, second, strict=True))
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """All architectures which differ from this one in exactly one decision."""
+        architecture = check_architecture(architecture, self.decisions)
+        return [
+            (*architecture[:place], index, *architecture[place + 1 :])
+            for place, decision in enumerate(self.decisions)
+            for index in range(len(decision.choices))
+            if index != architecture[place]
+        ]
+
+    def index(self, architecture: Architecture) -> int:
+        """Position among ``size`` architectures, the last decision fastest.
+
+        This is not the number in a published table, whose order is random.
+        """
+        number = 0
+        for index, decision in zip(
+            check_architecture(architecture, self.decisions), self.decisions, strict=True
+        ):
+            number = number * len(decision.choices) + index
+        return number
+
+    def architecture(self, index: int) -> Architecture:
+        """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
+            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
+        indices = []
+        for decision in reversed(self.decisions):
+            index, remainder = divmod(index, len(decision.choices))
+            indices.append(remainder)
+        return tuple(reversed(indices))
+
+    def to_json(self, architecture: Architecture) -> str:
+        """Write a JSON object, decision name to choice."""
+        return json.dumps(self.values(architecture))
+
+    def from_json(self, text: str) -> Architecture:
+        """Read what :meth:`to_json` writes; raises ``ValueError`` where it is something else."""
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"cannot read the architecture: not JSON ({error})") from None
+        names = [decision.name for decision in self.decisions]
+        if not isinstance(values, dict) or set(values) != set(names):
+            raise ValueError(
+                f"cannot read the architecture {text!r}; it must be an object with the keys "
+                f"{', '.join(names)}"
+            )
+        return self.indices([values[name] for name in names])
+
+    def encode(self, architecture: Architecture) -> Tensor:
+        """One-hot code of every decision, side by side: float32 of (sum of numbers of choices,)."""
+        architecture = check_architecture(architecture, self.decisions)
+        codes = []
+        for index, decision in zip(architecture, self.decisions, strict=True):
+            code = torch.zeros(len(decision.choices))
+            code[index] = 1
+            codes.append(code)
+        return torch.cat(codes)
+
+    def values(self, architecture: Architecture) -> dict[str, str | int]:
+        """Return the choice of every decision, by the decision's name."""
+        architecture = check_architecture(architecture, self.decisions)
+        return {
+            decision.name: decision.choices[index]
+            for index, decision in zip(architecture, self.decisions, strict=True)
+        }
+
+    def indices(self, values: Sequence[object]) -> Architecture:
+        """Return the architecture with these choices; raises ``ValueError`` for any other value."""
+        indices = []
+        for value, (name, choices) in zip(values, self.decisions, strict=True):
+            allowed = [str(choice) for choice in choices]
+            if str(value) not in allowed:
+                raise ValueError(f"{name} is {value!r}; use one of {', '.join(allowed)}")
+            indices.append(allowed.index(str(value)))
+        return tuple(indices)
