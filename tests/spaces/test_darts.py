@@ -1,7 +1,7 @@
 """The DARTS space against published networks, its own ones, and its definition."""
 
 from collections import Counter
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nascence.graph import count_macs, count_parameters
 from nascence.search import Limit, Limits, RandomSearch
-from nascence.spaces import GENOTYPES, Architecture, Darts, SearchSpace
+from nascence.spaces import GENOTYPES, Architecture, Darts, SearchSpace, SuperNet, uniform_paths
 from nascence.spaces.darts_genotype import NODES, OPERATIONS, genotype
 from nascence.spaces.darts_network import EDGES
 
@@ -35,13 +35,13 @@ architectures = st.integers(0, 2**31).map(
     ],
 )
 def test_parameters_of_published_networks(space: Darts, name: str, parameters: float) -> None:
-    counted = space.parameters(space.architecture(GENOTYPES[name]))
+    counted = space.parameters(space.from_genotype(GENOTYPES[name]))
     assert (counted if parameters > 100 else round(counted / 1e6, 1)) == parameters
 
 
 def test_macs_of_a_published_network() -> None:
     """RLNAS, table 3: 629 MFLOPs of what was searched on CIFAR-10, built for ImageNet."""
-    architecture = IMAGENET.architecture(GENOTYPES["RLDARTS_CIFAR"])
+    architecture = IMAGENET.from_genotype(GENOTYPES["RLDARTS_CIFAR"])
     assert IMAGENET.macs(architecture) == pytest.approx(629e6, rel=0.002)
 
 
@@ -49,6 +49,7 @@ def test_size_is_the_published_one() -> None:
     """Section 3.1.1 of the paper: 1.04e9 cells, counted without isomorphism."""
     assert isinstance(PUBLISHED, SearchSpace)
     assert PUBLISHED.size == (180 * 7**8) ** 2
+    assert PUBLISHED.size == pytest.approx(1.04e9**2, rel=0.01)
     assert len(PUBLISHED.decisions) == 28
     assert all(decision.choices == OPERATIONS for decision in PUBLISHED.decisions)
 
@@ -79,9 +80,22 @@ def test_networks_give_classes(generator: torch.Generator) -> None:
     assert model(torch.randn(2, 1, 16, 16, generator=generator)).shape == (2, 7)
 
 
+@given(index=st.integers(0, PUBLISHED.size - 1))
+def test_index_round_trips(index: int) -> None:
+    architecture = PUBLISHED.architecture(index)
+    assert PUBLISHED.index(PUBLISHED.check(architecture)) == index
+
+
+def test_iteration_is_in_the_order_of_the_index() -> None:
+    first = list(islice(PUBLISHED, 200))
+    assert [PUBLISHED.index(architecture) for architecture in first] == list(range(200))
+    with pytest.raises(ValueError, match=f"from 0 to {PUBLISHED.size - 1}"):
+        PUBLISHED.architecture(PUBLISHED.size)
+
+
 @given(architecture=architectures)
 def test_genotypes_strings_and_json_round_trip(architecture: Architecture) -> None:
-    assert PUBLISHED.architecture(PUBLISHED.genotype(architecture)) == architecture
+    assert PUBLISHED.from_genotype(PUBLISHED.genotype(architecture)) == architecture
     assert PUBLISHED.parse(PUBLISHED.format(architecture)) == architecture
     assert PUBLISHED.from_json(PUBLISHED.to_json(architecture)) == architecture
     code = PUBLISHED.encode(architecture).view(28, 8)
@@ -151,7 +165,7 @@ def test_canonical_form_is_the_same_for_every_numbering(architecture: Architectu
     for order in permutations(NODES):
         normal = renumbered(cells.normal, order) or cells.normal
         reduce = renumbered(cells.reduce, order) or cells.reduce
-        other = PUBLISHED.architecture(genotype(normal, reduce))
+        other = PUBLISHED.from_genotype(genotype(normal, reduce))
         assert PUBLISHED.canonical(other) == canonical
 
 
@@ -163,7 +177,7 @@ def test_renumbered_cells_compute_the_same() -> None:
     assert other != normal
     reduce = GENOTYPES["DARTS_V2"].reduce
     first, second = (
-        SMALL.build(SMALL.architecture(genotype(cell, reduce))).cells[0].eval()
+        SMALL.build(SMALL.from_genotype(genotype(cell, reduce))).cells[0].eval()
         for cell in (normal, other)
     )
     second.first, second.second = first.first, first.second
@@ -235,4 +249,18 @@ def test_impossible_settings_are_refused(setting: dict, message: str) -> None:
 @pytest.mark.parametrize(("space", "side"), [(PUBLISHED, 30), (PUBLISHED, 0), (IMAGENET, 48)])
 def test_sides_that_the_network_cannot_take_are_refused(space: Darts, side: int) -> None:
     with pytest.raises(ValueError, match=f"side is {side}; these networks need"):
-        space.macs(space.architecture(GENOTYPES["DARTS_V1"]), side=side)
+        space.macs(space.from_genotype(GENOTYPES["DARTS_V1"]), side=side)
+
+
+def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
+    torch.manual_seed(0)
+    supernet = SuperNet(SMALL).eval()
+    images = torch.randn(2, 1, 16, 16, generator=generator)
+    (path,) = uniform_paths(SMALL, supernet.choices, generator=generator)
+    outputs = supernet(images, path)
+    assert outputs.shape == (2, 7)
+    torch.testing.assert_close(supernet.extract(path)(images), outputs)
+    built = SMALL.build(path).state_dict().keys()
+    assert supernet.extract(path).state_dict().keys() <= built
+    one_hot = SMALL.encode(path).split([len(d.choices) for d in SMALL.decisions])
+    torch.testing.assert_close(supernet(images, one_hot), outputs)

@@ -13,7 +13,7 @@ from nascence.spaces.darts_network import (
     AuxiliaryHead,
     DropPath,
     FactorizedReduce,
-    Zero,
+    StridedZero,
     operation,
     operation_cost,
     places,
@@ -104,7 +104,7 @@ def test_every_place_of_a_decision_is_asked_for() -> None:
 
 
 def test_none_is_left_out_and_is_zero() -> None:
-    assert torch.equal(Zero(2)(torch.full((1, 2, 5, 5), torch.nan)), torch.zeros(1, 2, 3, 3))
+    assert torch.equal(StridedZero(2)(torch.full((1, 2, 5, 5), torch.nan)), torch.zeros(1, 2, 3, 3))
 
 
 @pytest.mark.parametrize(("stem", "side"), [("cifar", 32), ("imagenet", 224)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import Architecture, Mobile, SearchSpace
+from nascence.spaces import Architecture, Mobile, SearchSpace, SuperNet, uniform_paths
 from nascence.spaces.mobile import MBConv
 
 PUBLISHED = Mobile()
@@ -122,3 +122,17 @@ def test_impossible_settings_are_refused(setting: dict) -> None:
 def test_descriptions_tell_settings_apart() -> None:
     assert Mobile(width=1).description == PUBLISHED.description
     assert Mobile(dropout=0.0).description != PUBLISHED.description
+
+
+def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
+    torch.manual_seed(0)
+    supernet = SuperNet(SMALL).eval()
+    images = torch.randn(2, 1, 16, 16, generator=generator)
+    (path,) = uniform_paths(SMALL, supernet.choices, generator=generator)
+    outputs = supernet(images, path)
+    assert outputs.shape == (2, 7)
+    torch.testing.assert_close(supernet.extract(path)(images), outputs)
+    built = SMALL.build(path).state_dict().keys()
+    assert supernet.extract(path).state_dict().keys() <= built
+    one_hot = SMALL.encode(path).split([len(d.choices) for d in SMALL.decisions])
+    torch.testing.assert_close(supernet(images, one_hot), outputs)

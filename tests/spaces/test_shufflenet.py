@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import Architecture, SearchSpace, ShuffleNetV2
+from nascence.spaces import Architecture, SearchSpace, ShuffleNetV2, SuperNet, uniform_paths
 from nascence.spaces.shufflenet import UNITS, Unit, unit, unit_cost
 
 PUBLISHED = ShuffleNetV2()
@@ -122,3 +122,17 @@ def test_numbers_out_of_range_are_named() -> None:
 def test_impossible_settings_are_refused(setting: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(setting))):
         ShuffleNetV2(**setting)
+
+
+def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
+    torch.manual_seed(0)
+    supernet = SuperNet(SMALL).eval()
+    images = torch.randn(2, 1, 16, 16, generator=generator)
+    (path,) = uniform_paths(SMALL, supernet.choices, generator=generator)
+    outputs = supernet(images, path)
+    assert outputs.shape == (2, 7)
+    torch.testing.assert_close(supernet.extract(path)(images), outputs)
+    built = SMALL.build(path).state_dict().keys()
+    assert supernet.extract(path).state_dict().keys() <= built
+    one_hot = SMALL.encode(path).split([len(d.choices) for d in SMALL.decisions])
+    torch.testing.assert_close(supernet(images, one_hot), outputs)

@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from nascence.spaces.decision_space import Cost, shortened
+from nascence.spaces.additive import Cost
+from nascence.spaces.product import shortened
 
 
 def normalised(

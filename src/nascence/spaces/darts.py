@@ -2,11 +2,19 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 
 import torch
 from torch import Tensor
 
+from nascence.spaces.additive import (
+    AdditiveSpace,
+    Cost,
+    CostTable,
+    check_fraction,
+    check_positive,
+    total,
+)
 from nascence.spaces.darts_genotype import (
     NODES,
     OPERATIONS,
@@ -23,17 +31,10 @@ from nascence.spaces.darts_network import (
     operation_cost,
     places,
 )
-from nascence.spaces.decision_space import (
-    Cost,
-    CostTable,
-    DecisionSpace,
-    check_fraction,
-    check_positive,
-    check_weights,
-    total,
-)
+from nascence.spaces.product import check_weights
 from nascence.spaces.space import Architecture, Choose, Decision
 
+KEPT = len(OPERATIONS) - 1  # operations of an edge that is not none
 STEMS = {"cifar": 32, "imagenet": 224}
 # kind of cell, number and first decision of every node: its incoming edges follow one another
 INCOMING = tuple(
@@ -43,7 +44,7 @@ INCOMING = tuple(
 )
 
 
-class Darts(DecisionSpace):
+class Darts(AdditiveSpace):
     """Pairs of a normal and a reduction cell, stacked to a network.
 
     Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search", ICLR 2019. A cell has two
@@ -97,12 +98,13 @@ class Darts(DecisionSpace):
         self.classes, self.in_channels, self.width, self.cells = classes, in_channels, width, cells
         self.stem, self.auxiliary, self.pool_norm = stem, bool(auxiliary), bool(pool_norm)
         self.drop_path = float(drop_path)
-        self.default_side = STEMS[stem]
-        self.decisions = tuple(
+        decisions = (
             Decision(f"{kind}_{source}_{node}", OPERATIONS)
             for kind in KINDS
             for source, node in EDGES
         )
+        super().__init__(tuple(decisions), default_side=STEMS[stem])
+        self.size = math.prod(_ways(node) for _, node, _ in INCOMING)
 
     @property
     def description(self) -> str:
@@ -112,12 +114,6 @@ class Darts(DecisionSpace):
             f"cells={self.cells}, stem={self.stem!r}, auxiliary={self.auxiliary}, "
             f"drop_path={self.drop_path}, pool_norm={self.pool_norm})"
         )
-
-    @property
-    def size(self) -> int:
-        """Number of architectures."""
-        operations = (len(OPERATIONS) - 1) ** 2
-        return math.prod(math.comb(node, 2) * operations for node in NODES) ** len(KINDS)
 
     def check(self, architecture: Architecture) -> Architecture:
         """Return ``architecture`` as a tuple; raise ``ValueError`` where it is not of the space."""
@@ -131,12 +127,43 @@ class Darts(DecisionSpace):
                 )
         return architecture
 
+    def __iter__(self) -> Iterator[Architecture]:
+        """Every architecture, in the order of :meth:`index`."""
+        return map(self.architecture, range(self.size))
+
+    def index(self, architecture: Architecture) -> int:
+        """Position among ``size`` architectures, the last node of the reduction cell fastest."""
+        architecture = self.check(architecture)
+        number = 0
+        for _, node, start in INCOMING:
+            (low, first), (high, second) = [
+                (source, index)
+                for source, index in enumerate(architecture[start : start + node])
+                if index
+            ]
+            pair = list(combinations(range(node), 2)).index((low, high))
+            number = number * _ways(node) + (pair * KEPT + first - 1) * KEPT + second - 1
+        return number
+
+    def architecture(self, index: int) -> Architecture:
+        """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
+            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
+        indices = [0] * len(self.decisions)
+        for _, node, start in reversed(INCOMING):
+            index, way = divmod(index, _ways(node))
+            way, second = divmod(way, KEPT)
+            pair, first = divmod(way, KEPT)
+            low, high = list(combinations(range(node), 2))[pair]
+            indices[start + low], indices[start + high] = first + 1, second + 1
+        return tuple(indices)
+
     def sample(self, *, generator: torch.Generator) -> Architecture:
         """Draw an architecture, all of them equally likely."""
         drawn = [0] * len(self.decisions)
         for _, node, start in INCOMING:
             sources = torch.randperm(node, generator=generator)[:2].tolist()
-            kept = torch.randint(1, len(OPERATIONS), (2,), generator=generator).tolist()
+            kept = torch.randint(1, KEPT + 1, (2,), generator=generator).tolist()
             for source, index in zip(sources, kept, strict=True):
                 drawn[start + source] = index
         return tuple(drawn)
@@ -149,7 +176,7 @@ class Darts(DecisionSpace):
             incoming = architecture[start : start + node]
             free = [source for source in range(node) if incoming[source] == 0]
             for source in set(range(node)) - set(free):
-                for index in range(1, len(OPERATIONS)):
+                for index in range(1, KEPT + 1):
                     if index != incoming[source]:
                         found.append(_with(architecture, {start + source: index}))
                 for other in free:
@@ -211,7 +238,7 @@ class Darts(DecisionSpace):
                     cells[kind].append((OPERATIONS[index], source))
         return genotype(cells["normal"], cells["reduce"])
 
-    def architecture(self, value: Genotype) -> Architecture:
+    def from_genotype(self, value: Genotype) -> Architecture:
         """Return the architecture of a genotype; raises ``ValueError`` where there is none."""
         value = check_genotype(value)
         cells = {"normal": value.normal, "reduce": value.reduce}
@@ -228,12 +255,16 @@ class Darts(DecisionSpace):
 
     def parse(self, text: str) -> Architecture:
         """Read what :meth:`format` writes; raises ``ValueError`` naming what is wrong with it."""
-        return self.architecture(read_genotype(text))
+        return self.from_genotype(read_genotype(text))
+
+    def built(self, architecture: Architecture) -> tuple[bool, ...]:
+        """Tell for each edge whether :meth:`build` puts its operation into the network."""
+        return tuple(index != 0 for index in self.check(architecture))
 
     def network(self, choose: Choose) -> CellNetwork:
-        """Define the network: ``choose`` makes all 14 edges of every cell.
+        """Build the network with what ``choose`` gives at all 14 edges of every cell.
 
-        Edges for which it gives :class:`nascence.spaces.darts_network.Zero` are left out.
+        Edges for which it gives a :class:`nascence.spaces.Zero` are left out.
         """
         return CellNetwork(
             choose,
@@ -275,6 +306,11 @@ class Darts(DecisionSpace):
                 ):
                     costs.append(operation_cost(name, place.channels, stride, side))
         return CostTable(fixed, tuple(tuple(map(total, row)) for row in rows.values()))
+
+
+def _ways(node: int) -> int:
+    """Number of ways to choose the two edges into a node and their operations."""
+    return math.comb(node, 2) * KEPT**2
 
 
 def _with(architecture: Architecture, changes: dict[int, int]) -> Architecture:

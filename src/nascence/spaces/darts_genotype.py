@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nascence.spaces.decision_space import shortened
+from nascence.spaces.product import shortened
 
 OPERATIONS = (
     "none",

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.spaces.additive import Cost, total
 from nascence.spaces.darts_genotype import NODES, OPERATIONS
-from nascence.spaces.decision_space import Cost, total
-from nascence.spaces.space import Choose
+from nascence.spaces.space import Choose, Zero
 
 EDGES = tuple((source, node) for node in NODES for source in range(node))
 KINDS = ("normal", "reduce")
@@ -44,7 +44,7 @@ def places(*, width: int, cells: int, stem: str) -> Iterator[Place]:
         first, second, halved = second, len(NODES) * channels, kind == "reduce"
 
 
-class Zero(nn.Module):
+class StridedZero(Zero):
     """``none``: zeros, ``(B, C, H, W)`` to ``(B, C, ceil(H / stride), ceil(W / stride))``."""
 
     def __init__(self, stride: int) -> None:
@@ -52,7 +52,7 @@ class Zero(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+        return super().forward(x[:, :, :: self.stride, :: self.stride])
 
 
 class FactorizedReduce(nn.Module):
@@ -122,7 +122,7 @@ def operation(name: str, channels: int, stride: int, *, pool_norm: bool = False)
     kind, _, size = name.rpartition("_")
     kernel = int(size[0]) if size[0].isdigit() else 0
     if name == "none":
-        return Zero(stride)
+        return StridedZero(stride)
     if name == "skip_connect":
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
     if kind == "max_pool":
@@ -159,7 +159,8 @@ class Cell(nn.Module):
     """Four nodes, each the sum of what its incoming edges make of the inputs and earlier nodes.
 
     Two inputs ``(B, first, H or 2 H, W or 2 W)`` and ``(B, second, H, W)`` to their concatenation,
-    ``(B, 4 channels, H, W)`` or in a reduction ``(B, 4 channels, H / 2, W / 2)``.
+    ``(B, 4 channels, H, W)`` or in a reduction ``(B, 4 channels, H / 2, W / 2)``. An edge that
+    gives None contributes nothing.
     """
 
     def __init__(self, place: Place, choose: Choose, *, drop_path: float, pool_norm: bool) -> None:
@@ -188,7 +189,8 @@ class Cell(nn.Module):
             for source in sources:
                 edge = self.edges[f"{source}_{node}"]
                 value = edge(states[source])
-                terms.append(value if isinstance(edge, nn.Identity) else self.drop(value))
+                if value is not None:
+                    terms.append(value if isinstance(edge, nn.Identity) else self.drop(value))
             states.append(reduce(add, terms))
         return torch.cat(states[2:], dim=1)
 

@@ -6,16 +6,16 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
-from nascence.spaces.decision_space import (
+from nascence.spaces.additive import (
+    AdditiveSpace,
     Cost,
     CostTable,
-    DecisionSpace,
     check_counts,
     check_fraction,
     check_positive,
     total,
 )
+from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
 from nascence.spaces.space import Architecture, Choose, Decision
 
 KERNELS_AND_EXPANSIONS = ((3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6))
@@ -49,7 +49,7 @@ class MBConv(nn.Module):
         return x + self.residual(x) if self.shortcut else self.residual(x)
 
 
-class Mobile(DecisionSpace):
+class Mobile(AdditiveSpace):
     """MobileNet-like networks: 21 blocks, each an MBConv of six kinds or, but in the first block
     of a stage, the identity.
 
@@ -74,8 +74,6 @@ class Mobile(DecisionSpace):
     3 and 6 each, -1 for the identity.
     """
 
-    default_side = 224
-
     def __init__(
         self,
         *,
@@ -99,10 +97,11 @@ class Mobile(DecisionSpace):
         self.classes, self.in_channels, self.width = classes, in_channels, float(width)
         self.depths, self.strides, self.stem_stride = tuple(depths), tuple(strides), stem_stride
         self.last, self.dropout = last, float(dropout)
-        self.decisions = tuple(
+        decisions = (
             Decision(f"block_{number}", MBCONVS if position == 0 else (*MBCONVS, "identity"))
             for number, (position, *_) in enumerate(self._places())
         )
+        super().__init__(tuple(decisions), default_side=224)
 
     @property
     def description(self) -> str:
@@ -130,7 +129,7 @@ class Mobile(DecisionSpace):
                 before = after
 
     def network(self, choose: Choose) -> nn.Sequential:
-        """Define the network: ``choose`` makes each block."""
+        """Build the network with what ``choose`` gives at each block."""
         stem, first = self._channels(STEM), self._channels(FIRST)
         blocks: list[nn.Module] = []
         channels = first

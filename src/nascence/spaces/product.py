@@ -28,6 +28,10 @@ class ProductSpace:
         self.decisions: tuple[Decision, ...] = decisions
         self.size = math.prod(len(decision.choices) for decision in decisions)
 
+    def check(self, architecture: Architecture) -> Architecture:
+        """Return ``architecture`` as a tuple; raise ``ValueError`` where it is not of the space."""
+        return check_architecture(architecture, self.decisions)
+
     def __iter__(self) -> Iterator[Architecture]:
         """Every architecture, in the order of :meth:`index`."""
         return product(*(range(len(decision.choices)) for decision in self.decisions))
@@ -44,14 +48,13 @@ class ProductSpace:
         self, first: Architecture, second: Architecture, *, generator: torch.Generator
     ) -> Architecture:
         """Take each decision from one of two architectures, either with probability one half."""
-        first = check_architecture(first, self.decisions)
-        second = check_architecture(second, self.decisions)
+        first, second = self.check(first), self.check(second)
         coins = torch.randint(2, (len(first),), generator=generator).tolist()
         return tuple(b if coin else a for coin, a, b in zip(coins, first, second, strict=True))
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All architectures which differ from this one in exactly one decision."""
-        architecture = check_architecture(architecture, self.decisions)
+        architecture = self.check(architecture)
         return [
             (*architecture[:place], index, *architecture[place + 1 :])
             for place, decision in enumerate(self.decisions)
@@ -65,9 +68,7 @@ class ProductSpace:
         This is not the number in a published table, whose order is random.
         """
         number = 0
-        for index, decision in zip(
-            check_architecture(architecture, self.decisions), self.decisions, strict=True
-        ):
+        for index, decision in zip(self.check(architecture), self.decisions, strict=True):
             number = number * len(decision.choices) + index
         return number
 
@@ -89,19 +90,19 @@ class ProductSpace:
         """Read what :meth:`to_json` writes; raises ``ValueError`` where it is something else."""
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # an int of too many digits is a ValueError
             raise ValueError(f"cannot read the architecture: not JSON ({error})") from None
         names = [decision.name for decision in self.decisions]
         if not isinstance(values, dict) or set(values) != set(names):
             raise ValueError(
-                f"cannot read the architecture {text!r}; it must be an object with the keys "
-                f"{', '.join(names)}"
+                f"cannot read the architecture {shortened(text)}; it must be an object with the "
+                f"keys {', '.join(names)}"
             )
         return self.indices([values[name] for name in names])
 
     def encode(self, architecture: Architecture) -> Tensor:
         """One-hot code of every decision, side by side: float32 of (sum of numbers of choices,)."""
-        architecture = check_architecture(architecture, self.decisions)
+        architecture = self.check(architecture)
         codes = []
         for index, decision in zip(architecture, self.decisions, strict=True):
             code = torch.zeros(len(decision.choices))
@@ -111,7 +112,7 @@ class ProductSpace:
 
     def values(self, architecture: Architecture) -> dict[str, str | int]:
         """Return the choice of every decision, by the decision's name."""
-        architecture = check_architecture(architecture, self.decisions)
+        architecture = self.check(architecture)
         return {
             decision.name: decision.choices[index]
             for index, decision in zip(architecture, self.decisions, strict=True)
@@ -123,6 +124,36 @@ class ProductSpace:
         for value, (name, choices) in zip(values, self.decisions, strict=True):
             allowed = [str(choice) for choice in choices]
             if str(value) not in allowed:
-                raise ValueError(f"{name} is {value!r}; use one of {', '.join(allowed)}")
+                raise ValueError(f"{name} is {shortened(value)}; use one of {', '.join(allowed)}")
             indices.append(allowed.index(str(value)))
-        return tuple(indices)
+        return self.check(tuple(indices))
+
+    def derive(self, weights: Sequence[Tensor]) -> Architecture:
+        """Choose for each decision the choice of greatest weight, the first among equals.
+
+        ``weights`` holds one vector per decision, as long as its choices.
+        """
+        check_weights(weights, self.decisions)
+        return tuple(int(vector.argmax()) for vector in weights)
+
+
+def check_weights(weights: Sequence[Tensor], decisions: tuple[Decision, ...]) -> None:
+    """Raise ``ValueError`` where ``weights`` are not one finite vector per decision."""
+    if len(weights) != len(decisions):
+        raise ValueError(
+            f"got {len(weights)} weight vectors; this space has {len(decisions)} decisions"
+        )
+    for vector, (name, choices) in zip(weights, decisions, strict=True):
+        if vector.shape != (len(choices),):
+            raise ValueError(
+                f"the weights of {name!r} have shape {tuple(vector.shape)}; it must be "
+                f"({len(choices)},), one for each of {', '.join(map(str, choices))}"
+            )
+        if not vector.isfinite().all():
+            raise ValueError(f"the weights of {name!r} are not finite: {vector.tolist()}")
+
+
+def shortened(value: object, limit: int = 120) -> str:
+    """Quote a value from outside on one line, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit] + "…"

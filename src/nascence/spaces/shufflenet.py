@@ -7,16 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
-from nascence.spaces.decision_space import (
+from nascence.spaces.additive import (
+    AdditiveSpace,
     Cost,
     CostTable,
-    DecisionSpace,
     check_counts,
     check_fraction,
     check_positive,
     total,
 )
+from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
 from nascence.spaces.space import Architecture, Choose, Decision
 
 UNITS = ("shuffle_3x3", "shuffle_5x5", "shuffle_7x7", "xception")
@@ -98,7 +98,7 @@ def unit_cost(
     return total(costs)
 
 
-class ShuffleNetV2(DecisionSpace):
+class ShuffleNetV2(AdditiveSpace):
     """ShuffleNetV2-like networks: 20 blocks of four kinds each, 4^20 = 1.1e12 of them.
 
     Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV
@@ -121,8 +121,6 @@ class ShuffleNetV2(DecisionSpace):
     One line holds the published numbers of the blocks: 0, 1, 2 for kernels 3, 5, 7, and 3 for
     Xception.
     """
-
-    default_side = 224
 
     def __init__(
         self,
@@ -147,7 +145,8 @@ class ShuffleNetV2(DecisionSpace):
         self.classes, self.in_channels, self.width = classes, in_channels, float(width)
         self.depths, self.strides, self.stem_stride = tuple(depths), tuple(strides), stem_stride
         self.last, self.dropout = last, float(dropout)
-        self.decisions = tuple(Decision(f"block_{number}", UNITS) for number in range(sum(depths)))
+        decisions = (Decision(f"block_{number}", UNITS) for number in range(sum(depths)))
+        super().__init__(tuple(decisions), default_side=224)
 
     @property
     def description(self) -> str:
@@ -175,7 +174,7 @@ class ShuffleNetV2(DecisionSpace):
                 before = after
 
     def network(self, choose: Choose) -> nn.Sequential:
-        """Define the network: ``choose`` makes each block."""
+        """Build the network with what ``choose`` gives at each block."""
         stem, channels = self._channels(STEM), self._channels(CHANNELS[-1])
         blocks: list[nn.Module] = []
         for (name, choices), (first, before, after, stride) in zip(
