@@ -38,7 +38,7 @@ def test_every_rule_holds_in_what_is_drawn() -> None:
 
 def test_ranges_of_the_other_splits() -> None:
     assert all(10 <= g.cells <= 36 for g in genomes(Ranges(cells=(10, 36))))
-    assert all(2 <= len(g.normal.steps) <= 10 for g in genomes(Ranges(steps=(2, 10))))
+    assert all(2 <= len(g.normal.steps) <= 10 for g in genomes(Ranges(steps=(2, 6, 10))))
     assert {g.norm for g in genomes(Ranges(norm="none"))} == {"none"}
 
 
