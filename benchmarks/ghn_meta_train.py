@@ -3,6 +3,8 @@
     python benchmarks/ghn_meta_train.py train --data cifar10-train.parquet --out runs/ghn2 \
         --kind ghn2 --steps 10000 --seconds 240
     python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out runs/ghn2
+    python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out ghn2-cifar10 \
+        --split deep --seconds 60
 
 The last 5,000 images validate and are never trained on. Images are averaged down to 16 pixels.
 """
@@ -78,19 +80,32 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Mean accuracy of the validation networks: predicted, and random with the same treatment."""
-    ghn = load(Path(arguments.out) / "ghn.safetensors").eval()
+    """Mean accuracy of unseen networks: predicted, and random with the same treatment.
+
+    The first networks of the split, as many as are asked for and as the seconds allow.
+    """
+    file = Path(arguments.out) / "ghn.safetensors"
+    ghn = load(file if file.is_file() else arguments.out).eval()
     size = arguments.size
     images, labels = images_of(arguments.data, size, slice(-5000, None))
     images, labels = images[: arguments.images], labels[: arguments.images]
-    batches = images_of(arguments.data, size, slice(0, 512))[0].split(64)
+    batches = images_of(arguments.data, size, slice(0, arguments.calibration))[0].split(64)
     networks = networks_of(arguments.split, size)
-    count = min(arguments.networks, len(networks))
-    for kind, source in (("predicted", ghn), ("random", None)):
-        values = network_accuracies(
-            source, networks.__getitem__, range(count), images, labels, calibration=batches
-        )
-        error = statistics.stdev(values) / len(values) ** 0.5
+    found: dict[str, list[float]] = {"predicted": [], "random": []}
+    started = time.process_time()
+    for index in range(min(arguments.networks, len(networks))):
+        for kind, source in (("predicted", ghn), ("random", None)):
+            if source is None and not arguments.random:
+                continue
+            found[kind] += network_accuracies(
+                source, networks.__getitem__, (index,), images, labels, calibration=batches
+            )
+        if time.process_time() - started > arguments.seconds:
+            break
+    for kind, values in found.items():
+        if not values:
+            continue
+        error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         print(
             f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"
             f" (best {100 * max(values):.1f}) over {len(values)} networks, {len(images)} images"
@@ -109,10 +124,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of a leg, or of evaluation")
     parser.add_argument("--split", default="val")
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--calibration", type=int, default=512, help="images for BatchNorm")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     train(arguments) if arguments.what == "train" else evaluate(arguments)
