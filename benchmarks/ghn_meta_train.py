@@ -74,7 +74,7 @@ def train(arguments: argparse.Namespace) -> None:
         seconds=arguments.seconds,
         workers=arguments.workers,
         card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
-        progress=lambda line: print(line, file=sys.stderr, flush=True),
+        progress=lambda _, line: print(line, file=sys.stderr, flush=True) if line else None,
     )
     print(json.dumps({"cpu_seconds": round(time.process_time()), **report._asdict()}))
 

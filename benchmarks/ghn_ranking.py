@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import torch
-from ghn_meta_train import images_of, networks_of
 from torch import Tensor
 
+from ghn_meta_train import images_of, networks_of
 from nascence.data import Dataset, Split
 from nascence.graph import Graph
 from nascence.hypernet import (

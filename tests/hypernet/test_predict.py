@@ -1,8 +1,9 @@
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
-from nascence.hypernet import GHN, accuracy, break_symmetry, predict
+from nascence.hypernet import GHN, accuracy, break_symmetry, predict, state_of
 
 
 def test_the_whole_job_in_one_call() -> None:
@@ -22,6 +23,30 @@ def test_the_whole_job_in_one_call() -> None:
     assert model[1].running_mean.abs().sum() > 0
 
 
+class Tied(nn.Module):
+    """Two names for one weight, and a buffer that is not saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.again, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.again.weight = self.body.weight
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.again(torch.relu(self.body(x * self.scale))))
+
+
+def test_values_load_where_weights_are_shared_and_buffers_are_not_saved() -> None:
+    model = Tied()
+    values = predict(model, torch.randn(8, 4), ghn=GHN(width=8, max_shape=(8, 8, 3, 3)))
+    model.load_state_dict(values)
+    assert values["again.weight"] is values["body.weight"]
+    assert "scale" not in values
+    own = {name: value.detach() for name, value in model.named_parameters()}
+    state = state_of(model, {**own, "scale": model.scale})
+    assert state.keys() == model.state_dict().keys()
+
+
 def test_noise_parts_tiled_filters() -> None:
     params = {"w": torch.ones(4, 3), "zero": torch.zeros(2)}
     generator = torch.Generator().manual_seed(0)
@@ -32,3 +57,22 @@ def test_noise_parts_tiled_filters() -> None:
     assert torch.equal(params["w"], torch.ones(4, 3))
     with pytest.raises(ValueError, match="must not be negative"):
         break_symmetry(params, generator=generator, scale=-1.0)
+
+
+def test_broken_symmetry_is_what_lets_training_part_equal_filters() -> None:
+    """Two equal filters have equal gradients; with noise their gradients differ."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    tiled = {
+        "0.weight": torch.randn(2, 3).repeat(2, 1),
+        "0.bias": torch.zeros(4),
+        "2.weight": torch.randn(2, 2).repeat(1, 2),
+        "2.bias": torch.zeros(2),
+    }
+    x, labels = torch.randn(16, 3), torch.arange(16) % 2
+    noisy = break_symmetry(tiled, generator=torch.Generator().manual_seed(0))
+    for values, same in ((tiled, True), (noisy, False)):
+        leaves = {name: value.clone().requires_grad_() for name, value in values.items()}
+        loss = nn.functional.cross_entropy(functional_call(model, leaves, (x,)), labels)
+        gradient = torch.autograd.grad(loss, leaves["0.weight"])[0]
+        assert torch.allclose(gradient[:2], gradient[2:], atol=1e-7) == same

@@ -68,6 +68,17 @@ def test_sizes_of_the_splits() -> None:
     assert all(limited.graph(index).macs <= 2_000_000 for index in range(5))
 
 
+def test_widths_shrink_with_parameters_and_cells() -> None:
+    networks = DeepNets()
+    for index in range(30):
+        graph = networks.graph(index)
+        stem = max(p.shape[0] for p in graph.parameters if p.name.startswith("stem"))
+        cells = 1 + max(int(p.name.split(".")[1]) for p in graph.parameters if "cells" in p.name)
+        if cells > 12:
+            # channels 32; a simple stem has three times as many
+            assert stem in (32, 96)
+
+
 def test_predefined_networks() -> None:
     resnet, vit = (DeepNets("predefined").graph(index) for index in (0, 1))
     # the published ResNet-50 with ten classes in place of a thousand

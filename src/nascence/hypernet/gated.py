@@ -24,6 +24,7 @@ from nascence.graph import Graph
 from nascence.graph.traversal import Traversal
 
 Array = NDArray[Any]
+_ROWS = 64  # of message factors held at a time
 
 
 class _Weights(NamedTuple):
@@ -54,7 +55,6 @@ class _Saved(NamedTuple):
 
 def _forward(x: Array, walk: Traversal, w: _Weights, channels: int) -> _Saved:
     count, d = x.shape
-    factors = walk.heard(channels, x.dtype)
     gates_of_state = x @ w.state.T + w.state_bias
     offset = np.empty_like(gates_of_state)
     np.add(gates_of_state[:, : 2 * d], w.input_bias[: 2 * d], out=offset[:, : 2 * d])
@@ -66,10 +66,14 @@ def _forward(x: Array, walk: Traversal, w: _Weights, channels: int) -> _Saved:
     messages = np.empty((count, channels * d), x.dtype)
     told = messages.reshape(count * channels, d)
     from_input, first, second = w.input.T, w.first.T, w.second.T
-    start = 0
+    start = known = first_known = 0
     for end in walk.bounds[1:]:
+        if end > known:
+            first_known, known = start, min(count, max(end, start + _ROWS))
+            factors = walk.heard(first_known, known, channels, x.dtype)
+        rows = factors[start - first_known : end - first_known, : start * channels]
         m = heard[start:end]
-        np.matmul(factors[start:end, : start * channels], told[: start * channels], out=m)
+        np.matmul(rows, told[: start * channels], out=m)
         pre = m @ from_input
         pre += offset[start:end]
         both = gates[start:end]
@@ -102,14 +106,17 @@ def _backward(
     grad: Array, s: _Saved, walk: Traversal, w: _Weights, channels: int
 ) -> tuple[Array, _Weights]:
     count, d = grad.shape
-    told = walk.told(channels, grad.dtype)
     d_heard, d_x = np.empty_like(grad), np.empty_like(grad)
     d_pre = np.empty((count, 3 * d), grad.dtype)
     d_state_new = np.empty_like(grad)
     d_messages, d_hidden = np.empty_like(s.messages), np.empty_like(s.hidden)
+    known = count
     for start, end in reversed(list(zip(walk.bounds[:-1], walk.bounds[1:], strict=True))):
+        if start < known or end == count:
+            known = max(0, min(start, end - _ROWS))
+            told = walk.told(known, end, channels, grad.dtype)
         dm = d_messages[start:end]
-        rows = told[start * channels : end * channels, end:]
+        rows = told[(start - known) * channels : (end - known) * channels, end:]
         np.matmul(rows, d_heard[end:], out=dm.reshape(-1, d))
         dm *= s.messages[start:end] > 0
         dz = d_hidden[start:end]

@@ -36,7 +36,21 @@ def predict(
     values = {**params, **recalibrate(model, params, batches)}
     if labels is not None:
         values.update(ridge_head(model, graph, values, inputs, labels))
-    return values
+    return state_of(model, values)
+
+
+def state_of(model: nn.Module, values: Params) -> Params:
+    """``values`` by parameter and buffer as what ``model.load_state_dict`` takes.
+
+    That names a shared tensor by each of its names, and leaves out buffers that are not saved.
+    """
+    owned = {
+        id(tensor): name
+        for found in (model.named_parameters(), model.named_buffers())
+        for name, tensor in found
+    }
+    state = model.state_dict(keep_vars=True)
+    return {name: values[owned[id(tensor)]] for name, tensor in state.items()}
 
 
 def break_symmetry(params: Params, *, generator: torch.Generator, scale: float = 1e-2) -> Params:

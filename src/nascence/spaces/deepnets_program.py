@@ -81,6 +81,7 @@ class Builder:
         )
 
     def linear(self, x: int, name: str, out: int, *, bias: bool = True) -> int:
+        """A linear layer on the last axis."""
         size = self.sizes[x]
         parameters: list[tuple[str, Size, str]] = [("weight", (out, size[-1]), "weight")]
         if bias:
@@ -100,6 +101,7 @@ class Builder:
         return self._add("bn", name, (x,), self.sizes[x], (c,), parameters)
 
     def layer_norm(self, x: int, name: str) -> int:
+        """Layer normalisation of the last axis."""
         c = self.sizes[x][-1]
         parameters = (("weight", (c,), "norm_weight"), ("bias", (c,), "norm_bias"))
         return self._add("ln", name, (x,), self.sizes[x], (c,), parameters)
@@ -109,6 +111,7 @@ class Builder:
         return self._add(kind, "", (x,), self.sizes[x] if size is None else size)
 
     def pool(self, kind: str, x: int, stride: int) -> int:
+        """Pooling over 3x3 positions."""
         c, *spatial = self.sizes[x]
         size = (c, *((s - 1) // stride + 1 for s in spatial))
         return self._add(kind, "", (x,), size, (stride,))
@@ -123,6 +126,7 @@ class Builder:
         return self._add(kind, "", tuple(values), size)
 
     def position(self, x: int, name: str) -> int:
+        """A learned map that is added."""
         size = self.sizes[x]
         return self._add("pos_enc", name, (x,), size, size, (("grid", (1, *size), "position"),))
 
@@ -165,6 +169,7 @@ class Builder:
         return self.plain("subsample", x, (c, *((s - 1) // 2 + 1 for s in spatial)))
 
     def squeeze_excite(self, x: int, name: str, stride: int) -> int:
+        """A gate for every channel: Hu et al. (2018)."""
         c = self.sizes[x][0]
         gate = self.plain("glob_avg", x, (c, 1, 1))
         gate = self.conv(gate, f"{name}.squeeze", c // 2, (1, 1), bias=True)
