@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from nascence.hypernet import GHN, accuracy, break_symmetry, predict, state_of
+from nascence.hypernet import GHN, accuracy, break_symmetry, predict, state_of, transfer
 
 
 def test_the_whole_job_in_one_call() -> None:
@@ -76,3 +76,29 @@ def test_broken_symmetry_is_what_lets_training_part_equal_filters() -> None:
         loss = nn.functional.cross_entropy(functional_call(model, leaves, (x,)), labels)
         gradient = torch.autograd.grad(loss, leaves["0.weight"])[0]
         assert torch.allclose(gradient[:2], gradient[2:], atol=1e-7) == same
+
+
+def test_transfer_makes_the_class_layers_anew() -> None:
+    torch.manual_seed(0)
+    ghn = GHN(width=8, max_shape=(8, 8, 3, 3))
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 36, 4)
+    )
+    labels = torch.arange(60) % 4
+    images = torch.randn(60, 3, 8, 8) + 2 * labels[:, None, None, None]
+    plain = predict(model, images, ghn=ghn)
+
+    def transferred(seed: int, **settings: object) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        return transfer(model, images, ghn=ghn, generator=generator, **settings)
+
+    first, again, other = transferred(1), transferred(1), transferred(2)
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert not torch.equal(first["4.weight"], other["4.weight"])
+    assert first["4.weight"].abs().max() <= (16 * 36) ** -0.5
+    assert not first["4.bias"].any()
+    assert torch.allclose(first["0.weight"], plain["0.weight"], atol=0.1)
+    assert not torch.equal(first["0.weight"], plain["0.weight"])
+    still = transferred(1, scale=0.0, labels=labels)
+    assert torch.equal(still["0.weight"], plain["0.weight"])
+    assert accuracy(model, still, images, labels) > 0.8

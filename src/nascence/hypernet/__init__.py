@@ -7,7 +7,7 @@ from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.ghn import GHN
 from nascence.hypernet.graphormer import Graphormer
 from nascence.hypernet.meta_train import Report, meta_train
-from nascence.hypernet.predict import break_symmetry, predict, state_of
+from nascence.hypernet.predict import break_symmetry, predict, state_of, transfer
 from nascence.hypernet.processes import in_processes
 from nascence.hypernet.ranking import Properties, Regression, mean_embedding, properties
 from nascence.hypernet.ridge import classifier_name, ridge_head, solve_ridge
@@ -37,5 +37,6 @@ __all__ = [
     "save",
     "solve_ridge",
     "state_of",
+    "transfer",
     "validation",
 ]

@@ -23,6 +23,7 @@ from nascence.hypernet.tiling import fill, folded, repeat, stretch
 
 Params = dict[str, Tensor]
 CIFAR_SHAPE = (64, 64, 11, 11)
+_FEWEST = 2**16  # values to decode at a time
 
 
 class GHN(nn.Module):
@@ -175,7 +176,6 @@ class GHN(nn.Module):
         return Plan(
             rows,
             groups,
-            [part for one in groups for part in one.parts()],
             torch.tensor([node for node, _ in vectors], dtype=torch.int64),
             [item for _, item in vectors],
             graph.parameter_count,
@@ -219,12 +219,16 @@ class GHN(nn.Module):
                 block = self.decoder.classifier(block)
             scaled = block.contiguous() * asked.gains.to(block)
             for item, one in zip(asked.items, scaled.unbind(), strict=True):
-                if item.finish == "shift" and self.normalise:
-                    one = torch.tanh(0.2 * one)
-                if one.shape[2:] != item.size[2:]:
-                    one = stretch(one, *item.size[2:])
-                found.append((item, one))
+                found.append((item, self._finished(item, one)))
         return found
+
+    def _finished(self, item: Layout, block: Tensor) -> Tensor:
+        """A scaled block squashed or resized where its layout says so."""
+        if item.finish == "shift" and self.normalise:
+            block = torch.tanh(0.2 * block)
+        if block.shape[2:] != item.size[2:]:
+            block = stretch(block, *item.size[2:])
+        return block
 
     def _gain(self, item: Layout) -> float:
         return item.gain if self.normalise and item.finish == "fan_in" else 1.0
@@ -272,20 +276,16 @@ class GHN(nn.Module):
         out: Params | None,
     ) -> Params:
         """Without gradients: decoded block by block and written into one buffer."""
-        items = [item for part in plan.parts for item in part.items] + plan.vectors
+        items = [item for one in plan.groups for item in one.items] + plan.vectors
         if out is None:
             out = self._buffer(items, plan.total)
         else:
             for item in items:
                 if item.name not in out or out[item.name].shape != item.shape:
                     raise ValueError(f"out has no parameter {item.name} of shape {item.shape}")
-        for part in plan.parts:
-            for item, block in self._kernels(states, [part]):
-                place = out[item.name]
-                if item.fold == "plain":
-                    fill(block, place.view(item.size))
-                else:
-                    place.copy_(folded(repeat(block, *item.size[:2]), item))
+        for one in plan.groups:
+            # working memory of a few hundredths of the result
+            self._write(states[one.nodes], one, out, max(_FEWEST, plan.total // 32))
         for item, row in vectors:
             (length,) = item.size
             place = out[item.name]
@@ -296,6 +296,22 @@ class GHN(nn.Module):
             else:
                 fill(row.view(-1, 1, 1, 1), place.view(-1, 1, 1, 1))
         return out
+
+    def _write(self, states: Tensor, asked: Group, out: Params, values: int) -> None:
+        """Decode the kernels of one group a few at a time, and write each while it is cached."""
+        done = 0
+        for block in self.decoder.blocks(states, asked.size, values=values):
+            if asked.kind == "class_weight" and isinstance(self.decoder, ConvDecoder):
+                block = self.decoder.classifier(block)
+            rows = slice(done, done + len(block))
+            done = rows.stop
+            scaled = block.contiguous().mul_(asked.gains[rows])
+            for item, one in zip(asked.items[rows], scaled.unbind(), strict=True):
+                one, place = self._finished(item, one), out[item.name]
+                if item.fold == "plain":
+                    fill(one, place.view(item.size))
+                else:
+                    place.copy_(folded(repeat(one, *item.size[:2]), item))
 
     def _buffer(self, items: list[Layout], total: int) -> Params:
         """Memory for all values in the order of writing; numpy asks for huge pages in it."""

@@ -1,7 +1,5 @@
 """What a graph asks of a decoder, which stays the same for every prediction."""
 
-from collections.abc import Iterator
-from math import prod
 from typing import NamedTuple
 
 import torch
@@ -10,9 +8,6 @@ from torch import Tensor
 from nascence.hypernet.layout import Layout
 
 Size = tuple[int, int, int, int]
-
-# values of one block of kernels that are decoded before they are written: they stay in the cache
-_BLOCK = 2**18
 
 
 class Group(NamedTuple):
@@ -24,20 +19,12 @@ class Group(NamedTuple):
     gains: Tensor  # (n, 1, 1, 1, 1)
     items: list[Layout]
 
-    def parts(self) -> Iterator["Group"]:
-        """The same in groups of at most ``_BLOCK`` values, at least one kernel in each."""
-        step = max(1, _BLOCK // prod(self.size))
-        for start in range(0, len(self.items), step):
-            rows = slice(start, start + step)
-            yield Group(self.kind, self.size, self.nodes[rows], self.gains[rows], self.items[rows])
-
 
 class Plan(NamedTuple):
     """What a graph asks of the decoder, made once for each graph and kind of hypernetwork."""
 
     rows: Tensor  # (N, 5) rows of the embedding tables
     groups: list[Group]
-    parts: list[Group]
     vector_nodes: Tensor
     vectors: list[Layout]
     total: int

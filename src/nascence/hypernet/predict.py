@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nascence.graph import trace
+from nascence.graph import Graph, trace
 from nascence.hypernet.calibration import recalibrate
 from nascence.hypernet.checkpoint import load
 from nascence.hypernet.ghn import GHN
@@ -32,6 +32,48 @@ def predict(
     graph = trace(model, inputs[:1])
     with torch.no_grad():
         params = ghn([graph])[0]
+    return _completed(model, graph, params, inputs, labels, batch_size)
+
+
+def transfer(
+    model: nn.Module,
+    inputs: Tensor,
+    *,
+    generator: torch.Generator,
+    ghn: GHN | None = None,
+    labels: Tensor | None = None,
+    scale: float = 1e-2,
+    batch_size: int = 64,
+) -> Params:
+    """:func:`predict` for training on other data, or for a few images of it: a new classifier.
+
+    The layers that :attr:`Graph.classifiers` names are not predicted but drawn as PyTorch
+    draws linear layers, biases zero (Knyazev et al., 2021, section 5.4), or with ``labels``
+    fitted in closed form. All else has the noise of :func:`break_symmetry`, ``scale`` 0 for none.
+    """
+    ghn = load(RELEASED) if ghn is None else ghn
+    graph = trace(model, inputs[:1])
+    with torch.no_grad():
+        params = ghn([graph])[0]
+    params = break_symmetry(params, generator=generator, scale=scale)
+    for node in sorted(graph.classifiers):
+        for parameter in graph.nodes[node].parameters:
+            old = params[parameter.name]
+            bound = 0.0 if old.dim() < 2 else old[0].numel() ** -0.5
+            drawn = torch.rand(old.shape, generator=generator, dtype=old.dtype)
+            params[parameter.name] = (bound * (2 * drawn - 1)).to(old.device)
+    return _completed(model, graph, params, inputs, labels, batch_size)
+
+
+def _completed(
+    model: nn.Module,
+    graph: Graph,
+    params: Params,
+    inputs: Tensor,
+    labels: Tensor | None,
+    batch_size: int,
+) -> Params:
+    """Statistics of batch normalisation and, with labels, the closed-form head, added."""
     batches = [batch for batch in inputs.split(batch_size) if len(batch) > 1]
     values = {**params, **recalibrate(model, params, batches)}
     if labels is not None:
