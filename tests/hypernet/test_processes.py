@@ -24,9 +24,8 @@ def test_one_result_of_a_shared_sum() -> None:
 def test_errors_of_any_process_are_raised() -> None:
     import processes_for_tests
 
-    for rank in (0, 1):
-        with pytest.raises(ValueError, match=f"of process {rank}"):
-            in_processes(2, processes_for_tests.fails, rank)
+    with pytest.raises(ValueError, match="of process 1"):
+        in_processes(2, processes_for_tests.fails, 1)
     with pytest.raises(RuntimeError, match="was one killed"):
         in_processes(1, os._exit, 3)
     with pytest.raises(ValueError, match="0 processes"):

@@ -46,7 +46,7 @@ def test_ranges_of_the_other_splits() -> None:
         for side in (False, True)
     }
     assert most == {False: 4, True: 2}
-    dense = genomes(Ranges(steps=(2, 6, 10)))
+    dense = genomes(Ranges(steps=(2, 6, 10)), 3000)
     assert {len(g.normal.steps) for g in dense if g.cells <= 7} == set(range(2, 11))
     assert {len(g.normal.steps) for g in dense if g.cells > 10} == set(range(2, 7))
     assert {g.norm for g in genomes(Ranges(norm="none"))} == {"none"}

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from nascence.hypernet.embedding import NodeEmbedding
 from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.graphormer import Graphormer
 from nascence.hypernet.layout import Layout, layout
+from nascence.hypernet.memory import Memory
 from nascence.hypernet.plan import Group, Plan, Size, group
 from nascence.hypernet.tiling import fill, folded, repeat, stretch
 
@@ -77,6 +77,7 @@ class GHN(nn.Module):
             nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, 2 * block)
         )
         self.class_bias = nn.Linear(block, classes)
+        self.memory = Memory()
 
     def _graph_network(
         self, choice: str | nn.Module, virtual_edges: bool, layers: int, heads: int
@@ -125,9 +126,9 @@ class GHN(nn.Module):
     ) -> list[Params]:
         """Parameters of each graph's network, keyed as ``named_parameters()``.
 
-        With gradients off, the values of one network share one buffer, which is written once.
-        ``out`` are earlier predictions for the same graphs, made with gradients off, to
-        overwrite: memory that was written before costs half as much to write.
+        With gradients off, the values of one network share one buffer, which is written once;
+        the last buffer is used again once nothing holds it. ``out`` are earlier predictions for
+        the same graphs, made with gradients off, to overwrite.
         """
         if isinstance(graphs, Graph):
             raise TypeError("a GHN takes a list of graphs: ghn([graph])")
@@ -314,8 +315,7 @@ class GHN(nn.Module):
                     place.copy_(folded(repeat(one, *item.size[:2]), item))
 
     def _buffer(self, items: list[Layout], total: int) -> Params:
-        """Memory for all values in the order of writing; numpy asks for huge pages in it."""
-        dtype = torch.empty(0, dtype=self.class_bias.weight.dtype).numpy().dtype
-        buffer = torch.from_numpy(np.empty(total, dtype=dtype))
+        """Memory for all values in the order of writing."""
+        buffer = self.memory.take(total, self.class_bias.weight.dtype)
         parts = buffer.split([prod(item.shape) for item in items])
         return {i.name: part.view(i.shape) for i, part in zip(items, parts, strict=True)}

@@ -39,11 +39,14 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> A
             for process in group:
                 process.start()
             there.close()
+            patience = 0.0
             try:
-                return _outcome(here)
+                result = _outcome(here)
+                patience = 10.0  # to leave the group; where one failed the others only wait for it
+                return result
             finally:
                 for process in group:
-                    process.join(timeout=10)
+                    process.join(timeout=patience)
                     process.kill()
                     process.join()
     finally:
