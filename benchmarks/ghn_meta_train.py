@@ -34,10 +34,12 @@ DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616])[:, None, None]
 
 def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
     table = parquet.read_table(path)
-    labels = torch.tensor(table["label"].to_pylist()[rows])
+    start, stop, _ = rows.indices(len(table))
+    table = table.slice(start, stop - start)
+    labels = torch.tensor(table["label"].to_pylist())
     pictures = [
         np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
-        for row in table["img"].to_pylist()[rows]
+        for row in table["img"].to_pylist()
     ]
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     images = (images.float() / 255 - MEAN) / DEVIATION

@@ -55,6 +55,9 @@ def test_noise_parts_tiled_filters() -> None:
     assert (noisy["w"] - 1).square().mean().sqrt() == pytest.approx(0.01, rel=0.5)
     assert torch.equal(noisy["zero"], params["zero"])
     assert torch.equal(params["w"], torch.ones(4, 3))
+    buffers = {"n.running_var": torch.full((3,), 1e-9), "n.num_batches_tracked": torch.tensor(2)}
+    for name, value in break_symmetry(buffers, generator=generator).items():
+        assert torch.equal(value, buffers[name])
     with pytest.raises(ValueError, match="must not be negative"):
         break_symmetry(params, generator=generator, scale=-1.0)
 

@@ -79,14 +79,6 @@ def test_widths_shrink_with_parameters_and_cells() -> None:
             assert stem in (32, 96)
 
 
-def test_predefined_networks() -> None:
-    resnet, vit = (DeepNets("predefined").graph(index) for index in (0, 1))
-    # the published ResNet-50 with ten classes in place of a thousand
-    assert resnet.parameter_count == 25_557_032 - 990 * 2049
-    assert len(resnet) == 127
-    assert sum(node.op == "msa" for node in vit.nodes) == 12
-
-
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="split is 'dev'; it must be one of train"):
         DeepNets("dev")

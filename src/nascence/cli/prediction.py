@@ -65,12 +65,12 @@ def predict_network(
         params = break_symmetry(params, generator=generator, scale=noise)
     predicted = {**params, **recalibrate(model, params, _batches(x))}
     given: Params = {name: value.detach() for name, value in model.named_parameters()}
-    if own is None:
-        given.update(recalibrate(model, given, _batches(x)))
-    else:
-        given.update(model.named_buffers())
+    given.update(
+        recalibrate(model, given, _batches(x)) if own is None else dict(model.named_buffers())
+    )
     refused = _no_head(model, graph, data.classes)
-    accuracies, heads = {}, {}
+    accuracies: dict[str, float] = {}
+    heads: dict[str, Params] = {}
     for name, values in (("predicted", predicted), (own or "random", given)):
         accuracies[name] = accuracy(model, values, held_x, held_labels)
         if refused is None:

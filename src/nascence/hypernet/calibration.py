@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 Params = dict[str, Tensor]
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # how their names end
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from nascence.hypernet.decoder import ConvDecoder, LowRankDecoder
 from nascence.hypernet.embedding import NodeEmbedding
 from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.graphormer import Graphormer
-from nascence.hypernet.layout import Layout, layout
+from nascence.hypernet.layout import Layout
 from nascence.hypernet.memory import Memory
-from nascence.hypernet.plan import Group, Plan, Size, group
+from nascence.hypernet.plan import Group, Plan, Size, make_plan
 from nascence.hypernet.tiling import fill, folded, repeat, stretch
 
 Params = dict[str, Tensor]
@@ -148,39 +148,9 @@ class GHN(nn.Module):
         key = ("plan", *map(str, self.settings.values()))
         plans = graph.derived
         if key not in plans:
-            plans[key] = self._make_plan(graph)
+            plans[key] = make_plan(graph, self.embedding, self.classes, self._asked, self._gain)
         plan: Plan = plans[key]
         return plan
-
-    def _make_plan(self, graph: Graph) -> Plan:
-        layouts = [
-            [
-                layout(parameter, node, classifier=n in graph.classifiers, classes=self.classes)
-                for parameter in node.parameters
-            ]
-            for n, node in enumerate(graph.nodes)
-        ]
-        kernels: dict[tuple[str, Size], list[tuple[int, Layout]]] = {}
-        vectors = []
-        for node, row in enumerate(layouts):
-            for item in row:
-                if len(item.size) == 4:
-                    key = (item.kind, self._asked(item))
-                    kernels.setdefault(key, []).append((node, item))
-                else:
-                    vectors.append((node, item))
-        rows = torch.from_numpy(self.embedding.indices(graph, layouts))
-        groups = [
-            group(*key, found, [self._gain(item) for _, item in found])
-            for key, found in kernels.items()
-        ]
-        return Plan(
-            rows,
-            groups,
-            torch.tensor([node for node, _ in vectors], dtype=torch.int64),
-            [item for _, item in vectors],
-            graph.parameter_count,
-        )
 
     def _asked(self, item: Layout) -> Size:
         """The part of a kernel that the decoder predicts before it is repeated."""

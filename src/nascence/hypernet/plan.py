@@ -1,11 +1,14 @@
 """What a graph asks of a decoder, which stays the same for every prediction."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nascence.hypernet.layout import Layout
+from nascence.graph import Graph
+from nascence.hypernet.embedding import NodeEmbedding
+from nascence.hypernet.layout import Layout, layout
 
 Size = tuple[int, int, int, int]
 
@@ -30,12 +33,43 @@ class Plan(NamedTuple):
     total: int
 
 
-def group(kind: str, size: Size, found: list[tuple[int, Layout]], gains: list[float]) -> Group:
-    """Kernels of ``found``, pairs of node and layout, with the factors of their fan-in."""
-    return Group(
-        kind,
-        size,
-        torch.tensor([node for node, _ in found]),
-        torch.tensor(gains)[:, None, None, None, None],
-        [item for _, item in found],
+def make_plan(
+    graph: Graph,
+    embedding: NodeEmbedding,
+    classes: int,
+    asked: Callable[[Layout], Size],
+    gain: Callable[[Layout], float],
+) -> Plan:
+    """The plan of ``graph``.
+
+    ``asked`` says which part of a kernel the decoder predicts before it is repeated, and ``gain``
+    what that is multiplied by.
+    """
+    layouts = [
+        [
+            layout(parameter, node, classifier=n in graph.classifiers, classes=classes)
+            for parameter in node.parameters
+        ]
+        for n, node in enumerate(graph.nodes)
+    ]
+    kernels: dict[tuple[str, Size], list[tuple[int, Layout]]] = {}
+    vectors = []
+    for node, row in enumerate(layouts):
+        for item in row:
+            if len(item.size) == 4:
+                kernels.setdefault((item.kind, asked(item)), []).append((node, item))
+            else:
+                vectors.append((node, item))
+    groups = []
+    for (kind, size), found in kernels.items():
+        nodes = torch.tensor([node for node, _ in found])
+        gains = torch.tensor([gain(item) for _, item in found])
+        items = [item for _, item in found]
+        groups.append(Group(kind, size, nodes, gains[:, None, None, None, None], items))
+    return Plan(
+        torch.from_numpy(embedding.indices(graph, layouts)),
+        groups,
+        torch.tensor([node for node, _ in vectors], dtype=torch.int64),
+        [item for _, item in vectors],
+        graph.parameter_count,
     )

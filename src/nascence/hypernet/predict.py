@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.graph import Graph, trace
-from nascence.hypernet.calibration import recalibrate
+from nascence.hypernet.calibration import STATISTICS, recalibrate
 from nascence.hypernet.checkpoint import load
 from nascence.hypernet.ghn import GHN
 from nascence.hypernet.ridge import ridge_head
@@ -99,12 +99,16 @@ def break_symmetry(params: Params, *, generator: torch.Generator, scale: float =
     """``params`` plus noise of ``scale`` times each tensor's root mean square.
 
     Tiling makes filters equal, and equal filters stay equal under gradient descent; a little
-    noise lets training part them (Knyazev et al., 2023, section 4.3).
+    noise lets training part them (Knyazev et al., 2023, section 4.3). Statistics of batch
+    normalisation, which :func:`predict` returns as well, stay as they are.
     """
     if scale < 0:
         raise ValueError(f"scale is {scale}; it must not be negative")
     found = {}
     for name, value in params.items():
+        if name.endswith(STATISTICS):
+            found[name] = value
+            continue
         noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
         size = value.square().mean().sqrt()
         found[name] = value + scale * size * noise.to(value.device)
