@@ -276,7 +276,8 @@ class GHN(nn.Module):
                 block = self.decoder.classifier(block)
             rows = slice(done, done + len(block))
             done = rows.stop
-            scaled = block.contiguous().mul_(asked.gains[rows])
+            # into the order of the parameter and scaled in one go
+            scaled = torch.mul(block, asked.gains[rows], out=block.new_empty(block.shape))
             for item, one in zip(asked.items[rows], scaled.unbind(), strict=True):
                 one, place = self._finished(item, one), out[item.name]
                 if item.fold == "plain":
