@@ -86,6 +86,8 @@ def ghn(
             seed=seed,
         )
         seconds = math.inf if leg is None else parse_duration(leg)
+        # torchrun starts this command several times; the first process speaks for all
+        quiet = quiet or os.environ.get("RANK", "0") != "0"
         try:
             with shown(out, quiet=quiet) as progress:
                 facts = run(
@@ -100,7 +102,7 @@ def ghn(
         except KeyboardInterrupt:
             line(f"stopped; the same command goes on with {out}")
             raise
-        if os.environ.get("RANK", "0") == "0":  # torchrun starts this command several times
+        if os.environ.get("RANK", "0") == "0":
             typer.echo(json.dumps(facts) if as_json else _text(facts))
 
 

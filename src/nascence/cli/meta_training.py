@@ -116,7 +116,10 @@ def run(
     if processes > 1:
         shared = (folder, choices, seconds, workers, "cpu", None if progress is None else _print)
         return dict(in_processes(processes, leg, *shared))
-    return leg(folder, choices, seconds, workers, device, progress)
+    facts = leg(folder, choices, seconds, workers, device, progress)
+    if launched:
+        dist.destroy_process_group()
+    return facts
 
 
 def _take(folder: Path, choices: Choices) -> None:
