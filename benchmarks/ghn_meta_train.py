@@ -3,6 +3,8 @@
     python benchmarks/ghn_meta_train.py train --data cifar10-train.parquet --out runs/ghn2 \
         --kind ghn2 --steps 10000 --seconds 240
     python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out runs/ghn2
+    python benchmarks/ghn_meta_train.py evaluate --data cifar10-train.parquet --out ghn2-cifar10 \
+        --split deep --seconds 60
 
 The last 5,000 images validate and are never trained on. Images are averaged down to 16 pixels.
 """
@@ -32,10 +34,12 @@ DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616])[:, None, None]
 
 def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
     table = parquet.read_table(path)
-    labels = torch.tensor(table["label"].to_pylist()[rows])
+    start, stop, _ = rows.indices(len(table))
+    table = table.slice(start, stop - start)
+    labels = torch.tensor(table["label"].to_pylist())
     pictures = [
         np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
-        for row in table["img"].to_pylist()[rows]
+        for row in table["img"].to_pylist()
     ]
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     images = (images.float() / 255 - MEAN) / DEVIATION
@@ -72,25 +76,38 @@ def train(arguments: argparse.Namespace) -> None:
         seconds=arguments.seconds,
         workers=arguments.workers,
         card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
-        progress=lambda line: print(line, file=sys.stderr, flush=True),
+        progress=lambda _, line: print(line, file=sys.stderr, flush=True) if line else None,
     )
     print(json.dumps({"cpu_seconds": round(time.process_time()), **report._asdict()}))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Mean accuracy of the validation networks: predicted, and random with the same treatment."""
-    ghn = load(Path(arguments.out) / "ghn.safetensors").eval()
+    """Mean accuracy of unseen networks: predicted, and random with the same treatment.
+
+    The first networks of the split, as many as are asked for and as the seconds allow.
+    """
+    file = Path(arguments.out) / "ghn.safetensors"
+    ghn = load(file if file.is_file() else arguments.out).eval()
     size = arguments.size
     images, labels = images_of(arguments.data, size, slice(-5000, None))
     images, labels = images[: arguments.images], labels[: arguments.images]
-    batches = images_of(arguments.data, size, slice(0, 512))[0].split(64)
+    batches = images_of(arguments.data, size, slice(0, arguments.calibration))[0].split(64)
     networks = networks_of(arguments.split, size)
-    count = min(arguments.networks, len(networks))
-    for kind, source in (("predicted", ghn), ("random", None)):
-        values = network_accuracies(
-            source, networks.__getitem__, range(count), images, labels, calibration=batches
-        )
-        error = statistics.stdev(values) / len(values) ** 0.5
+    found: dict[str, list[float]] = {"predicted": [], "random": []}
+    started = time.process_time()
+    for index in range(min(arguments.networks, len(networks))):
+        for kind, source in (("predicted", ghn), ("random", None)):
+            if source is None and not arguments.random:
+                continue
+            found[kind] += network_accuracies(
+                source, networks.__getitem__, (index,), images, labels, calibration=batches
+            )
+        if time.process_time() - started > arguments.seconds:
+            break
+    for kind, values in found.items():
+        if not values:
+            continue
+        error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         print(
             f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"
             f" (best {100 * max(values):.1f}) over {len(values)} networks, {len(images)} images"
@@ -109,10 +126,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of a leg, or of evaluation")
     parser.add_argument("--split", default="val")
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--calibration", type=int, default=512, help="images for BatchNorm")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     train(arguments) if arguments.what == "train" else evaluate(arguments)

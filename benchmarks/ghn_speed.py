@@ -3,8 +3,10 @@
     python benchmarks/ghn_speed.py
 
 GHN-2 of the paper's CIFAR-10 size with random weights, no gradient, medians. ``cached`` has the
-graph from before; ``overwritten`` also writes into an earlier prediction (``out=``). Memory is
-the growth of the resident set over the model and the hypernetwork, over the predicted bytes.
+graph from before; ``new memory`` too, but without the memory of an earlier prediction that nobody
+holds, which is used again elsewhere; ``overwritten`` writes into an earlier one (``out=``).
+Memory is the growth of the resident set over the model and the hypernetwork, over the predicted
+bytes.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from torch import nn
 
 from nascence.graph import trace
 from nascence.hypernet import GHN
+from nascence.hypernet.memory import Memory
 from nascence.spaces.deepnets import DeepNets
 from nascence.spaces.deepnets_genome import Cell, Genome
 from nascence.spaces.deepnets_network import LayerNetwork
@@ -90,15 +93,23 @@ def measure(name: str, repeats: int) -> None:
     params = ghn([graph])[0]
     growth = resident() - before
     size = sum(value.numel() * value.element_size() for value in params.values())
-    rows: dict[str, list[float]] = {"whole": [], "trace": [], "cached": [], "overwritten": []}
+    rows: dict[str, list[float]] = {
+        "whole": [],
+        "trace": [],
+        "cached": [],
+        "new memory": [],
+        "overwritten": [],
+    }
     for _ in range(repeats):
         for kind, seconds in rows.items():
+            if kind == "new memory":
+                ghn.memory = Memory()
             start = time.process_time()
             if kind == "trace":
                 trace(model, image)
             elif kind == "whole":
                 ghn([trace(model, image)])
-            elif kind == "cached":
+            elif kind in ("cached", "new memory"):
                 ghn([graph])
             else:
                 ghn([graph], out=[params])

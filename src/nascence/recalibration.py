@@ -15,6 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nascence.params import Params
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # how their names end
+
 
 @contextmanager
 def _collecting(model: nn.Module) -> Iterator[None]:

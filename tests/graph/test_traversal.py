@@ -17,10 +17,13 @@ class Branches(nn.Module):
 def test_levels_come_in_order_and_factors_are_edges_and_inverse_distances() -> None:
     graph = trace(Branches(), torch.empty(1, 4))
     for walk, distances in zip(graph.traversals, (graph.distances, graph.distances.T), strict=True):
-        heard, told = walk.heard(2, np.float64), walk.told(2, np.float64)
         count = len(graph)
+        heard, told = walk.heard(0, count, 2, np.float64), walk.told(0, count, 2, np.float64)
         assert sorted(walk.order.tolist()) == list(range(count))
         assert np.array_equal(told, heard.T)
+        assert np.array_equal(walk.heard(2, 4, 2, np.float64), heard[2:4, :8])
+        assert np.array_equal(walk.told(2, 4, 2, np.float64), told[4:8])
+        assert np.array_equal(walk.heard(0, count, 1, np.float64), heard[:, ::2])
         cube = heard.reshape(count, count, 2)
         for v in range(count):
             for u in range(count):

@@ -65,3 +65,18 @@ def test_low_rank_size(rank: int) -> None:
     decoder = LowRankDecoder(d, rank=rank, max_channels=32)
     sizes = [(d, 4 * d), (4 * d, 8 * d), (8 * d, 2 * rank**2), (rank, k)]
     assert sum(p.numel() for p in decoder.parameters()) == sum(i * o + o for i, o in sizes)
+
+
+@pytest.mark.parametrize("values", [1, 40, 10_000])
+def test_a_few_kernels_at_a_time_are_the_same_kernels(values: int) -> None:
+    torch.manual_seed(0)
+    decoder = ConvDecoder(4, (8, 8, 3, 3), 5).double()
+    low_rank = LowRankDecoder(4, rank=3, max_channels=8).double()
+    states = torch.randn(7, 4, dtype=torch.float64)
+    with torch.no_grad():
+        for size in [*SIZES, (8, 5, 2, 2)]:
+            parts = list(decoder.blocks(states, size, values=values))
+            assert torch.allclose(torch.cat(parts), decoder([states], [size])[0], atol=1e-12)
+            assert len(parts) == (7 if values == 1 else len(parts))
+            parts = list(low_rank.blocks(states, size, values=values))
+            assert torch.allclose(torch.cat(parts), low_rank([states], [size])[0], atol=1e-12)

@@ -95,7 +95,7 @@ def test_a_kill_between_checkpoints_changes_nothing(tmp_path: Path) -> None:
     class Killed(Exception):
         pass
 
-    def kill(line: str) -> None:
+    def kill(fraction: float, line: str) -> None:
         if "step 7/" in line:
             raise Killed
 
@@ -121,6 +121,51 @@ def test_networks_without_a_finite_loss_are_replaced_and_counted(tmp_path: Path)
         meta_train(
             small(), lambda index: networks(4), 5, IMAGES, LABELS, folder=tmp_path / "b", steps=2
         )
+
+
+class TooLarge(nn.Module):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("out of memory"), RuntimeError("can't allocate memory: 9 TB")]
+)
+def test_networks_that_do_not_fit_in_memory_are_replaced_and_counted(
+    tmp_path: Path, error: Exception
+) -> None:
+    def some(index: int) -> tuple[Graph, nn.Module]:
+        graph, model = networks(index - index % 5)
+        return graph, nn.Sequential(*model, TooLarge(error)) if index % 2 else model
+
+    report = meta_train(
+        small(), some, 20, IMAGES, LABELS, folder=tmp_path, steps=6, meta_batch=2, batch=8
+    )
+    assert report.finished
+    assert report.replaced > 0
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["replaced"] == report.replaced
+
+
+def test_an_interrupt_in_progress_ends_after_a_checkpoint(tmp_path: Path) -> None:
+    def stop(fraction: float, line: str) -> None:
+        if fraction >= 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", progress=stop)
+    assert torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["step"] == 6
+    assert same(run(tmp_path / "whole"), run(tmp_path / "cut"))
+
+
+def test_validation_comes_in_its_turn_and_at_the_end(tmp_path: Path) -> None:
+    run(tmp_path, validation=lambda g: {"accuracy": 0.5}, validate_every=5, log_every=100)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "accuracy" in row] == [5, 10, 12]
 
 
 def test_meta_batch_is_the_mean_of_its_networks(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import typer
 from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE
 from nascence.cli.design_command import design, resume
 from nascence.cli.fold_command import fold
+from nascence.cli.meta_train_command import meta_train
+from nascence.cli.predict_command import predict
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISSING_EXTRA", "USAGE", "app", "main"]
 
@@ -43,6 +45,8 @@ def _options(
 app.command()(design)
 app.command()(resume)
 app.command()(fold)
+app.command()(predict)
+app.add_typer(meta_train, name="meta-train")
 
 
 def main() -> None:

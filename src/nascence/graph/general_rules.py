@@ -30,6 +30,7 @@ CASTS = {
 
 
 def argument(args: Args, kwargs: Kwargs, position: int, name: str, default: Any = None) -> Any:
+    """The argument at ``position`` or of that name, or ``default``."""
     return args[position] if len(args) > position else kwargs.get(name, default)
 
 
@@ -156,10 +157,12 @@ def anything(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def as_tuple(value: Any) -> tuple[int, ...]:
+    """A number or a sequence of numbers as a tuple."""
     return (value,) if isinstance(value, int) else tuple(value)
 
 
 def function_name(func: Any) -> str:
+    """The name that rules are found by; of a property, what is read or set."""
     name: str = getattr(func, "__name__", "")
     if name in ("__get__", "__set__"):
         return str(getattr(func.__self__, "__name__", name))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+_INVERSE = np.concatenate([[0.0], 1.0 / np.arange(1, 256)])  # of distances; 0 is no path
 
 
 class Traversal:
@@ -21,31 +22,29 @@ class Traversal:
         self.order = np.argsort(rows, kind="stable")
         self.bounds: list[int] = [0, *np.cumsum(np.bincount(rows)).tolist()]
         self._distances = distances
-        self._factors: dict[tuple[str, int, Any], Array] = {}
 
-    def heard(self, channels: int, dtype: Any) -> Array:
-        """``(N, N * C)`` factors of messages, rows and columns in order.
+    def heard(self, start: int, end: int, channels: int, dtype: Any) -> Array:
+        """``(end - start, end * C)`` factors of messages to nodes ``start`` to ``end`` in order.
 
         Entry ``[v, u * C + c]`` multiplies message ``c`` of node ``u`` on its way to ``v``: 1 for
-        an edge in channel 0, one over the distance for every path in channel 1.
+        an edge in channel 0, one over the distance for every path in channel 1. A few rows at a
+        time are asked for, as all of them would be the largest thing in memory.
         """
-        key = ("heard", channels, np.dtype(dtype))
-        if key not in self._factors:
-            between = self._distances[np.ix_(self.order, self.order)]
-            count = len(self.order)
-            heard = np.zeros((count, count, channels), dtype=dtype)
-            heard[..., 0] = between == 1
-            if channels == 2:
-                np.divide(1.0, between, out=heard[..., 1], where=between > 0)
-            self._factors[key] = heard.reshape(count, count * channels)
-        return self._factors[key]
+        between = self._distances[np.ix_(self.order[start:end], self.order[:end])]
+        found = np.empty((end - start, end, channels), dtype=dtype)
+        found[..., 0] = between == 1
+        if channels == 2:
+            found[..., 1] = _INVERSE.astype(dtype)[between]
+        return found.reshape(end - start, end * channels)
 
-    def told(self, channels: int, dtype: Any) -> Array:
-        """``(N * C, N)``: the transpose of :meth:`heard`, which derivatives flow along."""
-        key = ("told", channels, np.dtype(dtype))
-        if key not in self._factors:
-            self._factors[key] = np.ascontiguousarray(self.heard(channels, dtype).T)
-        return self._factors[key]
+    def told(self, start: int, end: int, channels: int, dtype: Any) -> Array:
+        """``((end - start) * C, N)``: the same factors by who speaks, for derivatives."""
+        between = self._distances[np.ix_(self.order, self.order[start:end])].T
+        found = np.empty((end - start, channels, len(self.order)), dtype=dtype)
+        found[:, 0] = between == 1
+        if channels == 2:
+            found[:, 1] = _INVERSE.astype(dtype)[between]
+        return found.reshape((end - start) * channels, len(self.order))
 
 
 def both_ways(

@@ -7,9 +7,10 @@ from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.ghn import GHN
 from nascence.hypernet.graphormer import Graphormer
 from nascence.hypernet.meta_train import Report, meta_train
-from nascence.hypernet.predict import break_symmetry, predict
+from nascence.hypernet.predict import break_symmetry, predict, state_of, transfer
+from nascence.hypernet.processes import in_processes
 from nascence.hypernet.ranking import Properties, Regression, mean_embedding, properties
-from nascence.hypernet.ridge import ridge_head, solve_ridge
+from nascence.hypernet.ridge import classifier_name, ridge_head, solve_ridge
 
 __all__ = [
     "GHN",
@@ -21,6 +22,8 @@ __all__ = [
     "Report",
     "accuracy",
     "break_symmetry",
+    "classifier_name",
+    "in_processes",
     "load",
     "load_into",
     "mean_embedding",
@@ -33,5 +36,7 @@ __all__ = [
     "ridge_head",
     "save",
     "solve_ridge",
+    "state_of",
+    "transfer",
     "validation",
 ]

@@ -7,6 +7,8 @@ asked for are computed. The low-rank decoder predicts two factors and repeats no
 LoGAH (Zhou et al., 2024).
 """
 
+from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import torch
@@ -90,6 +92,29 @@ class ConvDecoder(nn.Module):
             for block, (o, i, kh, kw) in zip(blocks, sizes, strict=True)
         ]
 
+    def blocks(
+        self, states: Tensor, size: tuple[int, int, int, int], *, values: int
+    ) -> Iterator[Tensor]:
+        """``(n, out, in, kh, kw)`` of :meth:`forward` for one group, without gradients.
+
+        A few kernels at a time, of about ``values`` values together: few need little memory,
+        many need the weights read less often.
+        """
+        o, i, kh, kw = size
+        out, inner, height, across = self.max_shape
+        shape = (self.channels, height, across)
+        first = self.first.weight.view(*shape, -1)[:, :kh, :kw].flatten(0, 2)
+        shift = self.first.bias.view(shape)[:, :kh, :kw].flatten()
+        columns = inner if 2 * i > inner else i  # whole rows of the weight are not copied
+        third = self.third.weight.view(out, inner, -1)[:o, :columns].flatten(0, 1)
+        last = self.third.bias.view(out, inner)[:o, :columns].flatten()
+        for rows in states.split(max(1, values // (o * columns * kh * kw))):
+            maps = torch.addmm(shift, rows, first.t()).view(-1, self.channels, kh * kw)
+            points = maps.transpose(1, 2).reshape(-1, self.channels).relu_()
+            points = torch.addmm(self.second.bias, points, self.second.weight.t()).relu_()
+            block = torch.addmm(last, points, third.t()).view(-1, kh, kw, o, columns)
+            yield block[..., :i].permute(0, 3, 4, 1, 2)
+
     def classifier(self, kernel: Tensor) -> Tensor:
         """``(n, classes, in, 1, 1)`` from kernels ``(n, out, in, 1, 1)`` of the full ``out``."""
         rows = self.class_weight(F.relu(kernel[..., 0, 0]).transpose(1, 2))
@@ -130,3 +155,10 @@ class LowRankDecoder(nn.Module):
             b = torch.einsum("nrs,iks->nikr", right, table[:i, :kw]) + shift[:i, :kw, None]
             found.append(torch.einsum("nokr,nilr->noikl", a, b))
         return found
+
+    def blocks(
+        self, states: Tensor, size: tuple[int, int, int, int], *, values: int
+    ) -> Iterator[Tensor]:
+        """``(n, out, in, kh, kw)`` of :meth:`forward`, in about ``values`` values at a time."""
+        for rows in states.split(max(1, values // prod(size))):
+            yield self([rows], [size])[0]

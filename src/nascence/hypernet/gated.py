@@ -24,6 +24,7 @@ from nascence.graph import Graph
 from nascence.graph.traversal import Traversal
 
 Array = NDArray[Any]
+_ROWS = 64  # of message factors held at a time
 
 
 class _Weights(NamedTuple):
@@ -53,63 +54,90 @@ class _Saved(NamedTuple):
 
 
 def _forward(x: Array, walk: Traversal, w: _Weights, channels: int) -> _Saved:
+    """States after one traversal.
+
+    Starting an operation is what costs, so biases are rows of the matrices that a column of ones
+    meets, and the halving that turns the logistic function into a hyperbolic tangent, which does
+    not overflow, is in the weights.
+    """
     count, d = x.shape
-    factors = walk.heard(channels, x.dtype)
-    gates_of_state = x @ w.state.T + w.state_bias
-    offset = np.empty_like(gates_of_state)
-    np.add(gates_of_state[:, : 2 * d], w.input_bias[: 2 * d], out=offset[:, : 2 * d])
-    offset[:, 2 * d :] = w.input_bias[2 * d :]
-    state_new = np.ascontiguousarray(gates_of_state[:, 2 * d :])
-    heard, new, h = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    half = np.ones((1, 3 * d), x.dtype)
+    half[:, : 2 * d] = 0.5
+    from_input = w.input.T * half
+    offset = x @ w.state.T + w.state_bias
+    state_new = np.ascontiguousarray(offset[:, 2 * d :])
+    half_new = 0.5 * state_new
+    offset[:, 2 * d :] = 0
+    offset += w.input_bias
+    offset *= half
+    first = _with_bias(w.first.T, w.first_bias)
+    second = np.concatenate([w.second.T, w.second_bias[None]])
+    heard, new = np.empty_like(x), np.empty_like(x)
     gates = np.empty((count, 2 * d), x.dtype)
-    hidden = np.empty((count, len(w.first_bias)), x.dtype)
+    h = np.ones((count, d + 1), x.dtype)
+    hidden = np.empty((count, first.shape[1]), x.dtype)
     messages = np.empty((count, channels * d), x.dtype)
     told = messages.reshape(count * channels, d)
-    from_input, first, second = w.input.T, w.first.T, w.second.T
-    start = 0
+    start = known = first_known = 0
     for end in walk.bounds[1:]:
+        if end > known:
+            first_known, known = start, min(count, max(end, start + _ROWS))
+            factors = walk.heard(first_known, known, channels, x.dtype)
+        rows = factors[start - first_known : end - first_known, : start * channels]
         m = heard[start:end]
-        np.matmul(factors[start:end, : start * channels], told[: start * channels], out=m)
+        np.matmul(rows, told[: start * channels], out=m)
         pre = m @ from_input
         pre += offset[start:end]
         both = gates[start:end]
-        # the logistic function as a hyperbolic tangent, which does not overflow
-        np.multiply(pre[:, : 2 * d], 0.5, out=both)
-        np.tanh(both, out=both)
-        both += 1.0
-        both *= 0.5
+        np.tanh(pre[:, : 2 * d], out=both)
+        both += 1.0  # twice the gates
         fresh = new[start:end]
-        np.multiply(both[:, :d], state_new[start:end], out=fresh)
+        np.multiply(both[:, :d], half_new[start:end], out=fresh)
         fresh += pre[:, 2 * d :]
         np.tanh(fresh, out=fresh)
-        out = h[start:end]
-        np.subtract(x[start:end], fresh, out=out)
-        out *= both[:, d:]
-        out += fresh
+        both *= 0.5
+        step = x[start:end] - fresh
+        step *= both[:, d:]
+        state = h[start:end]
+        np.add(step, fresh, out=state[:, :d])
         z = hidden[start:end]
-        np.matmul(out, first, out=z)
-        z += w.first_bias
+        np.matmul(state, first, out=z)
         np.maximum(z, 0, out=z)
         row = messages[start:end]
         np.matmul(z, second, out=row)
-        row += w.second_bias
         np.maximum(row, 0, out=row)
         start = end
-    return _Saved(x, gates, new, state_new, heard, h, hidden, messages)
+    return _Saved(
+        x, gates, new, state_new, heard, np.ascontiguousarray(h[:, :d]), hidden[:, :-1], messages
+    )
+
+
+def _with_bias(matrix: Array, bias: Array) -> Array:
+    """``[[matrix, 0], [bias, 1]]``: keeps a column of ones, also through a rectifier."""
+    rows, columns = matrix.shape
+    found = np.zeros((rows + 1, columns + 1), matrix.dtype)
+    found[:rows, :columns] = matrix
+    found[rows, :columns] = bias
+    found[rows, columns] = 1
+    return found
 
 
 def _backward(
     grad: Array, s: _Saved, walk: Traversal, w: _Weights, channels: int
 ) -> tuple[Array, _Weights]:
     count, d = grad.shape
-    told = walk.told(channels, grad.dtype)
     d_heard, d_x = np.empty_like(grad), np.empty_like(grad)
     d_pre = np.empty((count, 3 * d), grad.dtype)
     d_state_new = np.empty_like(grad)
-    d_messages, d_hidden = np.empty_like(s.messages), np.empty_like(s.hidden)
+    d_messages = np.empty_like(s.messages)
+    d_hidden = np.empty(s.hidden.shape, grad.dtype)
+    known = count
     for start, end in reversed(list(zip(walk.bounds[:-1], walk.bounds[1:], strict=True))):
+        if start < known or end == count:
+            known = max(0, min(start, end - _ROWS))
+            told = walk.told(known, end, channels, grad.dtype)
         dm = d_messages[start:end]
-        rows = told[start * channels : end * channels, end:]
+        rows = told[(start - known) * channels : (end - known) * channels, end:]
         np.matmul(rows, d_heard[end:], out=dm.reshape(-1, d))
         dm *= s.messages[start:end] > 0
         dz = d_hidden[start:end]

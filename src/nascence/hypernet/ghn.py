@@ -6,9 +6,8 @@ GHN-1: Zhang, Ren and Urtasun (2019). GHN-2: Knyazev, Drozdzal, Taylor and Romer
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,21 +16,14 @@ from nascence.hypernet.decoder import ConvDecoder, LowRankDecoder
 from nascence.hypernet.embedding import NodeEmbedding
 from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.graphormer import Graphormer
-from nascence.hypernet.layout import Layout, layout
+from nascence.hypernet.layout import Layout
+from nascence.hypernet.memory import Memory
+from nascence.hypernet.plan import Group, Plan, Size, make_plan
 from nascence.hypernet.tiling import fill, folded, repeat, stretch
 
 Params = dict[str, Tensor]
-Size = tuple[int, int, int, int]
 CIFAR_SHAPE = (64, 64, 11, 11)
-
-
-class _Plan(NamedTuple):
-    """What a graph asks of the decoder, made once for each graph and kind of hypernetwork."""
-
-    rows: Tensor  # (N, 5) rows of the embedding tables
-    groups: dict[tuple[str, Size], list[tuple[int, Layout]]]
-    vectors: list[tuple[int, Layout]]
-    total: int
+_FEWEST = 2**16  # values to decode at a time
 
 
 class GHN(nn.Module):
@@ -85,6 +77,7 @@ class GHN(nn.Module):
             nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, 2 * block)
         )
         self.class_bias = nn.Linear(block, classes)
+        self.memory = Memory()
 
     def _graph_network(
         self, choice: str | nn.Module, virtual_edges: bool, layers: int, heads: int
@@ -133,9 +126,9 @@ class GHN(nn.Module):
     ) -> list[Params]:
         """Parameters of each graph's network, keyed as ``named_parameters()``.
 
-        With gradients off, the values of one network share one buffer, which is written once.
-        ``out`` are earlier predictions for the same graphs, made with gradients off, to
-        overwrite: memory that was written before costs half as much to write.
+        With gradients off, the values of one network share one buffer, which is written once;
+        the last buffer is used again once nothing holds it. ``out`` are earlier predictions for
+        the same graphs, made with gradients off, to overwrite.
         """
         if isinstance(graphs, Graph):
             raise TypeError("a GHN takes a list of graphs: ghn([graph])")
@@ -145,39 +138,19 @@ class GHN(nn.Module):
             raise ValueError(f"out holds {len(out)} predictions for {len(graphs)} graphs")
         return [self._predict(graph, old) for graph, old in zip(graphs, out, strict=True)]
 
-    def _states(self, graph: Graph, plan: _Plan) -> Tensor:
+    def _states(self, graph: Graph, plan: Plan) -> Tensor:
         rows = plan.rows.to(self.embedding.operations.weight.device)
         states = self.graph_network(self.embedding(rows), graph)
         out: Tensor = self.layer_norm(states)
         return out
 
-    def _plan(self, graph: Graph) -> _Plan:
+    def _plan(self, graph: Graph) -> Plan:
         key = ("plan", *map(str, self.settings.values()))
         plans = graph.derived
         if key not in plans:
-            plans[key] = self._make_plan(graph)
-        plan: _Plan = plans[key]
+            plans[key] = make_plan(graph, self.embedding, self.classes, self._asked, self._gain)
+        plan: Plan = plans[key]
         return plan
-
-    def _make_plan(self, graph: Graph) -> _Plan:
-        layouts = [
-            [
-                layout(parameter, node, classifier=n in graph.classifiers, classes=self.classes)
-                for parameter in node.parameters
-            ]
-            for n, node in enumerate(graph.nodes)
-        ]
-        groups: dict[tuple[str, Size], list[tuple[int, Layout]]] = {}
-        vectors = []
-        for node, row in enumerate(layouts):
-            for item in row:
-                if len(item.size) == 4:
-                    key = (item.kind, self._asked(item))
-                    groups.setdefault(key, []).append((node, item))
-                else:
-                    vectors.append((node, item))
-        rows = torch.from_numpy(self.embedding.indices(graph, layouts))
-        return _Plan(rows, groups, vectors, graph.parameter_count)
 
     def _asked(self, item: Layout) -> Size:
         """The part of a kernel that the decoder predicts before it is repeated."""
@@ -198,53 +171,55 @@ class GHN(nn.Module):
     def _predict(self, graph: Graph, out: Params | None) -> Params:
         plan = self._plan(graph)
         states = self._states(graph, plan)
-        kernels = self._kernels(states, plan)
         vectors = self._vectors(states, plan)
         if torch.is_grad_enabled() or states.is_cuda:
-            found = self._joined(kernels, vectors)
+            found = self._joined(self._kernels(states, plan.groups), vectors)
         else:
-            found = self._written(kernels, vectors, plan, out)
+            found = self._written(states, plan, vectors, out)
         return {p.name: found[p.name] for p in graph.parameters}
 
-    def _kernels(self, states: Tensor, plan: _Plan) -> list[tuple[Layout, Tensor]]:
+    def _kernels(self, states: Tensor, groups: list[Group]) -> list[tuple[Layout, Tensor]]:
         """Every kernel with its block ``(o, i, kh, kw)``, scaled, not yet repeated."""
-        if not plan.groups:
+        if not groups:
             return []
-        picked = [states[[node for node, _ in group]] for group in plan.groups.values()]
-        blocks = self.decoder(picked, [size for _, size in plan.groups])
+        picked = [states[one.nodes.to(states.device)] for one in groups]
+        blocks = self.decoder(picked, [one.size for one in groups])
         found = []
-        for ((kind, _), group), block in zip(plan.groups.items(), blocks, strict=True):
-            if kind == "class_weight" and isinstance(self.decoder, ConvDecoder):
+        for asked, block in zip(groups, blocks, strict=True):
+            if asked.kind == "class_weight" and isinstance(self.decoder, ConvDecoder):
                 block = self.decoder.classifier(block)
-            gains = [self._gain(item) for _, item in group]
-            factor = torch.tensor(gains, dtype=block.dtype, device=block.device)
-            scaled = block.contiguous() * factor[:, None, None, None, None]
-            for (_, item), one in zip(group, scaled.unbind(), strict=True):
-                if item.finish == "shift" and self.normalise:
-                    one = torch.tanh(0.2 * one)
-                if one.shape[2:] != item.size[2:]:
-                    one = stretch(one, *item.size[2:])
-                found.append((item, one))
+            scaled = block.contiguous() * asked.gains.to(block)
+            for item, one in zip(asked.items, scaled.unbind(), strict=True):
+                found.append((item, self._finished(item, one)))
         return found
+
+    def _finished(self, item: Layout, block: Tensor) -> Tensor:
+        """A scaled block squashed or resized where its layout says so."""
+        if item.finish == "shift" and self.normalise:
+            block = torch.tanh(0.2 * block)
+        if block.shape[2:] != item.size[2:]:
+            block = stretch(block, *item.size[2:])
+        return block
 
     def _gain(self, item: Layout) -> float:
         return item.gain if self.normalise and item.finish == "fan_in" else 1.0
 
-    def _vectors(self, states: Tensor, plan: _Plan) -> list[tuple[Layout, Tensor]]:
+    def _vectors(self, states: Tensor, plan: Plan) -> list[tuple[Layout, Tensor]]:
         """Every vector with its row of at most the block size, squashed, not yet repeated."""
         if not plan.vectors:
             return []
-        rows = self.vectors(states[[node for node, _ in plan.vectors]]).unflatten(1, (2, -1))
+        picked = states[plan.vector_nodes.to(states.device)]
+        rows = self.vectors(picked).unflatten(1, (2, -1))
         scale, shift = rows.unbind(1)
         classes: Tensor | None = None
-        if any(item.kind == "class_bias" for _, item in plan.vectors):
+        if any(item.kind == "class_bias" for item in plan.vectors):
             classes = self.class_bias(torch.relu(shift))
         if self.normalise:
             # section 3.2 of the GHN-2 paper: scales lie in (0, 2), shifts in (-1, 1)
             scale, shift = 2 * torch.sigmoid(0.5 * scale), torch.tanh(0.2 * shift)
             classes = None if classes is None else torch.tanh(0.2 * classes)
         found = []
-        for index, (_, item) in enumerate(plan.vectors):
+        for index, item in enumerate(plan.vectors):
             source = classes if item.kind == "class_bias" else (scale, shift)[item.row]
             assert source is not None
             found.append((item, source[index]))
@@ -266,29 +241,22 @@ class GHN(nn.Module):
 
     def _written(
         self,
-        kernels: list[tuple[Layout, Tensor]],
+        states: Tensor,
+        plan: Plan,
         vectors: list[tuple[Layout, Tensor]],
-        plan: _Plan,
         out: Params | None,
     ) -> Params:
-        """Without gradients: written into one buffer, in which numpy asks for huge pages."""
+        """Without gradients: decoded block by block and written into one buffer."""
+        items = [item for one in plan.groups for item in one.items] + plan.vectors
         if out is None:
-            dtype = torch.empty(0, dtype=self.class_bias.weight.dtype).numpy().dtype
-            buffer = torch.from_numpy(np.empty(plan.total, dtype=dtype))
-            items = [item for item, _ in (*kernels, *vectors)]
-            sizes = [prod(item.shape) for item in items]
-            parts = buffer.split(sizes)
-            out = {i.name: part.view(i.shape) for i, part in zip(items, parts, strict=True)}
+            out = self._buffer(items, plan.total)
         else:
-            for item, _ in (*kernels, *vectors):
+            for item in items:
                 if item.name not in out or out[item.name].shape != item.shape:
                     raise ValueError(f"out has no parameter {item.name} of shape {item.shape}")
-        for item, block in kernels:
-            place = out[item.name]
-            if item.fold == "plain":
-                fill(block, place.view(item.size))
-            else:
-                place.copy_(folded(repeat(block, *item.size[:2]), item))
+        for one in plan.groups:
+            # working memory of a few hundredths of the result
+            self._write(states[one.nodes], one, out, max(_FEWEST, plan.total // 32))
         for item, row in vectors:
             (length,) = item.size
             place = out[item.name]
@@ -299,3 +267,26 @@ class GHN(nn.Module):
             else:
                 fill(row.view(-1, 1, 1, 1), place.view(-1, 1, 1, 1))
         return out
+
+    def _write(self, states: Tensor, asked: Group, out: Params, values: int) -> None:
+        """Decode the kernels of one group a few at a time, and write each while it is cached."""
+        done = 0
+        for block in self.decoder.blocks(states, asked.size, values=values):
+            if asked.kind == "class_weight" and isinstance(self.decoder, ConvDecoder):
+                block = self.decoder.classifier(block)
+            rows = slice(done, done + len(block))
+            done = rows.stop
+            # into the order of the parameter and scaled in one go
+            scaled = torch.mul(block, asked.gains[rows], out=block.new_empty(block.shape))
+            for item, one in zip(asked.items[rows], scaled.unbind(), strict=True):
+                one, place = self._finished(item, one), out[item.name]
+                if item.fold == "plain":
+                    fill(one, place.view(item.size))
+                else:
+                    place.copy_(folded(repeat(one, *item.size[:2]), item))
+
+    def _buffer(self, items: list[Layout], total: int) -> Params:
+        """Memory for all values in the order of writing."""
+        buffer = self.memory.take(total, self.class_bias.weight.dtype)
+        parts = buffer.split([prod(item.shape) for item in items])
+        return {i.name: part.view(i.shape) for i, part in zip(items, parts, strict=True)}

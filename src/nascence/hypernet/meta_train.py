@@ -56,7 +56,7 @@ def meta_train(
     validate_every: int | None = None,
     card: dict[str, Any] | None = None,
     workers: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Report:
     """Train ``ghn`` in place for at most ``seconds``; call again to go on where it stopped.
 
@@ -66,6 +66,9 @@ def meta_train(
     rate warms up and then falls to zero along a cosine over ``steps``. ``workers`` processes
     prepare networks ahead. Where ``torch.distributed`` is initialised the meta-batch is
     shared among the processes, and the result is that of one process up to rounding.
+
+    ``progress(fraction, line)`` is called after every step, with a line every ``log_every``; a
+    KeyboardInterrupt raised in it ends the leg after a checkpoint.
 
     ``folder`` receives ``state.pt`` (to continue), ``ghn.safetensors`` (weights and card) and
     ``log.jsonl``. A network whose loss or gradient is not finite, or that does not fit in
@@ -86,23 +89,33 @@ def meta_train(
     source = run.prepared(workers)
     while run.step < steps and agreed(time.monotonic() - begin < seconds):
         losses.append(run.advance(next(source)))
+        line = ""
         if run.step % log_every == 0 or run.step == steps:
             rate = (run.step - first) * meta_batch / (time.monotonic() - begin)
-            run.log(loss=sum(losses) / len(losses), rate=rate)
-            if progress is not None:
-                progress(f"step {run.step}/{steps} loss {sum(losses) / len(losses):.3f} "
-                         f"{rate:.2f} network-steps/s, {run.replaced} replaced")  # fmt: skip
+            loss = sum(losses) / len(losses)
+            run.log(loss=loss, rate=rate)
+            line = (
+                f"step {run.step}/{steps} loss {loss:.3f} {rate:.2f} network-steps/s, "
+                f"{run.replaced} replaced"
+            )
             losses = losses[-1:]
-        if validation and validate_every and run.step % validate_every == 0:
-            run.log(**validation(ghn))
+        due = run.step == steps or run.step % (validate_every or steps) == 0
+        if validation is not None and due and run.rank == 0:
+            found = validation(ghn)
+            run.log(**found)
+            line += "".join(f", {name} {value:.3f}" for name, value in found.items())
+        try:
+            if progress is not None:
+                progress(run.step / steps, line)
+        except KeyboardInterrupt:
+            run.save()
+            raise
         if time.monotonic() - saved > checkpoint_every:
             run.save()
             saved = time.monotonic()
     elapsed = max(time.monotonic() - begin, 1e-9)
     done = (run.step - first) * meta_batch
     if done or not (run.folder / "state.pt").exists():
-        if validation is not None and run.step == steps:
-            run.log(**validation(ghn))
         run.save()
     mean = sum(losses) / len(losses) if losses else math.nan
     return Report(run.step, run.step >= steps, mean, run.replaced, done / elapsed)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from nascence.graph import trace
-from nascence.hypernet.calibration import recalibrate
+from nascence.graph import Graph, trace
 from nascence.hypernet.checkpoint import load
 from nascence.hypernet.ghn import GHN
 from nascence.hypernet.ridge import ridge_head
+from nascence.params import Params
+from nascence.recalibration import STATISTICS, recalibrate
 
-Params = dict[str, Tensor]
 RELEASED = "ghn2-cifar10"
 
 
@@ -32,23 +32,83 @@ def predict(
     graph = trace(model, inputs[:1])
     with torch.no_grad():
         params = ghn([graph])[0]
+    return _completed(model, graph, params, inputs, labels, batch_size)
+
+
+def transfer(
+    model: nn.Module,
+    inputs: Tensor,
+    *,
+    generator: torch.Generator,
+    ghn: GHN | None = None,
+    labels: Tensor | None = None,
+    scale: float = 1e-2,
+    batch_size: int = 64,
+) -> Params:
+    """:func:`predict` for training on other data, or for a few images of it: a new classifier.
+
+    The layers that :attr:`Graph.classifiers` names are not predicted but drawn as PyTorch
+    draws linear layers, biases zero (Knyazev et al., 2021, section 5.4), or with ``labels``
+    fitted in closed form. All else has the noise of :func:`break_symmetry`, ``scale`` 0 for none.
+    """
+    ghn = load(RELEASED) if ghn is None else ghn
+    graph = trace(model, inputs[:1])
+    with torch.no_grad():
+        params = ghn([graph])[0]
+    params = break_symmetry(params, generator=generator, scale=scale)
+    for node in sorted(graph.classifiers):
+        for parameter in graph.nodes[node].parameters:
+            old = params[parameter.name]
+            bound = 0.0 if old.dim() < 2 else old[0].numel() ** -0.5
+            drawn = torch.rand(old.shape, generator=generator, dtype=old.dtype)
+            params[parameter.name] = (bound * (2 * drawn - 1)).to(old.device)
+    return _completed(model, graph, params, inputs, labels, batch_size)
+
+
+def _completed(
+    model: nn.Module,
+    graph: Graph,
+    params: Params,
+    inputs: Tensor,
+    labels: Tensor | None,
+    batch_size: int,
+) -> Params:
+    """Statistics of batch normalisation and, with labels, the closed-form head, added."""
     batches = [batch for batch in inputs.split(batch_size) if len(batch) > 1]
     values = {**params, **recalibrate(model, params, batches)}
     if labels is not None:
         values.update(ridge_head(model, graph, values, inputs, labels))
-    return values
+    return state_of(model, values)
+
+
+def state_of(model: nn.Module, values: Params) -> Params:
+    """``values`` by parameter and buffer as what ``model.load_state_dict`` takes.
+
+    That names a shared tensor by each of its names, and leaves out buffers that are not saved.
+    """
+    owned = {
+        id(tensor): name
+        for found in (model.named_parameters(), model.named_buffers())
+        for name, tensor in found
+    }
+    state = model.state_dict(keep_vars=True)
+    return {name: values[owned[id(tensor)]] for name, tensor in state.items()}
 
 
 def break_symmetry(params: Params, *, generator: torch.Generator, scale: float = 1e-2) -> Params:
     """``params`` plus noise of ``scale`` times each tensor's root mean square.
 
     Tiling makes filters equal, and equal filters stay equal under gradient descent; a little
-    noise lets training part them (Knyazev et al., 2023, section 4.3).
+    noise lets training part them (Knyazev et al., 2023, section 4.3). Statistics of batch
+    normalisation, which :func:`predict` returns as well, stay as they are.
     """
     if scale < 0:
         raise ValueError(f"scale is {scale}; it must not be negative")
     found = {}
     for name, value in params.items():
+        if name.endswith(STATISTICS):
+            found[name] = value
+            continue
         noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
         size = value.square().mean().sqrt()
         found[name] = value + scale * size * noise.to(value.device)

@@ -37,6 +37,7 @@ class Settings(NamedTuple):
 
 
 def check(settings: Settings, images: Tensor, labels: Tensor) -> None:
+    """Raise ValueError for settings or data that nothing can be trained with."""
     for name in ("networks", "steps", "meta_batch", "batch"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} is {getattr(settings, name)}; it must be at least 1")

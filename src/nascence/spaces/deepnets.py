@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from nascence.graph import Graph
-from nascence.spaces.deepnets_genome import Genome, Ranges, between, draw, pick
+from nascence.spaces.deepnets_genome import Genome, Ranges, draw, pick
 from nascence.spaces.deepnets_network import LayerNetwork, graph_of
 from nascence.spaces.deepnets_predefined import resnet50, vit
 from nascence.spaces.deepnets_program import Layer, parameter_count, program
@@ -28,13 +28,14 @@ SPLITS = {
     "predefined": 2,
 }
 _RANGES = {
-    "deep": Ranges(cells=(10, 36)),
-    "dense": Ranges(steps=(2, 10)),
+    "search": Ranges((6, 20), (1, 3, 6), (10,), "bn", unprocessed=(0.2, 0.8)),
+    "deep": Ranges(cells=(10, 36), thresholds=(18,)),
+    "dense": Ranges(steps=(2, 6, 10)),
     "bn-free": Ranges(norm="none"),
 }
 _WIDTHS = tuple(range(32, 129, 16))
 _LINEAR_WIDTHS = tuple(range(64, 513, 64))
-_LARGEST = 10_000_000
+_LARGEST = {"deep": 100_000_000, "dense": 100_000_000}  # parameters at width 32; else 10 million
 _EVALUATED = 2_500_000
 
 
@@ -130,41 +131,51 @@ class DeepNets:
             if self.max_macs is None or sum(layer.macs for layer in layers) <= self.max_macs:
                 return layers
 
-    def _program(self, genome: Genome, channels: int, linear_width: int) -> list[Layer]:
+    def _program(
+        self, genome: Genome, channels: int, linear_width: int, image_size: int | None = None
+    ) -> list[Layer] | None:
         return program(
             genome,
             channels=channels,
             linear_width=linear_width,
             classes=self.classes,
-            image_size=self.image_size,
+            image_size=image_size or self.image_size,
         )
 
     def _sized(self, random: Random, genome: Genome) -> list[Layer] | None:
-        """The layers at the width that the split gives, None where the network is too large."""
-        linear_width = pick(random, _LINEAR_WIDTHS)
-        limit = 100_000_000 if self.split == "deep" else _LARGEST
-        smallest = self._program(genome, 32, linear_width)
-        if parameter_count(smallest) > limit:
+        """The layers at the width that the split gives; None if too large or disconnected."""
+        limit = _LARGEST.get(self.split, 10_000_000)
+        narrow = self._program(genome, 32, 256)
+        if narrow is None or parameter_count(narrow) > limit:
             return None
+        if not genome.global_pool:  # what is flattened grows with the image
+            large = self._program(genome, 32, 256, 224)
+            if large is None or parameter_count(large) > limit:
+                return None
         if self.split in ("train", "search") or self.channels is not None:
-            return self._trained(random, genome, linear_width)
-        channels = 32
-        layers = smallest
-        while parameter_count(layers) < _EVALUATED:
+            return self._program(genome, *self._widths(random, genome, parameter_count(narrow)))
+        linear_width = pick(random, _LINEAR_WIDTHS)
+        channels, layers = 32, self._program(genome, 32, linear_width)
+        while layers is not None and (count := parameter_count(layers)) < _EVALUATED:
             # parameters grow with the square of the width; never past the smallest that fits
-            growth = (_EVALUATED / parameter_count(layers)) ** 0.5
+            growth = (_EVALUATED / count) ** 0.5
             channels += 16 * max(1, int(channels * (growth - 1) / 16 * 0.9))
             layers = self._program(genome, channels, linear_width)
-        if self.split == "wide":
-            layers = self._program(genome, 4 * channels, linear_width)
-        return layers
+        return self._program(genome, 4 * channels, linear_width) if self.split == "wide" else layers
 
-    def _trained(self, random: Random, genome: Genome, linear_width: int) -> list[Layer]:
-        """A random width among those that keep the network within ten million parameters."""
+    def _widths(self, random: Random, genome: Genome, count: int) -> tuple[int, int]:
+        """Channels and linear width for training: the more parameters and cells, the narrower."""
         widths = self.channels or _WIDTHS
-        top = between(random, 0, len(widths) - 1)
-        layers = self._program(genome, widths[top], linear_width)
-        while top and parameter_count(layers) > _LARGEST:
-            top -= 1
-            layers = self._program(genome, widths[top], linear_width)
-        return layers
+        ops = {op for cell in genome[1:3] for step in cell.steps for op, _ in step}
+        heavy = not genome.global_pool or bool(ops & {"conv_5", "conv_7"})
+        if count > 800_000 or heavy or genome.cells > 12:
+            choices = 1
+        elif count > 400_000 or genome.cells > 10:
+            choices = 2
+        elif count > 200_000 or genome.cells > 8:
+            choices = 3
+        else:
+            choices = len(widths)
+        channels = pick(random, widths[:choices])
+        wide = choices == len(_WIDTHS) and channels <= 64
+        return channels, pick(random, _LINEAR_WIDTHS if wide else _LINEAR_WIDTHS[:4])

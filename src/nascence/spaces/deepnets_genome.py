@@ -51,11 +51,19 @@ class Genome(NamedTuple):
 
 
 class Ranges(NamedTuple):
-    """What a split draws from; ``steps`` None follows the rule of the training split."""
+    """What a split draws from.
+
+    A network with more cells than a threshold, itself drawn from ``thresholds``, is deep.
+    ``steps`` are the fewest of a cell, the most in a deep network, and the most in any other.
+    ``norm`` None may leave out normalisation in shallow networks. ``unprocessed`` are the
+    chances that a cell of one step has no 1x1 convolutions before it: without attention, with.
+    """
 
     cells: tuple[int, int] = (4, 18)
-    steps: tuple[int, int] | None = None
+    steps: tuple[int, int, int] = (1, 2, 4)
+    thresholds: tuple[int, ...] = (7, 8, 9, 10)
     norm: str | None = None
+    unprocessed: tuple[float, float] = (0.0, 0.8)
 
 
 def between(random: Random, low: int, high: int) -> int:
@@ -71,16 +79,15 @@ def pick(random: Random, values: tuple[T, ...]) -> T:
 def draw(random: Random, ranges: Ranges) -> Genome | None:
     """One genome, or None where the draw breaks a rule of the data set."""
     cells = between(random, *ranges.cells)
-    threshold = between(random, 7, 10)
-    if ranges.steps is not None:
-        steps = between(random, *ranges.steps)
-    else:
-        steps = between(random, 1, 4) if cells <= threshold else between(random, 1, 2)
+    deep = cells > pick(random, ranges.thresholds)
+    fewest, medium, most = ranges.steps
+    steps = between(random, fewest, medium if deep else most)
     allowed = OPS if steps > 1 else OPS[1:]
-    normal = _cell(random, steps, allowed)
-    light = random.random() < 0.5
     pooling = _POOLING if steps > 1 else _POOLING[1:]
-    reduction = _cell(random, steps, pooling if light else allowed)
+    light = random.random() < 0.5
+    joined = _joined(random, steps)
+    normal = Cell(_steps(random, steps, allowed), joined)
+    reduction = Cell(_steps(random, steps, pooling if light else allowed), joined)
     if not (_accepted(normal) and _accepted(reduction)):
         return None
     used = {op for cell in (normal, reduction) for step in cell.steps for op, _ in step}
@@ -90,12 +97,10 @@ def draw(random: Random, ranges: Ranges) -> Genome | None:
         return None
     channel_factor = between(random, 1, 2)
     vit = "msa" in used
-    preprocess = steps > 1 or channel_factor == 2 or not vit or random.random() < 0.2
+    unprocessed = random.random() < ranges.unprocessed[vit]
     stem = "vit" if vit else pick(random, ("simple", "imagenet"))
     kernel, pool = pick(random, (3, 5, 7)), random.random() < 0.5
-    bare = cells <= 5 and steps <= 2 and random.random() < 0.5
-    norm = ranges.norm or ("none" if bare else "bn")
-    deep = cells > threshold
+    bare = cells <= ranges.cells[0] + 1 and steps <= medium and random.random() < 0.5
     return Genome(
         cells,
         normal,
@@ -104,32 +109,31 @@ def draw(random: Random, ranges: Ranges) -> Genome | None:
         stem,
         kernel,
         pool and stem == "simple",
-        norm,
-        preprocess,
+        ranges.norm or ("none" if bare else "bn"),
+        steps > 1 or channel_factor == 2 or not unprocessed,
         vit or deep or random.random() < 0.9,
         between(random, 1, 2),
     )
 
 
-def _cell(random: Random, steps: int, allowed: tuple[str, ...]) -> Cell:
+def _steps(random: Random, count: int, allowed: tuple[str, ...]) -> tuple[tuple[Edge, Edge], ...]:
     rows = []
-    for step in range(steps):
+    for step in range(count):
         # two different inputs, as in DARTS
         first = between(random, 0, step + 1)
         second = (first + between(random, 1, step + 1)) % (step + 2)
         rows.append(((pick(random, allowed), first), (pick(random, allowed), second)))
-    joined = tuple(range(steps))
+    return tuple(rows)
+
+
+def _joined(random: Random, steps: int) -> tuple[int, ...]:
+    """The steps that both cells join: all, or each with probability one half but the last."""
     if random.random() < 0.5:
-        joined = tuple(step for step in joined if step == steps - 1 or random.random() < 0.5)
-    return Cell(tuple(rows), joined)
+        return tuple(range(steps))
+    return tuple(step for step in range(steps) if step == steps - 1 or random.random() < 0.5)
 
 
 def _accepted(cell: Cell) -> bool:
-    """At most one squeeze-and-excitation, one 5x5 and one 7x7; no step cut off at either end."""
+    """At most one squeeze-and-excitation, and one of the convolutions with 5x5 or 7x7 kernels."""
     ops = [op for step in cell.steps for op, _ in step]
-    if any(all(op == "none" for op, _ in step) for step in cell.steps):
-        return False
-    read = {x - 2 for step in cell.steps for op, x in step if op != "none"}
-    if any(step not in read and step not in cell.joined for step in range(len(cell.steps))):
-        return False
-    return all(ops.count(op) <= 1 for op in ("cse", "conv_5", "conv_7"))
+    return ops.count("cse") <= 1 and ops.count("conv_5") + ops.count("conv_7") <= 1

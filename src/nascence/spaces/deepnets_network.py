@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nascence.graph import Graph, Node, Parameter
 from nascence.spaces.deepnets_program import Layer
 
-_SILENT = ("relu", "gelu", "flatten", "shift", "tokens", "map")
+_SILENT = ("relu", "gelu", "flatten", "shift", "subsample", "zeros", "tokens", "map")
 
 
 class PositionEncoding(nn.Module):
@@ -103,6 +103,8 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "glob_avg": lambda x, s: F.adaptive_avg_pool2d(x, 1),
     "flatten": lambda x, s: x.flatten(1),
     "shift": lambda x, s: F.pad(x[:, :, 1:, 1:], (0, 1, 0, 1)),
+    "subsample": lambda x, s: x[:, :, ::2, ::2],
+    "zeros": lambda x, s: x * 0,
     "tokens": lambda x, s: x.flatten(2).transpose(1, 2),
     "map": lambda x, s: x.transpose(1, 2).unflatten(2, s),
     "msa": lambda x, s: _attention(x, s[0]),

@@ -1,6 +1,6 @@
 """The two hand-designed networks of DeepNets-1M."""
 
-from nascence.spaces.deepnets_program import Builder, Layer, live
+from nascence.spaces.deepnets_program import Builder, Layer, live, patches
 
 
 def resnet50(*, classes: int = 10, image_size: int = 32) -> list[Layer]:
@@ -34,12 +34,7 @@ def vit(
 ) -> list[Layer]:
     """A vision transformer of 12 layers and width 128: Dosovitskiy et al. (2021)."""
     b = Builder(image_size, "none")
-    patch = 16 if image_size >= 128 else -(-image_size // 11)
-    pad = (patch - 1) // 2
-    x = b.conv(
-        0, "stem.conv", channels, (patch, patch), stride=patch, padding=(pad, pad), bias=True
-    )
-    x = b.position(x, "stem.position")
+    x = patches(b, channels)
     for layer in range(layers):
         x = b.attention(x, f"layers.{layer}")
     x = b.plain("glob_avg", x, (channels, 1, 1))

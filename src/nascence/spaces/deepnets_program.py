@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from nascence.spaces.deepnets_genome import Cell, Genome
 
+LARGE_IMAGE = 128  # pixels; from here on stems reduce as for ImageNet
+
 Size = tuple[int, ...]  # (C, H, W) of a map, (N, C) of tokens, (C,) of a vector
 
 
@@ -79,6 +81,7 @@ class Builder:
         )
 
     def linear(self, x: int, name: str, out: int, *, bias: bool = True) -> int:
+        """A linear layer on the last axis."""
         size = self.sizes[x]
         parameters: list[tuple[str, Size, str]] = [("weight", (out, size[-1]), "weight")]
         if bias:
@@ -98,6 +101,7 @@ class Builder:
         return self._add("bn", name, (x,), self.sizes[x], (c,), parameters)
 
     def layer_norm(self, x: int, name: str) -> int:
+        """Layer normalisation of the last axis."""
         c = self.sizes[x][-1]
         parameters = (("weight", (c,), "norm_weight"), ("bias", (c,), "norm_bias"))
         return self._add("ln", name, (x,), self.sizes[x], (c,), parameters)
@@ -107,6 +111,7 @@ class Builder:
         return self._add(kind, "", (x,), self.sizes[x] if size is None else size)
 
     def pool(self, kind: str, x: int, stride: int) -> int:
+        """Pooling over 3x3 positions."""
         c, *spatial = self.sizes[x]
         size = (c, *((s - 1) // stride + 1 for s in spatial))
         return self._add(kind, "", (x,), size, (stride,))
@@ -121,6 +126,7 @@ class Builder:
         return self._add(kind, "", tuple(values), size)
 
     def position(self, x: int, name: str) -> int:
+        """A learned map that is added."""
         size = self.sizes[x]
         return self._add("pos_enc", name, (x,), size, size, (("grid", (1, *size), "position"),))
 
@@ -157,14 +163,19 @@ class Builder:
             x = self.normalise(x, f"{name}.norm_{turn}")
         return x
 
+    def subsample(self, x: int) -> int:
+        """Every second position of a map."""
+        c, *spatial = self.sizes[x]
+        return self.plain("subsample", x, (c, *((s - 1) // 2 + 1 for s in spatial)))
+
     def squeeze_excite(self, x: int, name: str, stride: int) -> int:
-        if stride > 1:
-            x = self.pool("avg_pool", x, stride)
+        """A gate for every channel: Hu et al. (2018)."""
         c = self.sizes[x][0]
         gate = self.plain("glob_avg", x, (c, 1, 1))
-        gate = self.conv(gate, f"{name}.squeeze", max(c // 8, 4), (1, 1), bias=True)
+        gate = self.conv(gate, f"{name}.squeeze", c // 2, (1, 1), bias=True)
         gate = self.conv(self.plain("relu", gate), f"{name}.excite", c, (1, 1), bias=True)
-        return self._add("cse", "", (x, gate), self.sizes[x])
+        x = self._add("cse", "", (x, gate), self.sizes[x])
+        return self.subsample(x) if stride > 1 else x
 
     def attention(self, x: int, name: str) -> int:
         """A pre-norm transformer layer on the positions of a map: Dosovitskiy et al. (2021)."""
@@ -179,7 +190,7 @@ class Builder:
         inner = self.linear(inner, f"{name}.project", c)
         tokens = self.join("sum", [tokens, inner])
         inner = self.layer_norm(tokens, f"{name}.norm_1")
-        inner = self.plain("gelu", self.linear(inner, f"{name}.expand", 2 * c))
+        inner = self.plain("gelu", self.linear(inner, f"{name}.expand", c))
         inner = self.linear(inner, f"{name}.contract", c)
         tokens = self.join("sum", [tokens, inner])
         return self._add("map", "", (tokens,), (c, height, width), (height, width))
@@ -201,12 +212,18 @@ class Builder:
         return self.attention(x, name) if op == "msa" else self.squeeze_excite(x, name, stride)
 
 
-def live(layers: list[Layer], outputs: tuple[int, ...]) -> tuple[list[Layer], tuple[int, ...]]:
-    """The layers that reach an output, with their inputs counted anew."""
+def _ancestors(layers: list[Layer], outputs: tuple[int, ...]) -> set[int]:
+    """The values that ``outputs`` are computed from, and they themselves."""
     needed = set(outputs)
     for index in range(len(layers), 0, -1):
         if index in needed:
             needed.update(layers[index - 1].inputs)
+    return needed
+
+
+def live(layers: list[Layer], outputs: tuple[int, ...]) -> tuple[list[Layer], tuple[int, ...]]:
+    """The layers that reach an output, with their inputs counted anew."""
+    needed = _ancestors(layers, outputs)
     place = {0: 0}
     kept: list[Layer] = []
     for index, layer in enumerate(layers, 1):
@@ -219,18 +236,24 @@ def live(layers: list[Layer], outputs: tuple[int, ...]) -> tuple[list[Layer], tu
 
 def program(
     genome: Genome, *, channels: int, linear_width: int, classes: int, image_size: int
-) -> list[Layer]:
-    """All layers of a cell network, the last one its classifier."""
+) -> list[Layer] | None:
+    """All layers of a cell network, the last one its classifier; None where a cell is cut off."""
     b = Builder(image_size, genome.norm)
     before, last, halved = _stem(b, genome, channels)
     c = channels
+    outputs = set()
     for cell in range(genome.cells):
         reduce = cell in (genome.cells // 3, 2 * genome.cells // 3)
         if reduce:
             c *= genome.channel_factor
         stride = 2 if reduce and genome.stem != "vit" else 1
         out = _cell(b, genome, cell, (before, last), c, stride, halved, reduce)
+        if out is None:
+            return None
+        outputs.add(out)
         before, last, halved = last, out, stride == 2
+    if not outputs <= _ancestors(b.layers, (last,)):
+        return None
     x = b.plain("relu", last)
     c, height, width = b.sizes[x]
     if genome.global_pool:
@@ -244,27 +267,37 @@ def program(
 
 
 def _stem(b: Builder, genome: Genome, channels: int) -> tuple[int, int, bool]:
-    """The two values that the first cell reads, and whether the first is twice as large."""
-    k = genome.stem_kernel
+    """The two values that the first cell reads, and whether the first is twice as large.
+
+    Images of 128 pixels and more are reduced as ImageNet's, smaller ones as CIFAR's.
+    """
+    k, side = genome.stem_kernel, b.sizes[0][1]
+    large = side >= LARGE_IMAGE
     if genome.stem == "vit":
-        side = b.sizes[0][1]
-        patch = 16 if side >= 128 else -(-side // 11)
-        pad = (patch - 1) // 2
-        x = b.conv(
-            0, "stem.conv", channels, (patch, patch), stride=patch, padding=(pad, pad), bias=True
-        )
-        x = b.position(x, "stem.position")
+        x = patches(b, channels)
         return x, x, False
     if genome.stem == "simple":
-        x = b.normalise(b.conv(0, "stem.conv", channels, (k, k)), "stem.norm")
+        width = channels if large or not genome.preprocess else 3 * channels
+        x = b.conv(0, "stem.conv", width, (k, k), stride=4 if large else 1)
+        x = b.normalise(x, "stem.norm")
         if genome.stem_pool:
             x = b.pool("max_pool", x, 2)
         return x, x, False
-    x = b.conv(0, "stem.conv_0", channels // 2, (k, k), stride=2)
+    stride = 2 if large else 1
+    x = b.conv(0, "stem.conv_0", channels // 2, (k, k), stride=stride)
     x = b.plain("relu", b.normalise(x, "stem.norm_0"))
-    x = b.conv(x, "stem.conv_1", channels, (3, 3), stride=2)
+    x = b.conv(x, "stem.conv_1", channels, (3, 3), stride=stride)
     x = b.normalise(x, "stem.norm_1")
     return x, b.convolution(x, "stem.conv_2", channels, 3, 2), True
+
+
+def patches(b: Builder, channels: int) -> int:
+    """A vision transformer's stem: 11x11 patches of small images, 14x14 of 224 pixels."""
+    side = b.sizes[0][1]
+    patch = 16 if side >= LARGE_IMAGE else -(-side // 11)
+    pad = (patch - 1) // 2 if patch < 4 else 0
+    x = b.conv(0, "stem.conv", channels, (patch, patch), stride=patch, padding=(pad, pad))
+    return b.position(x, "stem.position")
 
 
 def _cell(
@@ -276,26 +309,36 @@ def _cell(
     stride: int,
     halved: bool,
     reduce: bool,
-) -> int:
+) -> int | None:
+    """A cell's output, None where the operation "none" leaves nothing of it."""
     cell: Cell = genome.reduction if reduce else genome.normal
     name = f"cells.{index}"
-    values = list(inputs)
+    first, second = inputs
     if genome.preprocess:
-        first, second = values
-        values = [
+        first = (
             b.factorized(first, f"{name}.first", channels)
             if halved
-            else b.convolution(first, f"{name}.first", channels, 1),
-            b.convolution(second, f"{name}.second", channels, 1),
-        ]
+            else b.convolution(first, f"{name}.first", channels, 1)
+        )
+        second = b.convolution(second, f"{name}.second", channels, 1)
+    elif halved:
+        first = b.subsample(first)
+    values: list[int | None] = [first, second]
     for step, edges in enumerate(cell.steps):
         found = [
-            b.operation(op, values[x], f"{name}.steps.{step}.{side}", stride if x < 2 else 1)
+            b.operation(op, source, f"{name}.steps.{step}.{side}", stride if x < 2 else 1)
             for side, (op, x) in enumerate(edges)
-            if op != "none"
+            if op != "none" and (source := values[x]) is not None
         ]
-        values.append(b.join("sum", found))
-    return b.join("concat", [values[2 + step] for step in cell.joined])
+        values.append(b.join("sum", found) if found else None)
+    joined = [values[2 + step] for step in cell.joined]
+    there = next((value for value in joined if value is not None), None)
+    if there is None:
+        return None
+    # a step without inputs is a map of zeros, which keeps the number of channels
+    return b.join(
+        "concat", [b.plain("zeros", there) if value is None else value for value in joined]
+    )
 
 
 def parameter_count(layers: list[Layer]) -> int:

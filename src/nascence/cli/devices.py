@@ -1,0 +1,13 @@
+"""The device that ``--device`` names."""
+
+import torch
+
+
+def device_of(name: str) -> torch.device:
+    """The device for ``auto``, ``cpu`` or ``cuda``. Raises ValueError where it is not there."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"--device is {name!r}; it must be auto, cpu or cuda")
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise ValueError("--device cuda was asked for, but torch sees no GPU; use --device cpu")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")

@@ -1,0 +1,130 @@
+"""``nascence meta-train``: one command for each thing that is meta-trained."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+
+meta_train = typer.Typer(
+    no_args_is_help=True, help="Meta-train a hypernetwork on your images, in legs that resume."
+)
+
+
+@meta_train.callback()
+def _group() -> None:
+    """Meta-train what this package gives released weights of."""
+
+
+@meta_train.command()
+def ghn(
+    out: Annotated[Path, typer.Option(help="Folder of the run; it goes on if it is there.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Images: a folder of class folders, parquet, npz, CIFAR or MNIST files. "
+            "Without it, the bundled sample of CIFAR-10."
+        ),
+    ] = "cifar10-sample",
+    kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
+    steps: Annotated[
+        int, typer.Option(help="Steps of the whole run; the learning rate ends at zero there.")
+    ] = 10_000,
+    leg: Annotated[
+        str | None,
+        typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that prepare networks ahead.")] = 0,
+    processes: Annotated[
+        int, typer.Option(help="CPU processes that share each meta-batch; torchrun does for GPUs.")
+    ] = 1,
+    meta_batch: Annotated[int, typer.Option(help="Networks in a step.")] = 1,
+    batch: Annotated[int, typer.Option(help="Images in a step, the same for all networks.")] = 64,
+    size: Annotated[int, typer.Option(help="Side in pixels that images are scaled to.")] = 16,
+    cells: Annotated[str, typer.Option(help="Fewest and most cells of a network.")] = "4,8",
+    channels: Annotated[str, typer.Option(help="Widths to choose from.")] = "16,32",
+    max_macs: Annotated[
+        int, typer.Option(help="Most multiply-adds of a training network for an image.")
+    ] = 10_000_000,
+    learning_rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 1e-3,
+    label_smoothing: Annotated[float, typer.Option(help="Between 0 and 1.")] = 0.0,
+    splits: Annotated[
+        str, typer.Option(help="Splits to validate on: val, test, wide, deep, dense, bn-free.")
+    ] = "val",
+    validation_networks: Annotated[int, typer.Option(help="Networks of each split.")] = 10,
+    validate_every: Annotated[int, typer.Option(help="Steps between validation passes.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a graph hypernetwork on DeepNets-1M; an interrupted run goes on exactly."""
+    with failures_as_lines():
+        import math
+
+        from nascence.cli.meta_training import Choices, run
+        from nascence.design.settings import parse_duration
+
+        choices = Choices(
+            data=data if data == "cifar10-sample" else str(Path(data).absolute()),
+            kind=kind,
+            steps=steps,
+            meta_batch=meta_batch,
+            batch=batch,
+            size=size,
+            cells=_numbers("--cells", cells),  # type: ignore[arg-type]
+            channels=_numbers("--channels", channels),
+            max_macs=max_macs,
+            learning_rate=learning_rate,
+            label_smoothing=label_smoothing,
+            splits=tuple(name for name in splits.split(",") if name),
+            validation_networks=validation_networks,
+            validate_every=validate_every,
+            seed=seed,
+        )
+        seconds = math.inf if leg is None else parse_duration(leg)
+        # torchrun starts this command several times; the first process speaks for all
+        quiet = quiet or os.environ.get("RANK", "0") != "0"
+        try:
+            with shown(out, quiet=quiet) as progress:
+                facts = run(
+                    out,
+                    choices,
+                    seconds=seconds,
+                    workers=workers,
+                    processes=processes,
+                    device=device,
+                    progress=None if quiet else progress,
+                )
+        except KeyboardInterrupt:
+            line(f"stopped; the same command goes on with {out}")
+            raise
+        if os.environ.get("RANK", "0") == "0":
+            typer.echo(json.dumps(facts) if as_json else _text(facts))
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
+
+
+def _text(facts: dict[str, Any]) -> str:
+    """The result for people."""
+    state = "finished" if facts["finished"] else "the same command goes on"
+    loss = "" if facts["loss"] is None else f"loss {facts['loss']:.3f}, "
+    rate = facts["network_steps_per_second"]
+    lines = [
+        f"step {facts['step']:,} of {facts['steps']:,}, {state}",
+        f"{loss}{rate:.2f} network-steps a second, {facts['cpu_seconds']:.0f} CPU-seconds, "
+        f"{facts['replaced']} networks replaced",
+    ]
+    lines += [
+        f"{name.removeprefix('accuracy_')}: {value:.1%} mean accuracy with no gradient step"
+        for name, value in facts["validation"].items()
+    ]
+    return "\n".join([*lines, f"wrote {facts['weights']}"])

@@ -1,0 +1,150 @@
+"""``nascence predict``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nascence.cli.console import Json, failures_as_lines
+
+
+def predict(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME_OR_FILE",
+            help="resnet20, vit_cifar, ...; timm/NAME; torchvision/NAME; FILE.py:NAME, a class or "
+            "function that makes the network; or a file of weights with --architecture.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Images: a folder of class folders, parquet, npz, CIFAR or MNIST files. "
+            "Without it, the bundled sample of CIFAR-10."
+        ),
+    ] = "cifar10-sample",
+    architecture: Annotated[
+        str | None, typer.Option(help="Name of the network that a file of weights fills.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels that images are scaled to.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Outputs of the network; as many as the data if not given.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Hypernetwork: a released name or a .safetensors file.")
+    ] = "ghn2-cifar10",
+    images: Annotated[
+        int, typer.Option(help="Most training images to fit to, and validation images to judge by.")
+    ] = 1000,
+    head: Annotated[
+        str, typer.Option(help="Classifier to save: ridge (fitted in closed form) or predicted.")
+    ] = "ridge",
+    noise: Annotated[
+        float,
+        typer.Option(help="Noise, relative to each tensor, that lets training part equal filters."),
+    ] = 0.0,
+    out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Predict all parameters of a network, and its accuracy before any training."""
+    with failures_as_lines():
+        if head not in ("ridge", "predicted"):
+            raise ValueError(f"--head is {head!r}; it must be ridge or predicted")
+        if images < 2 or noise < 0:
+            raise ValueError(
+                f"--images is {images} and --noise {noise}; at least 2 and 0 are needed"
+            )
+        if out is not None and out.exists():
+            raise ValueError(f"{out} is there already; give another file or remove it")
+        facts = _predicted(
+            source, data, architecture, size, classes, weights, images, head, noise, out, seed,
+            device,
+        )  # fmt: skip
+        if as_json:
+            typer.echo(json.dumps(facts))
+        else:
+            _print(facts)
+
+
+def _predicted(
+    source: str,
+    data: str,
+    architecture: str | None,
+    size: int | None,
+    classes: int | None,
+    weights: str,
+    images: int,
+    head: str,
+    noise: float,
+    out: Path | None,
+    seed: int,
+    device: str,
+) -> dict[str, Any]:
+    import torch
+
+    from nascence.cli.devices import device_of
+    from nascence.cli.networks import network
+    from nascence.cli.prediction import predict_network, save_state
+    from nascence.data import load as load_data
+    from nascence.hypernet import load
+
+    place = device_of(device)
+    ghn = load(weights)
+    images_and_labels = load_data(data, size=size)
+    count = images_and_labels.classes
+    if classes is not None and classes < count:
+        raise ValueError(f"--classes is {classes} but the data has {count} classes")
+    torch.manual_seed(seed)  # of the random values to compare with
+    model = network(
+        source,
+        classes=classes or count,
+        in_channels=images_and_labels.image_shape[0],
+        architecture=architecture,
+    )
+    result = predict_network(
+        model,
+        ghn,
+        images_and_labels,
+        images=images,
+        noise=noise,
+        head=head,
+        generator=torch.Generator().manual_seed(seed),
+        device=place,
+        own=None if architecture is None else "file",
+    )
+    facts = {"network": architecture or source, "data": images_and_labels.name, **result.facts}
+    facts["hypernetwork"] = weights
+    if out is not None:
+        save_state(result.state, out, facts)
+        facts["file"] = str(out)
+    return facts
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{facts['network']} on {facts['validation_images']} validation images")
+    table.add_column("parameters")
+    table.add_column("accuracy before training", justify="right")
+    for name, value in facts["accuracy"].items():
+        table.add_row(name, f"{value:.1%}")
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    console.print(
+        f"{facts['parameters']:,} parameters on {facts['nodes']} nodes in "
+        f"{1e3 * facts['seconds']:.0f} ms, {facts['macs'] / 1e6:.1f} M multiply-adds an image",
+        highlight=False,
+    )
+    if facts["no_closed_form_head"]:
+        console.print(f"No closed-form head: {facts['no_closed_form_head']}", soft_wrap=True)
+    if "file" in facts:
+        line = f"wrote {facts['file']} with the {facts['head']} head"
+        console.print(line, soft_wrap=True, highlight=False)

@@ -1,0 +1,76 @@
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nascence import cli
+from nascence.hypernet import load
+
+QUICK = [
+    "--kind", "mlp", "--steps", "3", "--batch", "4", "--size", "8", "--cells", "4,4",
+    "--channels", "8", "--max-macs", "500000", "--validation-networks", "1",
+]  # fmt: skip
+
+
+def run(*words: str):
+    return CliRunner().invoke(cli.app, ["meta-train", "ghn", *words])
+
+
+def test_a_run_and_its_result(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run("--out", str(out), *QUICK, "--json", "--quiet")
+    assert result.exit_code == 0, (result.output, result.exception)
+    facts = json.loads(result.stdout)
+    assert facts["finished"]
+    assert set(facts["validation"]) == {"accuracy_val"}
+    assert sum(p.numel() for p in load(facts["weights"]).parameters()) == 1_614_396
+    again = run("--out", str(out), *QUICK)
+    assert again.exit_code == 0
+    assert "step 3 of 3, finished" in again.stdout
+    assert "val:" in again.stdout
+
+
+def test_interrupt_ends_after_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nascence.hypernet import training_run
+
+    original = training_run.Run.advance
+
+    def interrupted(self, networks):
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(self, networks)
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run.Run, "advance", interrupted)
+        result = run("--out", str(out), *QUICK)
+    assert result.exit_code == cli.INTERRUPTED, (result.output, result.exception)
+    assert "the same command goes on" in " ".join(result.stderr.split())
+    log = run("--out", str(out), *QUICK, "--json", "--quiet")
+    assert json.loads(log.stdout)["step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--kind", "ghn9"], "--kind is 'ghn9'"),
+        (["--for", "soon"], "soon"),
+        (["--cells", "a,b"], "--cells is 'a,b'"),
+        (["--data", "missing"], "missing"),
+        (["--processes", "2"], "--processes is 2 with --meta-batch 1"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:
+    result = run("--out", str(tmp_path / "run"), *QUICK, *words)
+    assert result.exit_code == cli.USAGE, (result.output, result.exception)
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_the_group_has_help() -> None:
+    result = CliRunner().invoke(cli.app, ["meta-train", "--help"])
+    assert result.exit_code == 0
+    assert "ghn" in result.stdout
