@@ -6,6 +6,7 @@ from nascence.implicit.broyden import broyden
 from nascence.implicit.deq import DEQ, fixed_iterations, unrolled
 from nascence.implicit.dropout import SolveDropout
 from nascence.implicit.fixed_point import fixed_point
+from nascence.implicit.jacobian import jacobian_penalty, spectral_radius
 from nascence.implicit.mdeq import (
     MDEQBackbone,
     MDEQClassifier,
@@ -36,12 +37,14 @@ __all__ = [
     "broyden",
     "fixed_iterations",
     "fixed_point",
+    "jacobian_penalty",
     "mdeq_large",
     "mdeq_small",
     "mdeq_tiny",
     "newton_krylov",
     "picard",
     "spectral_normalise",
+    "spectral_radius",
     "unrolled",
     "weight_normalise",
 ]

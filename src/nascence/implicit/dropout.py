@@ -36,4 +36,4 @@ class SolveDropout(nn.Module):
         return f"p={self.p}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_mask": None}  # type: ignore[misc]
+        return {**super().__getstate__(), "_mask": None}

@@ -97,7 +97,8 @@ def fixed_point(
 
 
 def _learning() -> bool:
-    return torch.is_grad_enabled()
+    """Whether gradients are wanted; what is exported is for inference, whatever the mode."""
+    return torch.is_grad_enabled() and not torch.compiler.is_exporting()
 
 
 class _Map:

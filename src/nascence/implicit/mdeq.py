@@ -32,9 +32,9 @@ class _Bottleneck(nn.Module):
         self.residual = nn.Sequential(
             *_conv_norm(source, channels),
             *_conv_norm(channels, channels, 3),
-            *_conv_norm(channels, 4 * channels)[:2],
+            *list(_conv_norm(channels, 4 * channels))[:2],
         )
-        self.shortcut = _conv_norm(source, 4 * channels)[:2]
+        self.shortcut = nn.Sequential(*list(_conv_norm(source, 4 * channels))[:2])
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.residual(x) + self.shortcut(x))

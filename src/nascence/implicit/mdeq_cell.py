@@ -14,12 +14,15 @@ Streams = tuple[Tensor, ...]
 class ResidualBlock(nn.Module):
     """What happens within one resolution, (B, C, H, W) to the same: figure 2, left.
 
-    Two 3x3 convolutions with ``expansion`` times the channels between them; ``injection`` is
-    added before the second normalisation.
+    Two 3x3 convolutions with ``expansion`` times the channels between them; where the block is
+    ``injected``, the injection is added before the second normalisation.
     """
 
-    def __init__(self, channels: int, *, expansion: int, groups: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, *, expansion: int, groups: int, dropout: float, injected: bool
+    ) -> None:
         super().__init__()
+        self.injected = injected
         inner = expansion * channels
         self.conv1 = nn.Conv2d(channels, inner, 3, padding=1, bias=False)
         self.norm1 = nn.GroupNorm(groups, inner)
@@ -28,9 +31,10 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.GroupNorm(groups, channels)
         self.norm3 = nn.GroupNorm(groups, channels)
 
-    def forward(self, z: Tensor, injection: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, injection: Tensor | None = None) -> Tensor:
         y = self.dropout(self.conv2(F.relu(self.norm1(self.conv1(z)))))
-        if injection is not None:
+        if self.injected:
+            assert injection is not None
             y = y + injection
         return self.norm3(F.relu(self.norm2(y) + z))
 
@@ -72,8 +76,10 @@ class MDEQCell(nn.Module):
         super().__init__()
         self.channels = tuple(channels)
         self.blocks = nn.ModuleList(
-            ResidualBlock(width, expansion=expansion, groups=groups, dropout=dropout)
-            for width in channels
+            ResidualBlock(
+                width, expansion=expansion, groups=groups, dropout=dropout, injected=level == 0
+            )
+            for level, width in enumerate(channels)
         )
         self.fusions = nn.ModuleList(
             nn.ModuleList(
@@ -116,15 +122,13 @@ class MDEQCell(nn.Module):
 
     def forward(self, streams: Streams, injection: Tensor) -> Streams:
         within = [
-            block(stream, None if level else injection)
+            block(stream) if level else block(stream, injection)
             for level, (block, stream) in enumerate(zip(self.blocks, streams, strict=True))
         ]
         out = []
         for fusions, output in zip(self.fusions, self.outputs, strict=True):
-            pieces = [
-                fuse(stream)
-                for fuse, stream in zip(fusions, within, strict=True)  # type: ignore[arg-type]
-            ]
+            assert isinstance(fusions, nn.ModuleList)
+            pieces = [fuse(stream) for fuse, stream in zip(fusions, within, strict=True)]
             total = pieces[0]
             for piece in pieces[1:]:
                 total = total + piece
