@@ -3,12 +3,15 @@
 from nascence.search.evaluator import Evaluator, MetricEvaluator, derived_seed
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
+from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
+from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
 
 __all__ = [
     "Candidate",
+    "Distinct",
     "Evaluator",
     "Evolution",
     "ExhaustedError",
@@ -16,8 +19,10 @@ __all__ = [
     "Limit",
     "LimitError",
     "Limits",
+    "LocalSearch",
     "MetricEvaluator",
     "RandomSearch",
+    "Seen",
     "Strategy",
     "derived_seed",
     "draw",
