@@ -25,7 +25,12 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "REA(30,10)": lambda space, **rest: Evolution(
         space, population=30, sample=10, distinct="nothing", **rest
     ),
-    "local search": lambda space, **rest: LocalSearch(space, distinct="architectures", **rest),
+    "local search": lambda space, **rest: LocalSearch(
+        space, shuffle=False, distinct="architectures", **rest
+    ),
+    "local search, shuffled": lambda space, **rest: LocalSearch(
+        space, distinct="architectures", **rest
+    ),
     "REA(10,3), no function twice": Evolution,
     "local search, no function twice": LocalSearch,
 }

@@ -22,14 +22,15 @@ class NeighbourSpace(SearchSpace, Protocol):
 class LocalSearch:
     """Local search: White, Nolen and Savani, UAI 2021, algorithm 1, with restarts.
 
-    Scores a random architecture, then its neighbours in random order, and moves on to the best of
-    them; where none is better than where it stands, it starts anew.
+    Scores a random architecture, then its neighbours, and moves on to the best of them; where none
+    is better than where it stands, it starts anew.
 
     Args:
         space: what to draw from; it must have ``neighbours``.
         generator: its source of randomness, to be used by nothing else.
         improvement: ``"best"`` scores all neighbours before it moves, as published; ``"first"``
             moves to the first that is better.
+        shuffle: score the neighbours in random order, not in that in which the space lists them.
         starts: random architectures of which the best is where each descent begins.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: ``"functions"`` or ``"architectures"``: a neighbour that counts as one scored
@@ -42,6 +43,7 @@ class LocalSearch:
         *,
         generator: torch.Generator,
         improvement: Literal["best", "first"] = "best",
+        shuffle: bool = True,
         starts: int = 1,
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
@@ -56,10 +58,10 @@ class LocalSearch:
             raise ValueError("distinct is 'nothing'; local search scores a neighbour once only")
         self.space = space
         self.description = (
-            f"LocalSearch(improvement={improvement!r}, starts={starts}, "
+            f"LocalSearch(improvement={improvement!r}, shuffle={shuffle}, starts={starts}, "
             f"{settings(generator, allowed, distinct)})"
         )
-        self._improvement, self._starts = improvement, starts
+        self._improvement, self._shuffle, self._starts = improvement, shuffle, starts
         self._allowed, self._generator = allowed, generator
         self._seen = Seen(space, distinct)
         self._scores: dict[Architecture, float] = {}
@@ -89,7 +91,7 @@ class LocalSearch:
         while True:
             if self._here is None and not self._begin():
                 return None
-            better = max(self._better(), default=None)
+            better = max(self._better(), key=lambda pair: pair[0], default=None)
             moving = better is not None and self._improvement == "first"
             while self._unasked and not moving:
                 neighbour = self._unasked.pop()
@@ -114,10 +116,12 @@ class LocalSearch:
         self._here = architecture
         self._around = [
             neighbour
-            for neighbour in self.space.neighbours(architecture)  # type: ignore[attr-defined]
+            for neighbour in self.space.neighbours(architecture)
             if self._allowed is None or self._allowed(neighbour)
         ]
-        order = torch.randperm(len(self._around), generator=self._generator).tolist()
+        order = list(range(len(self._around)))[::-1]  # they are taken from the end
+        if self._shuffle:
+            order = torch.randperm(len(self._around), generator=self._generator).tolist()
         self._unasked = [self._around[place] for place in order]
 
     def _better(self) -> Iterator[tuple[float, Architecture]]:
