@@ -1,12 +1,22 @@
 """Metrics by name, as the command line and studies call them."""
 
+from nascence.metrics.fisher import fisher
+from nascence.metrics.jacobian import epe, jacobian_correlation
+from nascence.metrics.live import live_macs
+from nascence.metrics.meco import meco
 from nascence.metrics.metric import Metric, macs, parameters
 from nascence.metrics.naswot import naswot
+from nascence.metrics.saliency import gradient_norm, grasp, l2_norm, plain, snip, zico
+from nascence.metrics.swap import swap
+from nascence.metrics.synflow import synflow
+from nascence.metrics.zen import zen
 
 _METRICS: dict[str, Metric] = {
-    "macs": macs,
-    "naswot": naswot,
-    "parameters": parameters,
+    function.__name__: function
+    for function in (
+        *(epe, fisher, gradient_norm, grasp, jacobian_correlation, l2_norm, live_macs, macs, meco),
+        *(naswot, parameters, plain, snip, swap, synflow, zen, zico),
+    )
 }
 
 
