@@ -29,9 +29,9 @@ class PublishedCell(nn.Module):
         super().__init__()
         self.edges = cell.edges
         self.operations = {
-            (source, target): operation
+            (source, target): reads if name in cell.edges else "skip_connect"
             for target, incoming in cell.incoming.items()
-            for source, _, operation in incoming
+            for source, name, reads in incoming
         }
         self.relus = nn.ModuleDict({name: nn.ReLU() for name in cell.edges})
 
@@ -48,7 +48,7 @@ class PublishedCell(nn.Module):
             return x.mul(0.0)
         if operation == "skip_connect":
             return x
-        return self.edges[name](self.relus[name](x) if "conv" in operation else x)
+        return self.edges[name](self.relus[name](x) if operation == "rectified" else x)
 
 
 def published_network(model: nn.Sequential) -> nn.Sequential:

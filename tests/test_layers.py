@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"params", "task", "training", "data", "graph"}
+CORE = {"params", "task", "training", "recalibration", "data", "graph"}
 SIBLINGS = {"models", "implicit", "reparam", "spaces", "metrics", "hypernet", "optim"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),

@@ -11,10 +11,15 @@ from nascence.spaces.cell import (
     OPERATIONS,
     Cell,
     Reduction,
+    candidates,
     convolution,
     identity_convolution,
     live_edges,
 )
+
+
+def cell_of(operations: tuple[str, ...], channels: int) -> Cell:
+    return Cell([build() for build in candidates(operations, channels, conv=convolution)])
 
 
 def published_cell(cell: Cell, operations: tuple[str, ...], x: Tensor) -> Tensor:
@@ -40,7 +45,7 @@ def test_cell_is_the_sum_over_its_edges(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     picks = torch.randint(5, (6,), generator=generator)
     operations = tuple(OPERATIONS[pick] for pick in picks)
-    cell = Cell(operations, 3, conv=convolution, built=(True,) * 6)
+    cell = cell_of(operations, 3)
     x = torch.randn(2, 3, 5, 5, generator=generator)
     torch.testing.assert_close(cell(x), published_cell(cell, operations, x))
 
@@ -57,7 +62,7 @@ def test_live_edges_are_those_on_a_path() -> None:
 
 def test_convolutions_of_a_node_share_one_relu() -> None:
     operations = ("nor_conv_3x3", "nor_conv_1x1", "none", "nor_conv_3x3", "skip_connect", "none")
-    cell = Cell(operations, 3, conv=convolution, built=(True,) * 6)
+    cell = cell_of(operations, 3)
     calls = []
     cell.relu.register_forward_hook(lambda *_: calls.append(1))
     cell(torch.randn(1, 3, 4, 4))

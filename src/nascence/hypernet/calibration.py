@@ -1,55 +1,13 @@
-"""Batch-normalisation statistics for predicted parameters, which nobody predicts.
-
-The running statistics are replaced by the cumulative mean over a few batches, so that what a
-network answers for one image does not depend on the others in its batch.
-"""
-
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+"""Accuracy with predicted parameters and recalibrated batch-normalisation statistics."""
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
 
-Params = dict[str, Tensor]
+from nascence.params import Params
+from nascence.recalibration import recalibrate
 
-
-@contextmanager
-def _collecting(model: nn.Module) -> Iterator[None]:
-    """Batch normalisation collects plain means; every other module is in evaluation mode."""
-    modes = [(module, module.training) for module in model.modules()]
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    momenta = [module.momentum for module in norms]
-    try:
-        model.eval()
-        for norm in norms:
-            norm.train()
-            norm.momentum = None
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
-
-def recalibrate(model: nn.Module, params: Params, batches: Iterable[Tensor]) -> Params:
-    """New buffers for ``model`` with ``params``: means of the statistics of ``batches``.
-
-    ``batches`` are inputs ``(B, C, H, W)``, B at least 2. The model itself is left as it is;
-    load the result beside ``params``, or pass both to ``torch.func.functional_call``.
-    """
-    buffers = {name: value.detach().clone() for name, value in model.named_buffers()}
-    for name, value in buffers.items():
-        if name.endswith(("running_mean", "num_batches_tracked")):
-            value.zero_()
-        elif name.endswith("running_var"):
-            value.fill_(1)
-    with torch.no_grad(), _collecting(model):
-        for batch in batches:
-            functional_call(model, {**params, **buffers}, (batch,))
-    return buffers
+__all__ = ["accuracy", "recalibrate"]
 
 
 @torch.no_grad()

@@ -1,7 +1,54 @@
 """Search spaces: what can be built, and how to build it."""
 
+from nascence.spaces.additive import AdditiveSpace, Cost, CostTable
 from nascence.spaces.cell import identity_convolution
+from nascence.spaces.darts import Darts
+from nascence.spaces.darts_genotype import GENOTYPES, Genotype
+from nascence.spaces.darts_network import set_drop_path_
+from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
-from nascence.spaces.space import Architecture, Decision, SearchSpace, name_of
+from nascence.spaces.paths import (
+    PathSampler,
+    binned_paths,
+    cost_edges,
+    fair_paths,
+    uniform_paths,
+)
+from nascence.spaces.product import ProductSpace
+from nascence.spaces.shufflenet import ShuffleNetV2
+from nascence.spaces.small import Small
+from nascence.spaces.space import Architecture, Choose, Decision, SearchSpace, Zero, name_of
+from nascence.spaces.splitting import split
+from nascence.spaces.supernet import Choices, MixedOperation, NetworkSpace, SuperNet
 
-__all__ = ["NB201", "Architecture", "Decision", "SearchSpace", "identity_convolution", "name_of"]
+__all__ = [
+    "GENOTYPES",
+    "NB201",
+    "AdditiveSpace",
+    "Architecture",
+    "Choices",
+    "Choose",
+    "Cost",
+    "CostTable",
+    "Darts",
+    "Decision",
+    "Genotype",
+    "MixedOperation",
+    "Mobile",
+    "NetworkSpace",
+    "PathSampler",
+    "ProductSpace",
+    "SearchSpace",
+    "ShuffleNetV2",
+    "Small",
+    "SuperNet",
+    "Zero",
+    "binned_paths",
+    "cost_edges",
+    "fair_paths",
+    "identity_convolution",
+    "name_of",
+    "set_drop_path_",
+    "split",
+    "uniform_paths",
+]

@@ -5,13 +5,15 @@ ICLR 2020, section 2 and figure 1.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from functools import cache, reduce
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial, reduce
 from itertools import product
 from operator import add
 
 import torch
 from torch import Tensor, nn
+
+from nascence.spaces.space import Zero
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -48,21 +50,23 @@ def identity_convolution(
     return block
 
 
-def live_edges(operations: tuple[str, ...]) -> tuple[bool, ...]:
-    """Tell for each of the six edges whether it lies on a path from the input to the output.
+def live_edges(
+    operations: Sequence[str], *, edges: Sequence[tuple[int, int]] = EDGES
+) -> tuple[bool, ...]:
+    """Tell for each edge of a cell whether it lies on a path from the input to the output.
 
     A path cannot use an edge that holds ``none``.
     """
-    reached, reaching = {0}, {3}
-    for (source, target), operation in zip(EDGES, operations, strict=True):
+    reached, reaching = {0}, {max(target for _, target in edges)}
+    for (source, target), operation in zip(edges, operations, strict=True):
         if operation != "none" and source in reached:
             reached.add(target)
-    for (source, target), operation in reversed(list(zip(EDGES, operations, strict=True))):
+    for (source, target), operation in reversed(list(zip(edges, operations, strict=True))):
         if operation != "none" and target in reaching:
             reaching.add(source)
     return tuple(
         operation != "none" and source in reached and target in reaching
-        for (source, target), operation in zip(EDGES, operations, strict=True)
+        for (source, target), operation in zip(edges, operations, strict=True)
     )
 
 
@@ -99,57 +103,94 @@ def _unique_string(cell: tuple[int, ...]) -> str:
     return nodes[3]
 
 
+class Rectified(nn.Module):
+    """ReLU, then a block: the convolution candidates, whose ReLU a :class:`Cell` shares."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(self.relu(x))
+
+
+def candidates(
+    operations: Sequence[str], channels: int, *, conv: ConvolutionFactory
+) -> list[Callable[[], nn.Module]]:
+    """Return a builder for each of ``operations``, on (B, channels, H, W).
+
+    ``conv`` is the factory of the convolution block, see :class:`nascence.spaces.NB201`.
+    """
+
+    def convolve(size: int) -> nn.Module:
+        return Rectified(conv(channels, channels, kernel_size=size, stride=1, padding=size // 2))
+
+    def separate() -> nn.Module:
+        depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        return Rectified(nn.Sequential(depthwise, *convolution(channels, channels, kernel_size=1)))
+
+    builders: dict[str, Callable[[], nn.Module]] = {
+        "none": Zero,
+        "skip_connect": nn.Identity,
+        "nor_conv_1x1": partial(convolve, 1),
+        "nor_conv_3x3": partial(convolve, 3),
+        "sep_conv_3x3": separate,
+        "avg_pool_3x3": partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False),
+    }
+    return [builders[operation] for operation in operations]
+
+
 class Cell(nn.Module):
-    """Four nodes, each the sum of what its incoming edges make of the earlier nodes.
+    """A graph of nodes, each the sum of what its incoming edges make of the earlier nodes.
+
+    A node is a feature map (B, C, H, W); node 0 is the input, the last one the output.
 
     Args:
-        operations: the operation of each edge, in the order of ``EDGES``.
-        channels: of the input, (B, C, H, W), and of the output, which has the same shape.
-        conv: factory of the convolution block, see :class:`nascence.spaces.NB201`.
-        built: which edges to build; the others contribute nothing, as ``none`` does.
+        modules: what stands at each edge and keeps the shape. :class:`Zero` contributes nothing,
+            nor does a module that gives None; convolutions that read the same node as
+            :class:`Rectified` share its ReLU.
+        edges: source and target of each edge, by target.
     """
 
     def __init__(
-        self,
-        operations: tuple[str, ...],
-        channels: int,
-        *,
-        conv: ConvolutionFactory,
-        built: tuple[bool, ...],
+        self, modules: Sequence[nn.Module], *, edges: Sequence[tuple[int, int]] = EDGES
     ) -> None:
         super().__init__()
         self.relu = nn.ReLU()
         self.edges = nn.ModuleDict()
-        self.incoming: dict[int, list[tuple[int, str, str]]] = {1: [], 2: [], 3: []}
-        for (source, target), operation, build in zip(EDGES, operations, built, strict=True):
-            if not build or operation == "none":
+        self.output = max(target for _, target in edges)
+        self.incoming: dict[int, list[tuple[int, str, str]]] = {
+            target: [] for target in range(1, self.output + 1)
+        }
+        for (source, target), module in zip(edges, modules, strict=True):
+            if isinstance(module, Zero):
                 continue
-            name = f"{source}_{target}"
-            self.incoming[target].append((source, name, operation))
-            if operation in KERNELS:
-                size = KERNELS[operation]
-                block = conv(channels, channels, kernel_size=size, stride=1, padding=size // 2)
-                self.edges[name] = block
-            elif operation == "avg_pool_3x3":
-                self.edges[name] = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+            name, reads = f"{source}_{target}", "value"
+            if isinstance(module, Rectified):
+                self.edges[name], reads = module.block, "rectified"
+            elif type(module) is not nn.Identity:
+                self.edges[name] = module
+            self.incoming[target].append((source, name, reads))
 
     def forward(self, x: Tensor) -> Tensor:
         nodes = {0: x}
         rectified: dict[int, Tensor] = {}  # one ReLU for all the convolutions that read a node
         for target, incoming in self.incoming.items():
             terms = []
-            for source, name, operation in incoming:
+            for source, name, reads in incoming:
                 value = nodes[source]
-                if operation in KERNELS:
+                if reads == "rectified":
                     if source not in rectified:
                         rectified[source] = self.relu(value)
                     value = rectified[source]
-                terms.append(value if operation == "skip_connect" else self.edges[name](value))
+                terms.append(self.edges[name](value) if name in self.edges else value)
+            terms = [term for term in terms if term is not None]
             if terms:
                 nodes[target] = reduce(add, terms)
-            elif target == 3 or self._is_read(target):
+            elif target == self.output or self._is_read(target):
                 nodes[target] = torch.zeros_like(x)
-        return nodes[3]
+        return nodes[self.output]
 
     def _is_read(self, node: int) -> bool:
         return any(source == node for edges in self.incoming.values() for source, _, _ in edges)

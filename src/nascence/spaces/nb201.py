@@ -1,13 +1,10 @@
 """The cell space of NAS-Bench-201, with free width, depth and convolution block."""
 
-import json
-import math
-from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise, product
+from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nascence.graph import count_macs, count_parameters
 from nascence.spaces.cell import (
@@ -16,22 +13,17 @@ from nascence.spaces.cell import (
     OPERATIONS,
     Cell,
     ConvolutionFactory,
+    candidates,
     convolution,
     live_edges,
     representatives,
     skeleton,
 )
-from nascence.spaces.space import (
-    Architecture,
-    Decision,
-    check_architecture,
-    mutate_decision,
-    name_of,
-    sample_decisions,
-)
+from nascence.spaces.product import ProductSpace
+from nascence.spaces.space import Architecture, Choose, Decision, check_architecture, name_of
 
 
-class NB201:
+class NB201(ProductSpace):
     """The 15,625 cells of NAS-Bench-201 (Dong and Yang, ICLR 2020) in its published skeleton.
 
     A cell has four nodes; each of its six edges holds one of ``none``, ``skip_connect``,
@@ -78,8 +70,7 @@ class NB201:
             for name, value in (("width", self.width), ("cells", self.cells))
             if isinstance(value, tuple)
         )
-        self.decisions: tuple[Decision, ...] = edges + free
-        self.size = math.prod(len(decision.choices) for decision in self.decisions)
+        super().__init__(edges + free)
         self._block_cost = cache(self._measure_block)
 
     @property
@@ -94,28 +85,6 @@ class NB201:
     def __repr__(self) -> str:
         return self.description
 
-    def __iter__(self) -> Iterator[Architecture]:
-        """Every architecture, in the order of :meth:`index`."""
-        return product(*(range(len(decision.choices)) for decision in self.decisions))
-
-    def sample(self, *, generator: torch.Generator) -> Architecture:
-        """Draw an architecture, every decision uniformly and independently."""
-        return sample_decisions(self.decisions, generator=generator)
-
-    def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
-        """Change exactly one decision, drawn uniformly, to another of its choices."""
-        return mutate_decision(architecture, self.decisions, generator=generator)
-
-    def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """All architectures which differ from this one in exactly one decision."""
-        architecture = check_architecture(architecture, self.decisions)
-        return [
-            (*architecture[:place], index, *architecture[place + 1 :])
-            for place, decision in enumerate(self.decisions)
-            for index in range(len(decision.choices))
-            if index != architecture[place]
-        ]
-
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the architecture with the fewest operations of those isomorphic to this one.
 
@@ -126,34 +95,12 @@ class NB201:
         architecture = check_architecture(architecture, self.decisions)
         return representatives()[architecture[:6]] + architecture[6:]
 
-    def index(self, architecture: Architecture) -> int:
-        """Position among ``size`` architectures, the last decision fastest.
-
-        This is not the number in the published table, whose order is random.
-        """
-        number = 0
-        for index, decision in zip(
-            check_architecture(architecture, self.decisions), self.decisions, strict=True
-        ):
-            number = number * len(decision.choices) + index
-        return number
-
-    def architecture(self, index: int) -> Architecture:
-        """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
-            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
-        indices = []
-        for decision in reversed(self.decisions):
-            index, remainder = divmod(index, len(decision.choices))
-            indices.append(remainder)
-        return tuple(reversed(indices))
-
     def format(self, architecture: Architecture) -> str:
         """Write the published string, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
 
         Decisions beyond the cell follow it: ``;width=16;cells=5``.
         """
-        values = self._values(architecture)
+        values = self.values(architecture)
         edges = [f"{values[f'edge_{source}_{target}']}~{source}" for source, target in EDGES]
         cell = f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
         return cell + "".join(f";{name}={values[name]}" for name, _ in self.decisions[6:])
@@ -181,47 +128,50 @@ class NB201:
                 )
             values.append(operation)
         values += [setting.partition("=")[2] for setting in settings]
-        return self._indices(values)
+        return self.indices(values)
 
-    def to_json(self, architecture: Architecture) -> str:
-        """Write a JSON object, decision name to choice."""
-        return json.dumps(self._values(architecture))
+    def built(self, architecture: Architecture) -> tuple[bool, ...]:
+        """Tell for each decision whether :meth:`build` puts its choice into the network."""
+        operations, _, _ = self._settings(architecture)
+        return self._built(operations) + (True,) * (len(self.decisions) - len(EDGES))
 
-    def from_json(self, text: str) -> Architecture:
-        """Read what :meth:`to_json` writes; raises ``ValueError`` where it is something else."""
-        try:
-            values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"cannot read the architecture: not JSON ({error})") from None
-        names = [decision.name for decision in self.decisions]
-        if not isinstance(values, dict) or set(values) != set(names):
+    def network(
+        self, choose: Choose, *, width: int | None = None, cells: int | None = None
+    ) -> nn.Sequential:
+        """Build the skeleton with what ``choose`` gives at the six edges of every cell.
+
+        ``width`` and ``cells`` are those of the space where it has one of each.
+
+        Raises:
+            ValueError: the space leaves width or cells open, and they are not given.
+        """
+        wide, deep = width or self.width, cells or self.cells
+        if isinstance(wide, tuple) or isinstance(deep, tuple):
             raise ValueError(
-                f"cannot read the architecture {text!r}; it must be an object with the keys "
-                f"{', '.join(names)}"
+                f"{self.description} leaves width or cells open, and one network has one of each; "
+                "give NB201 ints for both"
             )
-        return self._indices([values[name] for name in names])
+        conv = convolution if self.conv is None else self.conv
 
-    def encode(self, architecture: Architecture) -> Tensor:
-        """One-hot code of every decision, side by side: float32 of (sum of numbers of choices,)."""
-        architecture = check_architecture(architecture, self.decisions)
-        codes = []
-        for index, decision in zip(architecture, self.decisions, strict=True):
-            code = torch.zeros(len(decision.choices))
-            code[index] = 1
-            codes.append(code)
-        return torch.cat(codes)
+        def cell(channels: int) -> Cell:
+            builders = candidates(OPERATIONS, channels, conv=conv)
+            return Cell([choose(decision.name, builders) for decision in self.decisions[:6]])
+
+        return skeleton(
+            cell, classes=self.classes, in_channels=self.in_channels, width=wide, cells=deep
+        )
 
     def build(self, architecture: Architecture) -> nn.Sequential:
         """Build the network, with PyTorch's initialisation from the global generator."""
-        operations, width, cells = self._settings(architecture)
-        conv = convolution if self.conv is None else self.conv
-        built = self._built(operations)
-        return skeleton(
-            lambda channels: Cell(operations, channels, conv=conv, built=built),
-            classes=self.classes,
-            in_channels=self.in_channels,
-            width=width,
-            cells=cells,
+        _, width, cells = self._settings(architecture)
+        built = {
+            decision.name: index if built else OPERATIONS.index("none")
+            for decision, index, built in zip(
+                self.decisions, architecture, self.built(architecture), strict=True
+            )
+        }
+        return self.network(
+            lambda name, builders: builders[built[name]](), width=width, cells=cells
         )
 
     def parameters(self, architecture: Architecture) -> int:
@@ -278,28 +228,12 @@ class NB201:
 
     def _settings(self, architecture: Architecture) -> tuple[tuple[str, ...], int, int]:
         """Return the six operations, the width and the number of cells."""
-        values = self._values(architecture)
+        values = self.values(architecture)
         operations = tuple(str(values[decision.name]) for decision in self.decisions[:6])
         width, cells = values.get("width", self.width), values.get("cells", self.cells)
         assert isinstance(width, int)
         assert isinstance(cells, int)
         return operations, width, cells
-
-    def _values(self, architecture: Architecture) -> dict[str, str | int]:
-        architecture = check_architecture(architecture, self.decisions)
-        return {
-            decision.name: decision.choices[index]
-            for index, decision in zip(architecture, self.decisions, strict=True)
-        }
-
-    def _indices(self, values: Sequence[object]) -> Architecture:
-        indices = []
-        for value, (name, choices) in zip(values, self.decisions, strict=True):
-            allowed = [str(choice) for choice in choices]
-            if str(value) not in allowed:
-                raise ValueError(f"{name} is {value!r}; use one of {', '.join(allowed)}")
-            indices.append(allowed.index(str(value)))
-        return tuple(indices)
 
 
 def _check_positive(name: str, value: int) -> None:

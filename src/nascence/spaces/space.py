@@ -1,13 +1,30 @@
 """What a search space is: decisions, and a network for every choice of them."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Architecture = tuple[int, ...]
 """One index per decision, into that decision's choices."""
+
+Choose = Callable[[str, Sequence[Callable[[], nn.Module]]], nn.Module]
+"""What decides at every place of a decision while a space's ``network(choose)`` is built.
+
+It gets the decision's name and one builder per choice, in the order of ``decision.choices``, and
+returns the module that is put there: what one builder gives, all of them mixed, or :class:`Zero`
+where the place has no effect. A decision that stands in several places is asked for at each.
+The candidates of a place take the same inputs and give outputs of one shape.
+"""
+
+
+class Zero(nn.Module):
+    """The candidate ``none``: zeros of the shape of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
 
 
 class Decision(NamedTuple):
@@ -36,7 +53,10 @@ class SearchSpace(Protocol):
         """Draw an architecture, every decision uniformly and independently."""
 
     def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
-        """Change exactly one decision, drawn uniformly, to another of its choices."""
+        """Take the smallest step, drawn uniformly: one decision to another of its choices.
+
+        Where the space does not hold every combination of choices, two decisions may change.
+        """
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the representative of the architectures that compute the same function."""
