@@ -1,19 +1,32 @@
 """Search: strategies that propose, evaluators that score, studies that remember."""
 
 from nascence.search.box import Box
-from nascence.search.evaluator import Evaluator, MetricEvaluator, derived_seed
+from nascence.search.crossover_evolution import CrossoverEvolution
+from nascence.search.evaluator import (
+    Evaluator,
+    MetricEvaluator,
+    RankSum,
+    TableEvaluator,
+    TrainingEvaluator,
+    derived_seed,
+)
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
+from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "NSGA2",
+    "TPE",
     "Box",
     "Candidate",
+    "CrossoverEvolution",
     "Distinct",
     "Evaluator",
     "Evolution",
@@ -27,11 +40,17 @@ __all__ = [
     "LocalSearch",
     "MetricEvaluator",
     "RandomSearch",
+    "RankSum",
+    "Ranking",
     "Seen",
     "Strategy",
+    "TableEvaluator",
+    "TrainingEvaluator",
     "derived_seed",
     "draw",
     "open_study",
+    "ranking_report",
+    "ranking_table",
     "read_history",
     "search",
 ]
