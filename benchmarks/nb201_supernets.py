@@ -1,13 +1,12 @@
 """Supernets of NAS-Bench-201, one-shot and few-shot, against the accuracies of all 15,625 networks.
 
-    python benchmarks/nb201_supernets.py run --data cifar10-train.parquet --table nb201.csv \
-        --out supernets --seeds 0 1 2
+    python benchmarks/nb201_supernets.py run --data cifar10-train.parquet --out supernets
     python benchmarks/nb201_supernets.py report --table nb201.csv --out supernets
 
 Supernets of width 8 with one cell a stage are trained on CIFAR-10 at 16 pixels; all networks (or
-``--sample`` of them) are scored on 128 validation images. The one-shot supernet has T steps. Its split at one edge (5 parts)
-and at two (25) trains each part for L more; at equal total cost every kind has T + 25 L steps in
-all. What is finished is kept in ``--out`` and not done again.
+``--sample`` of them) are scored on 128 validation images. The one-shot supernet has T steps. Its
+split at one edge (5 parts) and at two (25) trains each part for L more; at equal total cost every
+kind has T + 25 L steps in all. What is finished is kept in ``--out`` and not done again.
 """
 
 import argparse
@@ -175,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first.add_argument("--steps", type=int, default=1500, help="T, of the one-shot supernet")
     first.add_argument("--leaf-steps", type=int, default=100, help="L, of each of 25 parts")
     first.add_argument("--learning-rate", type=float, default=0.1)
+    second.add_argument("--table", type=Path, required=True)
     for command in (first, second):
-        command.add_argument("--table", type=Path, required=True)
         command.add_argument("--sample", type=int, help="score so many, drawn at random")
         command.add_argument("--out", type=Path, required=True)
     parsed = parser.parse_args(arguments)
