@@ -10,6 +10,7 @@ from nascence.search.evaluator import (
     TrainingEvaluator,
     derived_seed,
 )
+from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
 from nascence.search.local_search import LocalSearch
@@ -17,8 +18,19 @@ from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.seen import Distinct, Seen
+from nascence.search.split_criteria import (
+    Criterion,
+    Match,
+    at_random,
+    balanced_cut,
+    by_gradient_matching,
+    given,
+    gradient_matching,
+)
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
+from nascence.search.supernet_evaluator import FewShotEvaluator, OneShotEvaluator
+from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
@@ -26,19 +38,25 @@ __all__ = [
     "TPE",
     "Box",
     "Candidate",
+    "Criterion",
     "CrossoverEvolution",
     "Distinct",
     "Evaluator",
     "Evolution",
     "ExhaustedError",
+    "FewShot",
+    "FewShotEvaluator",
     "History",
     "LaMCTS",
     "LaNAS",
+    "Leaf",
     "Limit",
     "LimitError",
     "Limits",
     "LocalSearch",
+    "Match",
     "MetricEvaluator",
+    "OneShotEvaluator",
     "RandomSearch",
     "RankSum",
     "Ranking",
@@ -46,11 +64,19 @@ __all__ = [
     "Strategy",
     "TableEvaluator",
     "TrainingEvaluator",
+    "at_random",
+    "balanced_cut",
+    "by_gradient_matching",
     "derived_seed",
     "draw",
+    "given",
+    "gradient_matching",
     "open_study",
     "ranking_report",
     "ranking_table",
     "read_history",
     "search",
+    "train_few_shot",
+    "train_leaves",
+    "train_supernet",
 ]
