@@ -82,12 +82,11 @@ def search(
         sizes = tuple(
             (name, value) for name, value in (("width", width), ("cells", cells)) if value
         )
-        from nascence.design.folder import next_free
         from nascence.search.job import SearchJob
 
         if out is not None and out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; give a folder for the study")
-        path = out if out is not None else next_free(Path("runs"), f"search-{Path(space).name}")
+        path = out if out is not None else _new_folder(Path(space).name)
         job = SearchJob(
             path,
             space,
@@ -111,8 +110,8 @@ def search(
         from nascence.report.search_page import write_search
 
         report = path / "report.html"
-        title = f"{space}: {strategy} by {evaluator or outcome.history.direction}"
-        write_search(outcome, report, title=title if evaluator else f"{space}: {strategy}")
+        title = f"{space}: {strategy}" + (f" by {evaluator}" if evaluator else "")
+        write_search(outcome, report, title=title)
         facts = _facts(outcome, path, time.perf_counter() - started)
         typer.echo(json.dumps(facts)) if as_json else _print(outcome, facts)
 
@@ -134,6 +133,14 @@ def _run(job: Any, *, quiet: bool) -> "Outcome":
         except KeyboardInterrupt:
             line(f"stopped; the same command with --out {job.folder} goes on")
             raise
+
+
+def _new_folder(name: str) -> Path:
+    """The first of runs/search-NAME-1 and so on that is not there."""
+    number = 1
+    while (Path("runs") / f"search-{name}-{number}").exists():
+        number += 1
+    return Path("runs") / f"search-{name}-{number}"
 
 
 def _budget_of(text: str) -> tuple[int | None, float | None]:

@@ -1,10 +1,8 @@
 """Searches kept as Optuna studies in a journal file, from which they resume."""
 
-import importlib.util
-import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +12,6 @@ from nascence.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.storages.journal import JournalFileBackend
 
 
 def open_study(
@@ -44,10 +41,12 @@ def open_study(
     from optuna import load_study
     from optuna.storages import JournalStorage
 
+    from nascence.search.journal import open_journal
+
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}; use 'maximize' or 'minimize'")
     with quiet():
-        storage = JournalStorage(_open_journal(Path(path)))
+        storage = JournalStorage(open_journal(Path(path)))
         try:
             study = load_study(study_name=name, storage=storage)
         except KeyError:
@@ -146,65 +145,6 @@ def record(
     trial.datetime_start = trial.datetime_complete - timedelta(seconds=candidate.seconds)
     with quiet():
         study.add_trial(trial)
-
-
-def _open_journal(path: Path) -> "JournalFileBackend":
-    from optuna.storages.journal import JournalFileBackend
-
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file in it for the journal")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    if importlib.util.find_spec("fcntl") is None:
-        _mend(path)
-        return JournalFileBackend(str(path))
-    lock: Any = _KernelLock(path)
-    with lock:
-        _mend(path)
-    return JournalFileBackend(str(path), lock_obj=lock)
-
-
-def _mend(path: Path) -> None:
-    """Cut off an unfinished last line, having seen that the others are those of a journal."""
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:end].splitlines(), 1):
-        entry = None
-        with suppress(ValueError, RecursionError):
-            entry = json.loads(line)
-        if not isinstance(entry, dict) or "op_code" not in entry:
-            raise ValueError(f"{path} is not an Optuna journal: line {number} is not an entry")
-    if end < len(content):
-        if not content[end:].startswith(b'{"op_code":'[: len(content) - end]):
-            raise ValueError(f"{path} is not an Optuna journal")
-        os.truncate(path, end)
-
-
-class _KernelLock:
-    """Lock on a journal which the system releases when its process dies.
-
-    Those of Optuna are files: one left by a killed process blocks the next for half a minute.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-
-    def acquire(self) -> bool:
-        import fcntl
-
-        self._descriptor = os.open(self._path, os.O_RDWR)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        return True
-
-    def release(self) -> None:
-        os.close(self._descriptor)
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 @contextmanager
