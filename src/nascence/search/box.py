@@ -57,9 +57,9 @@ class Box:
     def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
         """Draw a point uniformly from a cube about this one, clipped to the box.
 
-        The cube's side is drawn log-uniformly from a ten-thousandth of the box's to all of it.
+        The cube's side is drawn log-uniformly from a hundredth of the box's to all of it.
         """
-        side = 10.0 ** (-4 * float(torch.rand((), generator=generator)))
+        side = 10.0 ** (-2 * float(torch.rand((), generator=generator)))
         offsets = torch.rand(self.dimensions, generator=generator, dtype=torch.float64) - 0.5
         moved = torch.tensor(architecture) + (offsets * side * (self.levels - 1)).round().long()
         return tuple(moved.clamp(0, self.levels - 1).tolist())
