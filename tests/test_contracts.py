@@ -7,7 +7,18 @@ import torch
 from torch import nn
 
 from nascence.metrics import Metric, macs, naswot, parameters
-from nascence.search import Evolution, RandomSearch, Strategy, search
+from nascence.search import (
+    NSGA2,
+    TPE,
+    CrossoverEvolution,
+    Evolution,
+    LaMCTS,
+    LaNAS,
+    LocalSearch,
+    RandomSearch,
+    Strategy,
+    search,
+)
 from nascence.spaces import (
     NB201,
     Architecture,
@@ -32,6 +43,12 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
 }
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "RandomSearch": RandomSearch,
+    "LocalSearch": LocalSearch,
+    "CrossoverEvolution": CrossoverEvolution,
+    "LaNAS": LaNAS,
+    "LaMCTS": LaMCTS,
+    "TPE": TPE,
+    "NSGA2": NSGA2,
     "Evolution": Evolution,
 }
 METRICS: dict[str, Metric] = {"naswot": naswot, "parameters": parameters, "macs": macs}

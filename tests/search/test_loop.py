@@ -229,3 +229,107 @@ def test_further_facts_are_recorded(tmp_path: Path) -> None:
         assert trial.user_attrs["macs"] == SPACE.macs(candidate.architecture)
         assert trial.user_attrs["architecture"] == SPACE.format(candidate.architecture)
         assert trial.user_attrs["seconds"] == candidate.seconds
+
+
+def total(architecture: Architecture) -> float:
+    return float(sum(architecture))
+
+
+def test_costs_are_recorded_and_told(tmp_path: Path) -> None:
+    """A strategy of several objectives is told the score and the costs, the larger the better."""
+    told = []
+
+    class Listening(RandomSearch):
+        objectives = 2
+
+        def tell_all(self, architecture: Architecture, values: tuple[float, ...]) -> None:
+            told.append((architecture, values))
+
+    def run_with_costs() -> History:
+        strategy = Listening(SPACE, generator=torch.Generator().manual_seed(0))
+        study = open_study(tmp_path / "a.journal", space=SPACE, name="search", costs=("macs",))
+        return search(strategy, total, trials=9, study=study, costs={"macs": SPACE.macs})
+
+    history = run_with_costs()
+    assert history.costs == ("macs",)
+    for candidate, (architecture, values) in zip(history.candidates, told, strict=True):
+        assert candidate.costs == (SPACE.macs(architecture),)
+        assert values == (total(architecture), -SPACE.macs(architecture))
+    first = list(told)
+    told.clear()
+    assert run_with_costs() == history
+    assert told == first
+
+
+def test_other_costs_do_not_continue_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    study = open_study(path, space=SPACE, name="search", costs=("macs",))
+    search(evolution(), total, trials=3, study=study, costs={"macs": SPACE.macs})
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match="was made with the costs macs and is now given none"):
+        open_study(path, space=SPACE, name="search")
+    with pytest.raises(ValueError, match="the costs macs and is now given parameters"):
+        search(evolution(), total, trials=5, study=study, costs={"parameters": SPACE.macs})
+    with pytest.raises(ValueError, match="gave NaN"):
+        search(evolution(), total, trials=5, study=study, costs={"macs": lambda each: math.nan})
+    assert path.read_bytes() == content
+
+
+SHARED = """
+import sys, time, torch
+from nascence.search import Evolution, open_study, search
+from nascence.spaces import NB201
+space = NB201(width=4, cells=1)
+def score(architecture):
+    time.sleep(0.02)
+    return float(sum(architecture))
+seed = int(sys.argv[2])
+strategy = Evolution(space, generator=torch.Generator().manual_seed(seed), population=4, sample=2)
+study = open_study(sys.argv[1], space=space, name="search")
+history = search(strategy, score, trials=40, study=study, shared=True,
+                 attributes=lambda architecture: {"worker": seed})
+print(len(history))
+"""
+
+
+def test_two_processes_share_a_study(tmp_path: Path) -> None:
+    """Both add trials, each learns of the other's, and nothing is lost or written twice."""
+    path = tmp_path / "shared.journal"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARED, str(path), str(seed)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for seed in (0, 1)
+    ]
+    counts = []
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err.decode()
+        counts.append(int(out))
+    study = open_study(path, space=SPACE, name="search")
+    trials = study.get_trials(deepcopy=False)
+    assert max(counts) == len(trials)
+    assert 40 <= len(trials) <= 41
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    # Which of them starts first is up to the machine; the other joins while it runs, or after it.
+    assert {trial.user_attrs["worker"] for trial in trials} <= {0, 1}
+
+
+def test_shared_searches_learn_of_each_other(tmp_path: Path) -> None:
+    """In turns, in one process: neither proposes what the other has scored."""
+    study = open_study(tmp_path / "a.journal", space=SPACE, name="search")
+    strategies = [evolution(seed) for seed in (0, 1)]
+    for trials in range(1, 31):
+        strategy = evolution(trials % 2 + 10 * trials)
+        history = search(strategy, total, trials=trials, study=study, shared=True)
+        assert len(history) == trials
+    classes = {SPACE.canonical(each.architecture) for each in history.candidates}
+    assert len(classes) == 30
+    with pytest.raises(ValueError, match="was made with the strategy .*, shared and is now given"):
+        search(strategies[0], total, trials=40, study=study)
+    with pytest.raises(ValueError, match="need a study"):
+        search(strategies[0], total, trials=40, shared=True)

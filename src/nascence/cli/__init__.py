@@ -10,6 +10,7 @@ from nascence.cli.design_command import design, resume
 from nascence.cli.fold_command import fold
 from nascence.cli.meta_train_command import meta_train
 from nascence.cli.predict_command import predict
+from nascence.cli.search_command import search
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISSING_EXTRA", "USAGE", "app", "main"]
 
@@ -47,6 +48,7 @@ app.command()(resume)
 app.command()(fold)
 app.command()(predict)
 app.add_typer(meta_train, name="meta-train")
+app.command()(search)
 
 
 def main() -> None:

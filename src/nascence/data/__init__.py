@@ -4,6 +4,15 @@ from nascence.data.augment import augment
 from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
+from nascence.data.table import (
+    Table,
+    accel_nasbench,
+    nasbench_macro,
+    nats_size,
+    nb201,
+    nb201_latencies,
+    read_table,
+)
 
 __all__ = [
     "Batch",
@@ -11,6 +20,13 @@ __all__ = [
     "Dataset",
     "MissingDataError",
     "Split",
+    "Table",
+    "accel_nasbench",
     "augment",
     "load",
+    "nasbench_macro",
+    "nats_size",
+    "nb201",
+    "nb201_latencies",
+    "read_table",
 ]

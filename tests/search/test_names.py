@@ -1,0 +1,106 @@
+"""Everything that has a name can be had by it, and what has none is refused with the names."""
+
+import pytest
+import torch
+
+from nascence.data import Dataset, Split, nb201
+from nascence.search import RankSum
+from nascence.search.names import (
+    Sources,
+    cost_named,
+    evaluator_named,
+    evaluator_names,
+    needs_images,
+    space_named,
+    space_names,
+    strategy_named,
+    strategy_names,
+    table_named,
+)
+from nascence.spaces import NB201
+
+SPACE = NB201(width=4, cells=1)
+
+
+def images() -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        pixels = torch.randint(256, (count, 3, 8, 8), generator=generator, dtype=torch.uint8)
+        return Split(pixels, torch.arange(count) % 4)
+
+    names = tuple("abcd")
+    return Dataset("noise", split(40), split(40), names, (0.5,) * 3, (0.3,) * 3, (), "noise")
+
+
+def sources(**changes) -> Sources:
+    given = Sources(nb201(), "cifar10/test", images(), 8, 4, None, 0)
+    return given._replace(**changes)
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_spaces_by_name(name: str) -> None:
+    space = space_named(name)
+    architecture = space.sample(generator=torch.Generator().manual_seed(0))
+    assert space.format(architecture)
+    table = table_named(name)
+    if table is not None:
+        assert table.decisions == tuple(map(tuple, space.decisions))
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_strategies_by_name(name: str) -> None:
+    strategy = strategy_named(name, SPACE, generator=torch.Generator().manual_seed(0))
+    strategy.tell(architecture := strategy.ask(), 1.0)
+    assert len(architecture) == 6
+
+
+@pytest.mark.parametrize("name", ["table", "train", "one-shot", "few-shot", "naswot", "synflow"])
+def test_evaluators_by_name(name: str) -> None:
+    space = NB201(width=4, cells=1, classes=4)
+    evaluate = evaluator_named(name, space, sources())
+    assert isinstance(evaluate((3, 2, 3, 2, 4, 1)), float)
+    assert evaluate.description  # type: ignore[attr-defined]
+    assert needs_images(name) == (name != "table")
+
+
+def test_ranks_are_summed_over_names() -> None:
+    evaluate = evaluator_named("macs+parameters", NB201(width=4, cells=1, classes=4), sources())
+    assert isinstance(evaluate, RankSum)
+    assert evaluate((3,) * 6) > 1.9
+    with pytest.raises(ValueError, match="names an evaluator twice"):
+        evaluator_named("macs+macs", SPACE, sources())
+
+
+def test_sizes_and_images_shape_the_space() -> None:
+    space = space_named("nb201", data=images(), width=8, cells=2)
+    assert space.description == NB201(classes=4, width=8, cells=2).description
+    with pytest.raises(ValueError, match="the space shufflenet has not all of cells"):
+        space_named("shufflenet", cells=2)
+    with pytest.raises(ValueError, match="is a table and has no width"):
+        space_named("nats-size", width=2)
+
+
+def test_costs_by_name() -> None:
+    table = nb201()
+    architecture = (3,) * 6
+    assert cost_named("macs", SPACE, None)(architecture) == SPACE.macs(architecture)
+    macro = space_named("nasbench-macro")
+    cost = cost_named("macs", macro, table_named("nasbench-macro"))
+    assert cost((0,) * 8) == 7_713_280
+    with pytest.raises(ValueError, match="no cost 'latency/raspi4'; use one of parameters, macs"):
+        cost_named("latency/raspi4", SPACE, table)
+
+
+def test_unknown_names_are_refused_with_the_known() -> None:
+    for call, message in (
+        (lambda: space_named("nb101"), "no space 'nb101'; use one of darts, mobile"),
+        (lambda: strategy_named("hill", SPACE, generator=torch.Generator()), "no strategy 'hill'"),
+        (lambda: evaluator_named("luck", SPACE, sources()), "no evaluator 'luck'; use one of"),
+        (lambda: evaluator_named("table", SPACE, sources(table=None)), "no table of this space"),
+        (lambda: evaluator_named("train", SPACE, sources(data=None)), "train needs images"),
+        (lambda: evaluator_named("table", SPACE, sources(column="mnist")), "no data set 'mnist'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert set(evaluator_names()) >= {"table", "train", "one-shot", "few-shot", "naswot"}
