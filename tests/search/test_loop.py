@@ -329,7 +329,7 @@ def test_shared_searches_learn_of_each_other(tmp_path: Path) -> None:
         assert len(history) == trials
     classes = {SPACE.canonical(each.architecture) for each in history.candidates}
     assert len(classes) == 30
-    with pytest.raises(ValueError, match="was made with the strategy .*, shared and is now given"):
+    with pytest.raises(ValueError, match=r"was made with the strategy .*, shared and is now given"):
         search(strategies[0], total, trials=40, study=study)
     with pytest.raises(ValueError, match="need a study"):
         search(strategies[0], total, trials=40, shared=True)
