@@ -286,7 +286,7 @@ def score(architecture):
 seed = int(sys.argv[2])
 strategy = Evolution(space, generator=torch.Generator().manual_seed(seed), population=4, sample=2)
 study = open_study(sys.argv[1], space=space, name="search")
-history = search(strategy, score, trials=40, study=study, shared=True,
+history = search(strategy, score, trials=20, study=study, shared=True,
                  attributes=lambda architecture: {"worker": seed})
 print(len(history))
 """
@@ -313,7 +313,7 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
     study = open_study(path, space=SPACE, name="search")
     trials = study.get_trials(deepcopy=False)
     assert max(counts) == len(trials)
-    assert 40 <= len(trials) <= 41
+    assert 20 <= len(trials) <= 21
     assert [trial.number for trial in trials] == list(range(len(trials)))
     # Which of them starts first is up to the machine; the other joins while it runs, or after it.
     assert {trial.user_attrs["worker"] for trial in trials} <= {0, 1}
@@ -329,7 +329,7 @@ def test_shared_searches_learn_of_each_other(tmp_path: Path) -> None:
         assert len(history) == trials
     classes = {SPACE.canonical(each.architecture) for each in history.candidates}
     assert len(classes) == 30
-    with pytest.raises(ValueError, match="was made with the strategy .*, shared and is now given"):
+    with pytest.raises(ValueError, match=r"was made with the strategy .*, shared and is now given"):
         search(strategies[0], total, trials=40, study=study)
     with pytest.raises(ValueError, match="need a study"):
         search(strategies[0], total, trials=40, shared=True)
