@@ -65,7 +65,7 @@ def test_evaluators_by_name(name: str) -> None:
 
 
 def test_ranks_are_summed_over_names() -> None:
-    evaluate = evaluator_named("macs+parameters", NB201(width=4, cells=1, classes=4), sources())
+    evaluate = evaluator_named("macs+parameters", NB201(width=2, cells=1, classes=4), sources())
     assert isinstance(evaluate, RankSum)
     assert evaluate((3,) * 6) > 1.9
     with pytest.raises(ValueError, match="names an evaluator twice"):

@@ -9,7 +9,7 @@ from nascence.search.evaluator import Evaluator
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError
 from nascence.search.strategy import Strategy, without_seed
-from nascence.search.study import bind, read_history, record
+from nascence.search.study import bind, bind_costs, read_history, record
 from nascence.spaces import Architecture
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class _Run:
         bind(self.study, "strategy", description)
         if (evaluator := getattr(self.evaluate, "description", None)) is not None:
             bind(self.study, "evaluator", evaluator)
-        if self.costs or len(self.study.directions) > 1:
-            bind(self.study, "costs", ", ".join(self.costs) or "none")
+        bind_costs(self.study, tuple(self.costs))
         history = read_history(self.study, space=space)
         self.sign = 1 if history.direction == "maximize" else -1
         for candidate in history.candidates:

@@ -57,8 +57,7 @@ def open_study(
                 f"{direction} it; open it so, or use another name"
             )
         bind(study, "space", space.description)
-        if costs or len(study.directions) > 1:
-            bind(study, "costs", ", ".join(costs) or "none")
+        bind_costs(study, costs)
     return study
 
 
@@ -90,6 +89,19 @@ def bind(study: "Study", key: str, value: str) -> None:
             f"study {study.study_name!r} was made with the {key} {before} and is now given "
             f"{value}; give what it was made with, or use another study name"
         )
+
+
+def bind_costs(study: "Study", costs: tuple[str, ...]) -> None:
+    """Note which costs a study minimises beside the score, or raise ValueError."""
+    if len(study.directions) == 1 + len(costs):
+        if costs:
+            bind(study, "costs", ", ".join(costs))
+        return
+    before = study.user_attrs.get("costs", "none")
+    raise ValueError(
+        f"study {study.study_name!r} was made with the costs {before} and is now given "
+        f"{', '.join(costs) or 'none'}; give what it was made with, or use another study name"
+    )
 
 
 def read_history(study: "Study", *, space: SearchSpace, start: int = 0) -> History:
