@@ -2,14 +2,16 @@
 
     python benchmarks/small_space.py truth --data cifar10-train.parquet --out small
     python benchmarks/small_space.py supernets --data cifar10-train.parquet --out small
+    python benchmarks/small_space.py supernets --data cifar10-train.parquet --out small --late
     python benchmarks/small_space.py report --out small
 
 ``truth`` trains one network of each of the 253 classes of equal function for ``--steps`` steps on
 8-pixel CIFAR-10 images, in a random order, and appends a line for each to ``truth.jsonl``: killed
 and started again, it goes on with what is missing. ``supernets`` trains a one-shot supernet for T
 steps, splits it at one, two and three edges into 6, 36 and 216 parts and trains each part for L
-more steps; at equal total cost every kind has T + 36 L steps in all, or with ``--late`` T + 24 L before
-the split and 12 L after it. ``report`` prints Kendall's tau between their scores and the accuracies of ``truth``, over all 1,296 networks.
+more steps; at equal total cost every kind has T + 36 L steps in all, or with ``--late`` T + 24 L
+before the split and 12 L after it. ``report`` prints Kendall's tau between their scores and the
+accuracies of ``truth``, over all networks whose class was trained.
 """
 
 import argparse
