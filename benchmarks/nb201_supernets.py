@@ -6,8 +6,8 @@
 Supernets of width 8 with one cell a stage are trained on CIFAR-10 at 16 pixels; all networks (or
 ``--sample`` of them) are scored on 128 validation images. The one-shot supernet has T steps. Its
 split at one edge (5 parts) and at two (25) trains each part for L more; at equal total cost every
-kind has T + 25 L steps in all, or
-with ``--late`` T + 20 L before the split and 5 L after it. What is finished is kept in ``--out`` and not done again.
+kind has T + 25 L steps in all, with ``--late`` T + 20 L before the split and 5 L after it. What is
+finished is kept in ``--out`` and not done again.
 """
 
 import argparse
