@@ -6,7 +6,8 @@
 Supernets of width 8 with one cell a stage are trained on CIFAR-10 at 16 pixels; all networks (or
 ``--sample`` of them) are scored on 128 validation images. The one-shot supernet has T steps. Its
 split at one edge (5 parts) and at two (25) trains each part for L more; at equal total cost every
-kind has T + 25 L steps in all. What is finished is kept in ``--out`` and not done again.
+kind has T + 25 L steps in all, with ``--late`` T + 20 L before the split and 5 L after it. What is
+finished is kept in ``--out`` and not done again.
 """
 
 import argparse
@@ -114,13 +115,14 @@ def run(arguments: argparse.Namespace) -> None:
     data = cifar10(arguments.data, SIDE, cache=arguments.out)
     base, leaf = arguments.steps, arguments.leaf_steps
     wanted = [SPACE.architecture(place) for place in chosen(arguments.sample)]
+    first = base + 20 * leaf if arguments.late else base
     for seed in arguments.seeds:
         runs = Runs(
             SPACE,
             data,
             out=arguments.out,
             seed=seed,
-            base=base,
+            base=first,
             score=lambda leaves: score(leaves, data, wanted),
             suffix="" if arguments.sample is None else f"-of-{arguments.sample}",
             settings={
@@ -129,6 +131,10 @@ def run(arguments: argparse.Namespace) -> None:
                 "learning_rate": arguments.learning_rate,
             },
         )
+        if arguments.late:
+            runs.few_shot("5 split late", EDGES[:1], leaf)
+            runs.few_shot("25 split late", EDGES, leaf // 5)
+            continue
         runs.one_shot("1", base)
         runs.few_shot("25", EDGES, leaf)
         runs.one_shot("1 at equal total", base + 25 * leaf)
@@ -174,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first.add_argument("--steps", type=int, default=1500, help="T, of the one-shot supernet")
     first.add_argument("--leaf-steps", type=int, default=100, help="L, of each of 25 parts")
     first.add_argument("--learning-rate", type=float, default=0.1)
+    first.add_argument("--late", action="store_true", help="only the late splits")
     second.add_argument("--table", type=Path, required=True)
     for command in (first, second):
         command.add_argument("--sample", type=int, help="score so many, drawn at random")

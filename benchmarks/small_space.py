@@ -2,14 +2,16 @@
 
     python benchmarks/small_space.py truth --data cifar10-train.parquet --out small
     python benchmarks/small_space.py supernets --data cifar10-train.parquet --out small
+    python benchmarks/small_space.py supernets --data cifar10-train.parquet --out small --late
     python benchmarks/small_space.py report --out small
 
 ``truth`` trains one network of each of the 253 classes of equal function for ``--steps`` steps on
 8-pixel CIFAR-10 images, in a random order, and appends a line for each to ``truth.jsonl``: killed
 and started again, it goes on with what is missing. ``supernets`` trains a one-shot supernet for T
 steps, splits it at one, two and three edges into 6, 36 and 216 parts and trains each part for L
-more steps; at equal total cost every kind has T + 36 L steps in all. ``report`` prints Kendall's
-tau between their scores and the accuracies of ``truth``, over all 1,296 networks.
+more steps; at equal total cost every kind has T + 36 L steps in all, or with ``--late`` T + 24 L
+before the split and 12 L after it. ``report`` prints Kendall's tau between their scores and the
+accuracies of ``truth``, over all networks whose class was trained.
 """
 
 import argparse
@@ -101,7 +103,7 @@ def supernets(arguments: argparse.Namespace) -> None:
     data = cifar10(arguments.data, SIDE, cache=arguments.out)
     base, leaf = arguments.steps, arguments.leaf_steps
 
-    def runs_of(seed: int) -> Runs:
+    def runs_of(seed: int, base: int) -> Runs:
         settings = {"batch_size": BATCH, "crop": 1, "learning_rate": arguments.learning_rate}
         return Runs(
             SPACE,
@@ -113,8 +115,14 @@ def supernets(arguments: argparse.Namespace) -> None:
             settings=settings,
         )
 
+    if arguments.late:
+        for seed in arguments.seeds:
+            runs = runs_of(seed, base + 24 * leaf)
+            runs.few_shot("6 split late", EDGES[:1], 2 * leaf)
+            runs.few_shot("36 split late", EDGES[:2], leaf // 3)
+        return
     for seed in arguments.seeds:
-        runs = runs_of(seed)
+        runs = runs_of(seed, base)
         runs.one_shot("1", base)
         runs.few_shot("36", EDGES[:2], leaf)
         runs.one_shot("1 at equal total", base + 36 * leaf)
@@ -122,7 +130,7 @@ def supernets(arguments: argparse.Namespace) -> None:
         runs.few_shot("6", EDGES[:1], leaf)
         runs.few_shot("216 at equal total", EDGES[:3], leaf // 6)
     for seed in arguments.seeds[: arguments.seeds_of_216]:
-        runs_of(seed).few_shot("216", EDGES[:3], leaf)
+        runs_of(seed, base).few_shot("216", EDGES[:3], leaf)
 
 
 def read_truth(out: Path) -> dict[int, dict[Architecture, float]]:
@@ -177,6 +185,7 @@ def main() -> None:
     second.add_argument("--steps", type=int, default=600, help="T, of the one-shot supernet")
     second.add_argument("--leaf-steps", type=int, default=102, help="L, of each part")
     second.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    second.add_argument("--late", action="store_true", help="only the late splits")
     second.add_argument("--seeds-of-216", type=int, default=1, help="seeds of 216 parts of L")
     second.add_argument("--learning-rate", type=float, default=0.1)
     arguments = parser.parse_args()
