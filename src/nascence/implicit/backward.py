@@ -38,7 +38,7 @@ class Implicit:
     """
 
     solver: str | Solver = "gmres"
-    tol: float = 1e-6
+    tol: float = 1e-5
     max_iter: int = 40
     norm: Norm = "relative"
     order: int = 1
