@@ -26,8 +26,12 @@ def _product(recorder: Recorder, x: Tensor, y: Tensor, macs: int) -> tuple[int, 
         both = tuple(dict.fromkeys((*first, *second)))
         attention = _attention_of(recorder, both)
         if attention is not None:
-            recorder.records[attention].macs += macs
-            return both
+            # what the scores are multiplied with feeds the same node, if it was there before it
+            record = recorder.records[attention]
+            record.macs += macs
+            values = [n for n in both if n not in recorder.attention and n < attention]
+            record.sources.extend(n for n in values if n not in record.sources)
+            return tuple(n for n in both if n not in values)
         node = recorder.node("msa", both, (), macs)
         recorder.attention[node] = node
         return (node,)
