@@ -21,10 +21,9 @@ from torch import Tensor, nn
 
 from cifar10_rows import cifar10
 from nascence.data import Dataset
-from nascence.params import load_checkpoint
 from nascence.search import FewShotEvaluator
 from nascence.spaces import NB201, Architecture, SuperNet
-from supernet_runs import Runs, accuracy_and_loss, columns, figures, rounded
+from supernet_runs import Runs, accuracy_and_loss, columns, figures, print_report
 
 SPACE = NB201(width=8, cells=1)
 SIDE = 16
@@ -159,14 +158,7 @@ def report(arguments: argparse.Namespace) -> None:
     truth = table.pop("c10_test_200")
     for name, scores in table.items():
         print(json.dumps({"scores": name, **figures(scores, truth)}))
-    for path in sorted(arguments.out.glob("scores-*.pt")):
-        content = load_checkpoint(path)
-        if len(content["accuracy"]) != len(places):
-            continue
-        for measure in ("accuracy", "negative loss"):
-            line = {"scores": path.stem.removeprefix("scores-"), "measure": measure}
-            found = figures(content[measure].tolist(), truth)
-            print(json.dumps({**line, **found, **rounded(content["cost"])}))
+    print_report(arguments.out, lambda scores: scores.tolist(), truth)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

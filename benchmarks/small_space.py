@@ -24,11 +24,10 @@ import torch
 from cifar10_rows import cifar10
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.params import load_checkpoint
 from nascence.search import FewShotEvaluator
 from nascence.spaces import Architecture, Small, SuperNet
 from nascence.training import evaluate, sgd, train
-from supernet_runs import Runs, accuracy_and_loss, columns, figures, rounded
+from supernet_runs import Runs, accuracy_and_loss, columns, figures, print_report
 
 SPACE = Small(width=16)
 SIDE = 8
@@ -161,12 +160,7 @@ def report(arguments: argparse.Namespace) -> None:
     }
     for name, scores in costs.items():
         print(json.dumps({"scores": name, **figures(scores, truth)}))
-    for path in sorted(arguments.out.glob("scores-*.pt")):
-        content = load_checkpoint(path)
-        for measure in ("accuracy", "negative loss"):
-            line = {"scores": path.stem.removeprefix("scores-"), "measure": measure}
-            found = figures(content[measure][kept].tolist(), truth)
-            print(json.dumps({**line, **found, **rounded(content["cost"])}))
+    print_report(arguments.out, lambda scores: scores[kept].tolist(), truth)
 
 
 def main() -> None:

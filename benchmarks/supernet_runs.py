@@ -1,5 +1,7 @@
 """What the benchmarks of supernets share: trainings kept in a folder, and figures of a ranking."""
 
+import json
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +10,7 @@ import torch
 
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
-from nascence.params import save_checkpoint
+from nascence.params import load_checkpoint, save_checkpoint
 from nascence.search import train_leaves, train_supernet
 from nascence.spaces import NetworkSpace, SuperNet, split
 
@@ -124,6 +126,30 @@ def figures(scores: Sequence[float], truth: Sequence[float]) -> dict[str, float]
     found["first"] = truth[order[0]]
     found["best of 50"] = max(truth[i] for i in order[:50])
     return rounded(found)
+
+
+def print_report(
+    out: Path, pick: Callable[[torch.Tensor], list[float]], truth: Sequence[float]
+) -> None:
+    """Print the figures of every file of scores, then their means over the seeds."""
+    kinds: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for path in sorted(out.glob("scores-*.pt")):
+        content = load_checkpoint(path)
+        _, seed, kind = path.stem.split("-", 2)
+        for measure in ("accuracy", "negative loss"):
+            scores = pick(content[measure])
+            if len(scores) != len(truth):
+                continue
+            found = {**figures(scores, truth), **rounded(content["cost"])}
+            kinds.setdefault((kind, measure), []).append(found)
+            print(json.dumps({"seed": int(seed), "kind": kind, "measure": measure, **found}))
+    for (kind, measure), rows in kinds.items():
+        line: dict[str, object] = {"kind": kind, "measure": measure, "seeds": len(rows)}
+        for name in rows[0]:
+            values = [row[name] for row in rows]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            line[name] = f"{statistics.mean(values):.3f} ± {spread:.3f}"
+        print(json.dumps(line, ensure_ascii=False))
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:

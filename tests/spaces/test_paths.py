@@ -1,5 +1,6 @@
 """Samplers of paths: what they draw, and how often."""
 
+import pickle
 from collections import Counter
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_fair_round_with_fewer_choices_repeats_them_evenly(generator: torch.Ge
 
 def test_binned_paths_take_every_range_of_costs_equally_often(generator: torch.Generator) -> None:
     edges = cost_edges(SPACE, SPACE.macs, bins=4, generator=generator)
-    sampler = binned_paths(SPACE.macs, edges)
+    sampler = pickle.loads(pickle.dumps(binned_paths(SPACE.macs, edges)))  # as workers get it
     choices = (tuple(range(6)),) * 4
     counts = [0] * 4
     for _ in range(400):

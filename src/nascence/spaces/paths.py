@@ -1,6 +1,7 @@
 """Which paths of a supernet a training step takes."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -75,21 +76,7 @@ def binned_paths(cost: Callable[[Architecture], float], edges: Sequence[float]) 
     if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
         raise ValueError(f"edges are {edges}; give two or more, in ascending order")
 
-    def sample(
-        space: SearchSpace, choices: Choices, *, generator: torch.Generator
-    ) -> list[Architecture]:
-        order = torch.randperm(len(edges) - 1, generator=generator).tolist()
-        for place in order:
-            for _ in range(200):
-                (path,) = uniform_paths(space, choices, generator=generator)
-                if edges[place] <= cost(path) <= edges[place + 1]:
-                    return [path]
-        raise ValueError(
-            f"no architecture with a cost from {edges[0]:,.10g} to {edges[-1]:,.10g} was found; "
-            "take the edges of the bins from the space, with cost_edges"
-        )
-
-    return sample
+    return partial(_binned, cost=cost, edges=edges)
 
 
 def cost_edges(
@@ -106,6 +93,25 @@ def cost_edges(
     if bins < 1 or low == high:
         raise ValueError(f"bins is {bins}, costs go from {low} to {high}: there is nothing to bin")
     return [low + (high - low) * place / bins for place in range(bins + 1)]
+
+
+def _binned(
+    space: SearchSpace,
+    choices: Choices,
+    *,
+    generator: torch.Generator,
+    cost: Callable[[Architecture], float],
+    edges: Sequence[float],
+) -> list[Architecture]:
+    for place in torch.randperm(len(edges) - 1, generator=generator).tolist():
+        for _ in range(200):
+            (path,) = uniform_paths(space, choices, generator=generator)
+            if edges[place] <= cost(path) <= edges[place + 1]:
+                return [path]
+    raise ValueError(
+        f"no architecture with a cost from {edges[0]:,.10g} to {edges[-1]:,.10g} was found; "
+        "take the edges of the bins from the space, with cost_edges"
+    )
 
 
 def _independent(choices: Choices, generator: torch.Generator) -> Architecture:
