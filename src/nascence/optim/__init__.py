@@ -1,6 +1,23 @@
 """Optimizers that are learned: contract, architectures, tasks and meta-training."""
 
 from nascence.optim.baselines import SGD, Adam, AdamW, NAdamW
+from nascence.optim.checkpoint import create, load, read_card, save
 from nascence.optim.contract import LearnedOptimizer, State
+from nascence.optim.meta_train import MetaTraining, meta_train
+from nascence.optim.small import Small
 
-__all__ = ["SGD", "Adam", "AdamW", "LearnedOptimizer", "NAdamW", "State"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "LearnedOptimizer",
+    "MetaTraining",
+    "NAdamW",
+    "Small",
+    "State",
+    "create",
+    "load",
+    "meta_train",
+    "read_card",
+    "save",
+]

@@ -29,6 +29,11 @@ class LearnedOptimizer(nn.Module, ABC):
     under ``torch.func.vmap``, so that many thetas and many tasks are run side by side.
     """
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that make another one of the same form."""
+        return {}
+
     @abstractmethod
     def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
         """The state before the first step.
@@ -65,7 +70,7 @@ class LearnedOptimizer(nn.Module, ABC):
         return self.update(grads, state, params, loss=loss, valid_loss=valid_loss)
 
     def init_stacked(self, params: Params, *, num_steps: Tensor) -> State:
-        """`init` for N networks: parameters ``(N, ...)``, ``num_steps`` ``(N,)``, inf if unknown."""
+        """`init` for N networks: parameters ``(N, ...)``, ``num_steps`` ``(N,)`` or infinite."""
         return vmap(lambda one, steps: self.init(one, num_steps=steps))(params, num_steps)
 
     def update_stacked(

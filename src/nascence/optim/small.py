@@ -9,6 +9,7 @@ Adam; and a linear head on what is known of a whole tensor sets the size of its 
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class Small(LearnedOptimizer):
         self.factor_decay = nn.Parameter(torch.zeros(3))
 
     @property
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> dict[str, Any]:
         """The keyword arguments that make another one of the same form."""
         return {"hidden": self.hidden, "learning_rate": self.learning_rate}
 
@@ -110,7 +111,7 @@ class Small(LearnedOptimizer):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> tuple[Params, State]:
-        theta = dict(self.named_parameters())
+        theta: Params = dict(self.named_parameters())
         updates, tensors = {}, dict(state["tensors"])
         for name, grad in grads.items():
             old = state["tensors"][name]
@@ -159,7 +160,7 @@ class Small(LearnedOptimizer):
             OUTPUT_SCALE * theta["outer"],
             OUTPUT_SCALE * theta["outer_bias"],
             RATE_SCALE * theta["rate"],
-            self.learning_rate,
+            self.learning_rate * torch.ones_like(theta["second_decay"]),
         )
 
     def _plain(

@@ -54,7 +54,7 @@ class Network(NamedTuple):
     outer: Tensor
     outer_bias: Tensor
     rate: Tensor
-    learning_rate: float
+    learning_rate: Tensor
 
 
 class Corrections(NamedTuple):
@@ -193,7 +193,7 @@ def step_into(
     for first in range(0, count, group):
         part = slice(first, first + group)
         few = _Few(
-            Network(*(x[part] for x in network[:-1]), network.learning_rate),
+            Network(*(x[part] for x in network)),
             Decays(*(x[part] for x in decays)),
             _Work(*(x[part] for x in work)),
             time[part],
