@@ -11,11 +11,15 @@ from safetensors.torch import save_file
 
 from nascence.optim.baselines import SGD, Adam, AdamW, NAdamW
 from nascence.optim.contract import LearnedOptimizer
+from nascence.optim.feed_forward import FeedForward
+from nascence.optim.hierarchical import Hierarchical
 from nascence.optim.small import Small
 
 _FORMAT = "nascence-optimizer-1"
 ARCHITECTURES: dict[str, type[LearnedOptimizer]] = {
     "small": Small,
+    "hierarchical": Hierarchical,
+    "feed-forward": FeedForward,
     "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,

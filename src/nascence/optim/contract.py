@@ -58,6 +58,34 @@ class LearnedOptimizer(nn.Module, ABC):
         ``()`` one on held-out data; an optimizer that uses them goes on without them.
         """
 
+    @property
+    def uses_loss(self) -> bool:
+        """Whether a loss given to `update` changes anything."""
+        return False
+
+    @torch.no_grad()
+    def step_(
+        self,
+        grads: Params,
+        state: State,
+        params: Params,
+        *,
+        rates: dict[str, float],
+        loss: Tensor | None = None,
+        valid_loss: Tensor | None = None,
+    ) -> None:
+        """`update` in place: ``rates[name]`` times the update is added to every parameter.
+
+        ``params`` and ``state`` are changed. Architectures replace it by a faster form.
+        """
+        updates, following = self.update(grads, state, params, loss=loss, valid_loss=valid_loss)
+        for name, update in updates.items():
+            params[name].add_(update, alpha=rates[name])
+            for key, value in following["tensors"][name].items():
+                state["tensors"][name][key].copy_(value)
+        for key, value in following["shared"].items():
+            state["shared"][key].copy_(value)
+
     def forward(
         self,
         grads: Params,

@@ -26,6 +26,7 @@ from nascence.optim.small_step import (
     corrections,
     input_scales,
     matrix_shape,
+    step_into,
     step_size,
     step_stacked,
 )
@@ -135,6 +136,35 @@ class Small(LearnedOptimizer):
                 state["shared"]["num_steps"],
             )
         return updates, {"tensors": tensors, "shared": state["shared"]}
+
+    @torch.no_grad()
+    def step_(
+        self,
+        grads: Params,
+        state: State,
+        params: Params,
+        *,
+        rates: dict[str, float],
+        loss: Tensor | None = None,
+        valid_loss: Tensor | None = None,
+    ) -> None:
+        theta = {name: value[None] for name, value in self.named_parameters()}
+        network, decays = self.network(theta), self.decays(theta)
+        for name, grad in grads.items():
+            slots = {key: value[None] for key, value in state["tensors"][name].items()}
+            scaled = network._replace(learning_rate=network.learning_rate * rates[name])
+            following = step_into(
+                scaled,
+                decays,
+                grad[None],
+                slots,
+                params[name][None],
+                state["shared"]["num_steps"][None],
+                slots,
+                params[name][None],
+            )
+            for key in following.keys() - {"momenta", "second"}:
+                slots[key].copy_(following[key])
 
     def decays(self, theta: Params) -> Decays:
         """1 - beta of the momenta ``(..., 3)``, the second moment ``(...)``, the factors."""
