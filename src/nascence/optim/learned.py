@@ -1,5 +1,6 @@
 """A learned optimizer in the place of any ``torch.optim`` optimizer."""
 
+import copy
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable
@@ -59,8 +60,9 @@ class Learned(Optimizer):
             raise ValueError(f"lr={lr}, weight_decay={weight_decay}; neither may be negative")
         if state_dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"state_dtype is {state_dtype}; it must be float32 or bfloat16")
-        learned = weights if isinstance(weights, LearnedOptimizer) else load(weights)
-        self.learned = learned.requires_grad_(False)
+        given = isinstance(weights, LearnedOptimizer)
+        learned = copy.deepcopy(weights) if given else load(weights)
+        self.learned: LearnedOptimizer = learned.requires_grad_(False)
         self.num_steps = num_steps
         self.state_dtype = state_dtype
         self.skipped_steps = 0
@@ -79,7 +81,7 @@ class Learned(Optimizer):
                     "parameters (torch.view_as_real gives such a view of a complex one)"
                 )
 
-    def step(  # type: ignore[override]
+    def step(
         self,
         closure: Callable[[], Any] | None = None,
         *,
