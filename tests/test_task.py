@@ -52,7 +52,7 @@ def test_a_batch_of_a_task_is_of_the_generator(split: TaskSplit) -> None:
 
 
 def test_what_cannot_be_stacked_is_refused() -> None:
-    with pytest.raises(ValueError, match="line/2.0 is not of the problem of line/1.0"):
+    with pytest.raises(ValueError, match=r"line/2\.0 is not of the problem of line/1.0"):
         Stack.of([line(1.0), line(2.0, size=4)])
     with pytest.raises(ValueError, match="at least one"):
         Stack.of([])
@@ -64,5 +64,5 @@ def test_an_unknown_split_is_refused(generator: torch.Generator) -> None:
 
 
 def test_seeds_are_of_name_and_index_alone() -> None:
-    assert seed_of("quadratic", 3) == 3652160943949752012
+    assert seed_of("quadratic", 3) == 5850361541884645785
     assert len({seed_of(name, k) for name in ("a", "b") for k in range(100)}) == 200

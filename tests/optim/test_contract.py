@@ -18,7 +18,7 @@ SHAPES = {"matrix": (6, 5), "kernel": (4, 2, 3, 3), "vector": (7,), "scalar": ()
 
 def random(generator: torch.Generator, *leading: int) -> Params:
     return {
-        name: torch.randn(*leading, *shape, generator=generator) for name, shape in SHAPES.items()
+        name: torch.randn((*leading, *shape), generator=generator) for name, shape in SHAPES.items()
     }
 
 

@@ -91,10 +91,6 @@ def test_truncation_is_biased_as_theory_has_it(optimizer: SGD) -> None:
     assert ((mean - known).abs() > 6 * error).all()
 
 
-def test_one_noise_for_an_unroll_varies_less_than_a_new_one_each_window(optimizer: SGD) -> None:
-    assert (estimates(optimizer, "single")[1] < estimates(optimizer, "persistent")[1]).all()
-
-
 def test_a_last_window_is_short_and_the_next_unroll_starts_anew(optimizer: SGD) -> None:
     stack = Stack.of([Task("bowl", Bowl(), {"h": CURVATURES})])
     generator = torch.Generator().manual_seed(0)

@@ -160,12 +160,20 @@ def test_scalars_empty_and_strided_parameters(make: MakeOptimizer) -> None:
     assert (strided < 1).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_keeps_its_dtype(make: MakeOptimizer, dtype: torch.dtype) -> None:
+def test_bfloat16_stays_bfloat16(make: MakeOptimizer) -> None:
+    half_precision(make, torch.bfloat16)
+
+
+def test_float16_stays_float16(make_learned: MakeOptimizer) -> None:
+    # AdamW is no control here: its epsilon is zero in float16, and its steps are infinite.
+    half_precision(make_learned, torch.float16)
+
+
+def half_precision(make: MakeOptimizer, dtype: torch.dtype) -> None:
     model = network(dtype)
     before = values(model)
     train(model, make(model.parameters()), range(3))
-    for old, new in zip(before, model.parameters(), strict=True):
+    for new in model.parameters():
         assert new.dtype == dtype
         assert torch.isfinite(new).all()
     assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
@@ -309,10 +317,10 @@ def test_the_state_of_another_optimizer_is_refused(other: str) -> None:
     else:
         theirs = MAKERS[other](model.parameters())
     train(model, theirs, range(2))
-    before = copy.deepcopy(ours.state_dict())
-    with pytest.raises(ValueError, match="load it into|the same weights"):
+    before = copy.deepcopy(ours.state_dict()["state"])
+    with pytest.raises(ValueError, match=r"load it into|the same weights"):
         ours.load_state_dict(theirs.state_dict())
-    torch.testing.assert_close(ours.state_dict(), before, rtol=0, atol=0)
+    torch.testing.assert_close(ours.state_dict()["state"], before, rtol=0, atol=0)
 
 
 def test_all_ways_to_give_the_loss_are_one() -> None:
@@ -397,7 +405,10 @@ def _one_of_two(rank: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_processes_that_train_together_stay_together(tmp_path: Any) -> None:
-    torch.multiprocessing.spawn(_one_of_two, (str(tmp_path),), nprocs=2)
+    torch.multiprocessing.start_processes(
+        _one_of_two, (str(tmp_path),), nprocs=2, start_method="fork"
+    )
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     torch.testing.assert_close(first, second, rtol=0, atol=0)

@@ -60,9 +60,10 @@ class Learned(Optimizer):
             raise ValueError(f"lr={lr}, weight_decay={weight_decay}; neither may be negative")
         if state_dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"state_dtype is {state_dtype}; it must be float32 or bfloat16")
-        given = isinstance(weights, LearnedOptimizer)
-        learned = copy.deepcopy(weights) if given else load(weights)
-        self.learned: LearnedOptimizer = learned.requires_grad_(False)
+        if isinstance(weights, LearnedOptimizer):
+            self.learned = copy.deepcopy(weights).requires_grad_(False)
+        else:
+            self.learned = load(weights).requires_grad_(False)
         self.num_steps = num_steps
         self.state_dtype = state_dtype
         self.skipped_steps = 0
@@ -105,7 +106,7 @@ class Learned(Optimizer):
         rates: dict[str, float] = {}
         for number, group in enumerate(self.param_groups):
             for index, value in enumerate(group["params"]):
-                if value.grad is None:
+                if value.grad is None or not value.numel():
                     continue
                 if value.grad.is_sparse:
                     raise RuntimeError("a gradient is sparse; learned optimizers need dense ones")
@@ -226,7 +227,7 @@ class Learned(Optimizer):
 
 def _finite(grads: Iterable[Tensor]) -> bool:
     """Whether every entry is finite, from one pass: the largest magnitude of each."""
-    largest = torch._foreach_norm([grad for grad in grads if grad.numel()], ord=torch.inf)
+    largest = torch._foreach_norm(list(grads), ord=torch.inf)
     return all(bool(torch.isfinite(value)) for value in largest)
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import torch
 
 from nascence.optim.families.images import ROWS, draw_rows, rows_of, sample
@@ -22,4 +24,4 @@ def test_splits_are_apart(generator: torch.Generator) -> None:
         assert rows.min() >= first
         assert rows.max() < (100 if split == "train" else last)
     bounds = sorted(ROWS.values())
-    assert all(a[1] <= b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(bounds))
