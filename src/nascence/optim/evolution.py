@@ -119,7 +119,8 @@ def advance(
 
     Raises ValueError for an unroll that is done, and settings that are not allowed.
     """
-    _check(unroll, window, method, objective, sigma)
+    check_form(method, objective)
+    _check(unroll, window, sigma)
     pairs = len(stack)
     noise, summed = unroll.noise, unroll.summed
     if unroll.step == 0 or method != "single":
@@ -173,13 +174,17 @@ def _weights(outer: Tensor, normalised: Tensor, objective: Objective, sigma: flo
     return torch.sign(normalised[0] - normalised[1])
 
 
-def _check(unroll: Unroll, window: int, method: str, objective: str, sigma: float) -> None:
-    if unroll.done:
-        raise ValueError(f"the unroll has taken its {unroll.length} steps; start another")
+def check_form(method: str, objective: str) -> None:
+    """Raises ValueError unless both are allowed."""
     if method not in get_args(Method) or objective not in get_args(Objective):
         raise ValueError(
             f"method={method!r}, objective={objective!r}; allowed are "
             f"{', '.join(get_args(Method))} and {', '.join(get_args(Objective))}"
         )
+
+
+def _check(unroll: Unroll, window: int, sigma: float) -> None:
+    if unroll.done:
+        raise ValueError(f"the unroll has taken its {unroll.length} steps; start another")
     if window < 1 or not sigma > 0:
         raise ValueError(f"window={window}, sigma={sigma}; both must be positive")

@@ -12,7 +12,7 @@ from torch import Tensor
 from nascence.optim.checkpoint import save
 from nascence.optim.cohorts import Cohorts, LocalCohorts, Outcome, ProcessCohorts, Settings
 from nascence.optim.contract import LearnedOptimizer
-from nascence.optim.evolution import Method, Objective
+from nascence.optim.evolution import Method, Objective, check_form
 from nascence.optim.theta import fill_, flatten
 from nascence.params import CheckpointError, load_checkpoint, save_checkpoint, write_whole
 from nascence.task import TaskFamily
@@ -82,6 +82,7 @@ def meta_train(
             f"lengths={lengths}, held_out={held_out}, clip={clip}; lengths ascend from at least 1, "
             "held_out is in [0, 1) and clip positive"
         )
+    check_form(method, objective)
     settings = Settings(
         *(seed, pairs, window, lengths, ramp, method, objective, sigma),
         *(measure_every, known, held_out),
