@@ -1,6 +1,6 @@
 """Time and memory of one step of each learned optimizer, against Adam.
 
-    python benchmarks/optimizer_step.py
+    python benchmarks/optimizer_step.py [--compile]
 
 One thread, process CPU time, least of several, in one run with torch's fused Adam. The network
 has 0.93 M parameters: a perceptron 784-784-400-10. The products of the hierarchical optimizer are
@@ -16,7 +16,14 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from nascence.optim import FeedForward, Hierarchical, Learned, Small, perceptron_step
+from nascence.optim import (
+    FeedForward,
+    Hierarchical,
+    Learned,
+    LearnedOptimizer,
+    Small,
+    perceptron_step,
+)
 
 
 def network() -> nn.Module:
@@ -75,6 +82,7 @@ def products(optimizer: Hierarchical, count: int) -> Callable[[], None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--compile", action="store_true", help="also the compiled small step")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = network()
@@ -82,13 +90,16 @@ def main() -> None:
     adam = milliseconds(torch.optim.Adam(model.parameters(), fused=True).step, 50)
     print(f"{count:,} parameters, one thread; fused Adam {adam:.2f} ms")
     print(f"{'optimizer':<22}{'ms':>9}{'x Adam':>9}{'state B':>9}{'transient B':>13}")
-    for name, learned in (
-        ("small, 4 hidden", Small(4)),
-        ("small, 8 hidden", Small(8)),
-        ("feed-forward", FeedForward()),
-        ("hierarchical", Hierarchical()),
-    ):
-        optimizer = Learned(model.parameters(), weights=learned)
+    chosen: list[tuple[str, LearnedOptimizer, bool]] = [
+        ("small, 4 hidden", Small(4), False),
+        ("small, 8 hidden", Small(8), False),
+        ("feed-forward", FeedForward(), False),
+        ("hierarchical", Hierarchical(), False),
+    ]
+    if arguments.compile:
+        chosen.insert(1, ("small, 4, compiled", Small(4), True))
+    for name, learned, compiled in chosen:
+        optimizer = Learned(model.parameters(), weights=learned, compiled=compiled)
         taken = milliseconds(optimizer.step, arguments.repeats)
         state = sum(
             slot.numel() * slot.element_size()

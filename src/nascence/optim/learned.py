@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from nascence.optim.checkpoint import load
 from nascence.optim.contract import LearnedOptimizer, State
+from nascence.optim.small import Small
 from nascence.optim.theta import flatten
 from nascence.params import Params
 
@@ -35,6 +36,8 @@ class Learned(Optimizer):
             ``lr * 0.001 * weight_decay`` of a parameter away.
         state_dtype: Of the averages that are kept for each parameter; ``torch.bfloat16`` halves
             them.
+        compiled: Compile the step of the small optimizer with ``torch.compile``, which takes about
+            a minute at the first step and needs a C++ compiler, or Triton on a GPU.
 
     The loss, which the hierarchical optimizer uses, comes from the closure, from
     ``step(loss=...)`` or from setting `loss` before ``step()``; without one it goes on. A
@@ -55,6 +58,7 @@ class Learned(Optimizer):
         lr: float = 1.0,
         weight_decay: float = 0.0,
         state_dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
     ) -> None:
         if not lr >= 0 or not weight_decay >= 0:
             raise ValueError(f"lr={lr}, weight_decay={weight_decay}; neither may be negative")
@@ -64,6 +68,10 @@ class Learned(Optimizer):
             self.learned = copy.deepcopy(weights).requires_grad_(False)
         else:
             self.learned = load(weights).requires_grad_(False)
+        if compiled:
+            if not isinstance(self.learned, Small):
+                raise ValueError(f"{type(self.learned).__name__} has no compiled step; Small has")
+            self.learned.compiled = True
         self.num_steps = num_steps
         self.state_dtype = state_dtype
         self.skipped_steps = 0

@@ -66,6 +66,7 @@ class Small(LearnedOptimizer):
         if generator is None:
             generator = torch.Generator().manual_seed(0)
         self.hidden = hidden
+        self.compiled = False
         self.learning_rate = learning_rate
 
         def normal(rows: int, columns: int, deviation: float) -> nn.Parameter:
@@ -148,9 +149,13 @@ class Small(LearnedOptimizer):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> None:
-        theta = {name: value[None] for name, value in self.named_parameters()}
+        plain: Params = dict(self.named_parameters())
+        theta = {name: value[None] for name, value in plain.items()}
         network, decays = self.network(theta), self.decays(theta)
         for name, grad in grads.items():
+            if self.compiled and "row" in state["tensors"][name]:
+                self._compiled_step_(plain, grad, state, params, name, rates[name])
+                continue
             slots = {key: value[None] for key, value in state["tensors"][name].items()}
             scaled = network._replace(learning_rate=network.learning_rate * rates[name])
             following = step_into(
@@ -165,6 +170,20 @@ class Small(LearnedOptimizer):
             )
             for key in following.keys() - {"momenta", "second"}:
                 slots[key].copy_(following[key])
+
+    def _compiled_step_(
+        self, theta: Params, grad: Tensor, state: State, params: Params, name: str, rate: float
+    ) -> None:
+        from nascence.optim import small_compiled
+
+        network, slots = self.network(theta), state["tensors"][name]
+        network = network._replace(learning_rate=network.learning_rate * rate)
+        following = small_compiled.step_into(
+            *(network, self.decays(theta), grad, slots, params[name]),
+            state["shared"]["num_steps"],
+        )
+        for key, value in following.items():
+            slots[key].copy_(value)
 
     def decays(self, theta: Params) -> Decays:
         """1 - beta of the momenta ``(..., 3)``, the second moment ``(...)``, the factors."""
