@@ -138,7 +138,7 @@ def lightning(make: Callable[[], LearnedOptimizer], folder: Path) -> tuple[nn.Mo
         loop.fit(module, loader, ckpt_path=checkpoint)
         return module, loop
 
-    module, loop = trained(2, None)
+    loop = trained(2, None)[1]
     loop.save_checkpoint(folder / "lightning.ckpt")
     resumed = trained(4, str(folder / "lightning.ckpt"))[0]
     whole = trained(4, None)[0]

@@ -114,23 +114,32 @@ class FeedForward(LearnedOptimizer):
     ) -> None:
         flat, old = grad.reshape(-1), value.view(-1)
         momenta = slots["momenta"].view(len(DECAYS), -1)
-        average_(momenta, flat, DECAYS)
-        nominal = None
-        if self.nominal is not None:
-            second, learning_rate = slots["second"].view(-1), self.nominal
-            average_(second[None], flat, (SECOND,), squared=True)
+        second = slots["second"].view(1, -1) if self.nominal is not None else None
 
-            def nominal(piece: slice) -> Tensor:
-                return adam_step(
-                    momenta[NOMINAL, piece], second[piece], slots["step"], learning_rate
-                )
+        def before(piece: slice) -> None:
+            new = flat[piece].float().clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
+            average_(momenta[:, piece], new, DECAYS)
+            if second is not None:
+                average_(second[:, piece], new * new, (SECOND,))
 
         def fill(piece: slice, room: Tensor) -> list[Tensor]:
             room[0].copy_(flat[piece]).clamp_(-LARGEST_GRADIENT, LARGEST_GRADIENT)
             room[1].copy_(old[piece])
             return [momenta[:, piece]]
 
-        perceptron_step.step_(network, time, fill, 2, old, scale=SCALE, rate=rate, nominal=nominal)
+        def nominal(piece: slice, room: Tensor) -> Tensor:
+            assert second is not None
+            assert self.nominal is not None
+            moments = momenta[NOMINAL, piece], second[0, piece]
+            return adam_step_into(*moments, slots["step"], self.nominal, room)
+
+        room = perceptron_step.room_for(2, self.hidden, [len(flat)], flat.device)
+        pieces = perceptron_step.Pieces(
+            fill, planes=2, hidden=self.hidden, size=len(flat), room=room
+        )
+        _, squares = pieces.sums(before)
+        add = None if second is None else nominal
+        pieces.step_(network, time, squares, old, scale=SCALE, rate=rate, nominal=add)
 
 
 def random_perceptron(
@@ -165,24 +174,22 @@ def averaged(old: Tensor, new: Tensor, decays: tuple[float, ...]) -> Tensor:
     return old + change.reshape((-1,) + (1,) * new.dim()) * (new - old)
 
 
-def average_(
-    old: Tensor,
-    grad: Tensor,
-    decays: tuple[float, ...],
-    *,
-    squared: bool = False,
-    bound: float = LARGEST_GRADIENT,
-) -> None:
-    """`averaged` in place, in pieces, for ``old`` ``(decays, n)`` and a gradient ``(n,)``."""
+def average_(old: Tensor, new: Tensor, decays: tuple[float, ...]) -> None:
+    """`averaged` in place, for ``old`` ``(decays, n)`` and ``new`` ``(n,)``."""
     change = torch.tensor([1 - decay for decay in decays], device=old.device)[:, None]
-    for first in range(0, len(grad), perceptron_step.PIECE):
-        piece = slice(first, first + perceptron_step.PIECE)
-        new = grad[piece].float().clamp(-bound, bound)
-        part, new = old[:, piece], (new * new if squared else new)[None]
-        torch.lerp(part, new.expand_as(part), change.expand_as(part), out=part)
+    torch.lerp(old, new.expand_as(old), change.expand_as(old), out=old)
 
 
 def adam_step(first: Tensor, second: Tensor, step: Tensor, learning_rate: float) -> Tensor:
     """The step of Adam from its averages at 0.9 and 0.999 (Kingma & Ba 2015)."""
     first = first / (1 - 0.9**step)
     return -learning_rate * first / ((second / (1 - SECOND**step)).sqrt() + 1e-8)
+
+
+def adam_step_into(
+    first: Tensor, second: Tensor, step: Tensor, learning_rate: float, room: Tensor
+) -> Tensor:
+    """`adam_step` of ``(n,)``, written into ``room`` ``(2, n)``."""
+    count = step.item()
+    root = torch.mul(second, 1 / (1 - SECOND**count), out=room[0]).sqrt_().add_(1e-8)
+    return torch.div(first, root, out=room[1]).mul_(-learning_rate / (1 - 0.9**count))

@@ -6,6 +6,7 @@ parameter, fed with its averages and with what the LSTM of its tensor says.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from nascence.optim.contract import LearnedOptimizer, State, horizon
 from nascence.optim.feed_forward import (
     LARGEST_GRADIENT,
     adam_step,
+    adam_step_into,
     average_,
     averaged,
     random_perceptron,
@@ -34,6 +36,7 @@ TO_ALL = 18
 FROM_PERCEPTRON = 16
 STATISTICS = 18
 OWN_INPUTS = 23
+PLANES = OWN_INPUTS - 2 * len(DECAYS)
 INPUTS = OWN_INPUTS + PERIODS + 3 + TO_PERCEPTRON
 CLIP = 10.0
 CLIP_DECAY = 0.99
@@ -164,19 +167,19 @@ class Hierarchical(LearnedOptimizer):
         valid_loss: Tensor | None = None,
     ) -> None:
         shared, bound = self._begin(grads, state["shared"], loss, valid_loss)
-        losses, statistics = loss_inputs(shared, loss), []
-        limit = bound.item()
-        norms = []
+        losses, limit = loss_inputs(shared, loss), bound.item()
+        sizes = [grad.numel() for grad in grads.values()]
+        room = perceptron_step.room_for(PLANES, self.hidden, sizes, bound.device)
+        statistics, norms, begun = [], [], []
         for name, grad in grads.items():
             slots = state["tensors"][name]
-            flat = grad.reshape(-1)
-            average_(slots["momenta"].view(len(DECAYS), -1), flat, DECAYS, bound=limit)
-            seconds = slots["seconds"].view(len(DECAYS), -1)
-            average_(seconds, flat, DECAYS, squared=True, bound=limit)
             slots["step"] += 1
-            means = _means(grad.float().clamp(-limit, limit), params[name].float(), slots)
+            pieces, before = self._pieces(grad, slots, params[name], limit, room)
+            sums, squares = pieces.sums(before)
+            means = _means_of_sums(sums, squares, grad.numel())
             norms.append(torch.log(means["norm"]))
             statistics.append(_statistics(means, grad.shape, losses))
+            begun.append((pieces, squares))
         hidden, cell, said = self._lstm(
             statistics, {name: state["tensors"][name] for name in grads}, shared["from_all"]
         )
@@ -186,7 +189,13 @@ class Hierarchical(LearnedOptimizer):
             told = self._shared_inputs(
                 slots["step"], len(grads), norms[index], grad.numel(), said[index]
             )
-            out = self._step(network, grad, slots, params[name], told, rates[name], limit)
+            pieces, squares = begun[index]
+            out = pieces.step_(
+                *(network, told, squares, params[name].view(-1)),
+                scale=SCALE,
+                rate=rates[name],
+                nominal=None if self.nominal is None else self._nominal(slots),
+            )
             slots["from_perceptron"].copy_(out[2:])
             slots["hidden"].copy_(hidden[index])
             slots["cell"].copy_(cell[index])
@@ -194,43 +203,40 @@ class Hierarchical(LearnedOptimizer):
         for key, value in shared.items():
             state["shared"][key].copy_(value)
 
-    def _step(
-        self,
-        network: Perceptron,
-        grad: Tensor,
-        slots: Params,
-        value: Tensor,
-        told: Tensor,
-        rate: float,
-        limit: float,
-    ) -> Tensor:
-        """Change one tensor; returns the mean outputs of its perceptron."""
+    def _pieces(
+        self, grad: Tensor, slots: Params, value: Tensor, limit: float, room: Tensor
+    ) -> tuple[perceptron_step.Pieces, Callable[[slice], None]]:
+        """One tensor in pieces, and what moves the averages of a piece on."""
         flat, old = grad.reshape(-1), value.view(-1)
         momenta = slots["momenta"].view(len(DECAYS), -1)
         seconds = slots["seconds"].view(len(DECAYS), -1)
 
+        def before(piece: slice) -> None:
+            new = flat[piece].float().clamp(-limit, limit)
+            average_(momenta[:, piece], new, DECAYS)
+            average_(seconds[:, piece], new.square_(), DECAYS)
+
         def fill(piece: slice, room: Tensor) -> list[Tensor]:
             room[0].copy_(flat[piece]).clamp_(-limit, limit)
-            room[1].copy_(old[piece])
-            torch.log(torch.abs(room[1]).add_(EPSILON), out=room[2])
-            torch.add(seconds[:, piece], EPSILON, out=room[8:13]).rsqrt_()
-            torch.mul(momenta[:, piece], room[8:13], out=room[3:8])
+            torch.abs(room[1].copy_(old[piece]), out=room[2]).add_(EPSILON).log_()
+            inverse = torch.add(seconds[:, piece], EPSILON, out=room[8:13]).rsqrt_()
+            torch.mul(momenta[:, piece], inverse, out=room[3:8])
             return [momenta[:, piece], seconds[:, piece]]
 
-        def nominal(piece: slice) -> Tensor:
-            assert self.nominal is not None
-            return adam_step(momenta[1, piece], seconds[3, piece], slots["step"], self.nominal)
-
-        return perceptron_step.step_(
-            network,
-            told,
-            fill,
-            OWN_INPUTS - 2 * len(DECAYS),
-            old,
-            scale=SCALE,
-            rate=rate,
-            nominal=None if self.nominal is None else nominal,
+        pieces = perceptron_step.Pieces(
+            fill, planes=PLANES, hidden=self.hidden, size=len(flat), room=room
         )
+        return pieces, before
+
+    def _nominal(self, slots: Params) -> Callable[[slice, Tensor], Tensor]:
+        first, second = slots["momenta"][1].view(-1), slots["seconds"][3].view(-1)
+        rate = self.nominal
+        assert rate is not None
+
+        def nominal(piece: slice, room: Tensor) -> Tensor:
+            return adam_step_into(first[piece], second[piece], slots["step"], rate, room)
+
+        return nominal
 
     def _begin(
         self, grads: Params, old: Params, loss: Tensor | None, valid_loss: Tensor | None
@@ -239,8 +245,9 @@ class Hierarchical(LearnedOptimizer):
         step = old["step"] + 1
         mean = old["square"].new_zeros(())
         for grad in grads.values():
-            limited = grad.float().clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
-            mean = mean + limited.square().mean() / len(grads)
+            norm = torch.linalg.vector_norm(grad, dtype=torch.float32)
+            square = (norm / max(grad.numel(), 1) ** 0.5).clamp(max=LARGEST_GRADIENT) ** 2
+            mean = mean + square / len(grads)
         root = old["square"] + (1 - CLIP_DECAY) * (mean.sqrt() - old["square"])
         shared = {**track(old, loss, valid_loss), "step": step, "square": root}
         bound = CLIP * root / (1 - CLIP_DECAY**step)
@@ -278,12 +285,27 @@ def _root(square: Tensor) -> Tensor:
 
 
 def _means(grad: Tensor, value: Tensor, slots: Params) -> Params:
-    """Means and variances of a tensor's momenta, second moments and values, and two norms."""
+    """What `_statistics` needs, from whole tensors."""
     found = {"norm": _root(value.square().sum()), "grad": _root(grad.square().sum())}
     for name, of in (("m", slots["momenta"]), ("v", slots["seconds"]), ("w", value)):
-        # In two passes over what is there, since a variance needs its mean first.
-        found[f"{name} mean"] = of.mean()
-        found[f"{name} var"] = of.var(correction=0)
+        found |= _moments(name, of.mean(), of.square().mean())
+    return found
+
+
+def _moments(name: str, mean: Tensor, square: Tensor) -> Params:
+    """Mean and variance; what the difference loses lies far below where it is cut."""
+    return {f"{name} mean": mean, f"{name} var": (square - mean * mean).clamp(min=0)}
+
+
+def _means_of_sums(sums: Tensor, squares: Tensor, size: int) -> Params:
+    """`_means` from the sums of the 23 inputs of the parameters."""
+    found = {"norm": _root(squares[1]), "grad": _root(squares[0])}
+    for name, part in (
+        ("m", slice(PLANES, PLANES + len(DECAYS))),
+        ("v", slice(PLANES + len(DECAYS), OWN_INPUTS)),
+        ("w", slice(1, 2)),
+    ):
+        found |= _moments(name, sums[part].mean() / size, squares[part].mean() / size)
     return found
 
 

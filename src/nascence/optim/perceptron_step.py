@@ -6,13 +6,15 @@ in pieces that stay in the cache. An output that is only averaged over the tenso
 of the last hidden layer and no product for each parameter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-PIECE = 4096
+PIECE = 8192
+LARGEST_D = 1e3
+LARGEST_A = 5e3
 NORM_EPSILON = 1e-5
 
 
@@ -46,60 +48,95 @@ def normalised(inputs: Tensor) -> Tensor:
 
 def learned_step(out: Tensor, scale: float) -> Tensor:
     """``-scale d exp(scale a)`` with d within 1000 and a within 5000 of zero (Metz et al. 2019)."""
-    return -scale * out[..., 0].clamp(-1e3, 1e3) * torch.exp(scale * out[..., 1].clamp(-5e3, 5e3))
+    direction = out[..., 0].clamp(-LARGEST_D, LARGEST_D)
+    return -scale * direction * torch.exp(scale * out[..., 1].clamp(-LARGEST_A, LARGEST_A))
 
 
-def step_(
-    network: Perceptron,
-    shared: Tensor,
-    fill: Callable[[slice, Tensor], list[Tensor]],
-    planes: int,
-    target: Tensor,
-    *,
-    scale: float,
-    rate: float,
-    nominal: Callable[[slice], Tensor] | None,
-) -> Tensor:
-    """Add ``rate`` times the step of one tensor to ``target`` ``(n,)``; returns mean outputs.
+def room_for(planes: int, hidden: int, sizes: Iterable[int], device: torch.device) -> Tensor:
+    """Room for the work on any of several tensors, one after the other."""
+    width = min(PIECE, max(sizes))
+    return torch.empty((planes + 2 * hidden + 4) * width, device=device)
 
-    ``fill(piece, room)`` writes the inputs of a piece into ``room`` ``(planes, width)`` and
-    returns those that lie elsewhere as ``(., width)`` each; in this order they are the inputs of
-    a parameter. ``shared`` are the further inputs, equal for all. ``nominal(piece)`` is a step to
-    add to the learned one.
+
+class Pieces:
+    """The n parameters of one tensor in pieces, and room for the inputs of one of them.
+
+    ``fill(piece, room)`` writes inputs of a piece into ``room`` ``(planes, width)`` and returns
+    those that lie elsewhere as ``(., width)`` each; in this order they are the inputs of a
+    parameter. ``room`` is that of `room_for`.
     """
-    size = len(target)
-    pieces = [slice(first, min(first + PIECE, size)) for first in range(0, size, PIECE)]
-    room = torch.empty(planes * PIECE, device=target.device)
-    widths = network.first.shape[1]
-    layers = torch.empty(2 * widths * PIECE, device=target.device)
 
-    def inputs(piece: slice) -> list[Tensor]:
-        width = piece.stop - piece.start
-        mine = room[: planes * width].view(planes, width)
-        return [mine, *fill(piece, mine)]
+    def __init__(
+        self,
+        fill: Callable[[slice, Tensor], list[Tensor]],
+        *,
+        planes: int,
+        hidden: int,
+        size: int,
+        room: Tensor,
+    ) -> None:
+        self.fill, self.planes, self.hidden, self.size = fill, planes, hidden, size
+        self.pieces = [slice(first, min(first + PIECE, size)) for first in range(0, size, PIECE)]
+        self.room = room
 
-    square = torch.zeros(network.first.shape[0] - len(shared), device=target.device)
-    for piece in pieces:
-        norms = [torch.linalg.vector_norm(part, dim=1) for part in inputs(piece)]
-        square += torch.cat(norms).square()
-    norm = torch.rsqrt(square / max(size, 1) + NORM_EPSILON)
-    own = (network.first[: len(norm)] * norm[:, None]).t().contiguous()
-    shift = (shared @ network.first[len(norm) :] + network.first_bias)[:, None]
-    second, last = network.second.t().contiguous(), network.last[:, :2].t().contiguous()
-    total = torch.zeros(widths, device=target.device)
-    for piece in pieces:
+    def _inputs(self, piece: slice) -> list[Tensor]:
         width = piece.stop - piece.start
-        hidden, middle = layers[: 2 * widths * width].view(2, widths, width).unbind()
-        first = 0
-        for part in inputs(piece):
-            weights = own[:, first : first + len(part)]
-            torch.addmm(hidden if first else shift, weights, part, out=hidden)
-            first += len(part)
-        torch.addmm(network.second_bias[:, None], second, hidden.relu_(), out=middle)
-        total += middle.relu_().sum(1)
-        out = torch.addmm(network.last_bias[:2, None], last, middle)
-        step = learned_step(out.t(), scale)
-        if nominal is not None:
-            step = step + nominal(piece)
-        target[piece].add_(step, alpha=rate)
-    return (total / max(size, 1)) @ network.last + network.last_bias
+        mine = self.room[: self.planes * width].view(self.planes, width)
+        return [mine, *self.fill(piece, mine)]
+
+    def sums(self, before: Callable[[slice], None]) -> tuple[Tensor, Tensor]:
+        """Sums and sums of squares ``(inputs,)`` over the tensor.
+
+        ``before(piece)`` is called first, to move on the averages that inputs are made of.
+        """
+        sums, norms = [], []
+        for piece in self.pieces:
+            before(piece)
+            parts = self._inputs(piece)
+            sums.append(torch.cat([part.sum(1) for part in parts]))
+            norms.append(torch.cat([torch.linalg.vector_norm(part, dim=1) for part in parts]))
+        return torch.stack(sums).sum(0), torch.stack(norms).square().sum(0)
+
+    def step_(
+        self,
+        network: Perceptron,
+        shared: Tensor,
+        squares: Tensor,
+        target: Tensor,
+        *,
+        scale: float,
+        rate: float,
+        nominal: Callable[[slice, Tensor], Tensor] | None,
+    ) -> Tensor:
+        """Add ``rate`` times the step to ``target`` ``(n,)``; returns the mean outputs.
+
+        ``shared`` are the further inputs, equal for all; ``squares`` the sums of squares of the
+        others. ``nominal(piece, room)`` is a step to add to the learned one, for which there is
+        room ``(2, width)``.
+        """
+        norm = torch.rsqrt(squares / self.size + NORM_EPSILON)
+        own = (network.first[: len(norm)] * norm[:, None]).t().contiguous()
+        shift = (shared @ network.first[len(norm) :] + network.first_bias)[:, None]
+        second, last = network.second.t().contiguous(), network.last[:, :2].t().contiguous()
+        last_bias, ones = network.last_bias[:2, None], torch.ones(PIECE, device=target.device)
+        total = torch.zeros(self.hidden, device=target.device)
+        for piece in self.pieces:
+            width = piece.stop - piece.start
+            layers = self.room[self.planes * width :][: (2 * self.hidden + 4) * width]
+            hidden, middle, out, spare = layers.view(-1, width).split(
+                [self.hidden, self.hidden, 2, 2]
+            )
+            first = 0
+            for part in self._inputs(piece):
+                weights = own[:, first : first + len(part)]
+                torch.addmm(hidden if first else shift, weights, part, out=hidden)
+                first += len(part)
+            torch.addmm(network.second_bias[:, None], second, hidden.relu_(), out=middle)
+            total.addmv_(middle.relu_(), ones[:width])
+            torch.addmm(last_bias, last, middle, out=out)
+            magnitude = out[1].clamp_(-LARGEST_A, LARGEST_A).mul_(scale).exp_()
+            step = out[0].clamp_(-LARGEST_D, LARGEST_D).mul_(magnitude).mul_(-scale)
+            if nominal is not None:
+                step.add_(nominal(piece, spare))
+            target[piece].add_(step, alpha=rate)
+        return (total / self.size) @ network.last + network.last_bias
