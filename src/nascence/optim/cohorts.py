@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -144,7 +145,6 @@ class LocalCohorts:
         generator = torch.Generator().manual_seed(seed_for(settings.seed, 3, number, step))
         low, high = settings.lengths[0], longest(settings, step)
         drawn = low * (high / low) ** torch.rand((), generator=generator).item()
-        # The first unrolls begin somewhere in the middle, so that cohorts do not end together.
         length = math.ceil(drawn / settings.window) * settings.window
         unroll = start(
             self.optimizer, stack, length=length, generator=generator, known=settings.known
@@ -152,10 +152,7 @@ class LocalCohorts:
         return stack, unroll, family, step
 
     def _tasks(self, number: int, step: int) -> tuple[Stack, str]:
-        """Tasks of one problem, drawn with replacement, and the name of their family.
-
-        Cohorts take the families in turn, each time they start.
-        """
+        """Tasks of one problem, drawn with replacement, and the name of their family."""
         generator = torch.Generator().manual_seed(seed_for(self.settings.seed, 4, number, step))
         which = int(torch.randint(len(self.families), (), generator=generator))
         groups = self.groups[which]
@@ -210,14 +207,16 @@ class ProcessCohorts:
             self.processes.append(process)
 
     def _ask(self, method: str, *arguments: Any) -> list[Any]:
-        for connection in self.connections:
-            connection.send((method, arguments))
         answers = []
+        for connection in self.connections:
+            # What an ended process was to be told is missed; the answer that it lacks is not.
+            with suppress(BrokenPipeError):
+                connection.send((method, arguments))
         for connection in self.connections:
             try:
                 failed, answer = connection.recv()
-            except EOFError:
-                raise RuntimeError(
+            except (EOFError, ConnectionResetError):
+                raise ChildProcessError(
                     "a process of the meta-training ended; it may have run out of memory. "
                     "Start again with fewer pairs: the last checkpoint is taken up"
                 ) from None
