@@ -1,7 +1,8 @@
 import torch
 
 from nascence.optim import Hierarchical
-from nascence.optim.hierarchical import INPUTS, OWN_INPUTS
+from nascence.optim.hierarchical import INPUTS
+from nascence.optim.hierarchical_inputs import OWN_INPUTS
 from nascence.params import Params
 
 

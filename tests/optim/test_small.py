@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from nascence.optim import Adam, Small, small_step
+from nascence.optim import Adam, Small
 from nascence.optim.contract import LearnedOptimizer
+from nascence.optim.time_features import TIME_FEATURES
 from nascence.params import Params
 
 
@@ -38,7 +39,7 @@ def test_weights_made_by_hand_give_a_rate_of_choice() -> None:
     optimizer = Small(learning_rate=1e-3)
     with torch.no_grad():
         optimizer.outer.zero_()
-        optimizer.rate[small_step.TIME_FEATURES] = 0.2  # the constant input, times 5
+        optimizer.rate[TIME_FEATURES] = 0.2  # the constant input, times 5
     ours, adam = directions(optimizer, 1.0)[0], directions(Adam(1e-3 * 2.718281828), 1.0)[0]
     torch.testing.assert_close(ours, adam, rtol=1e-3, atol=1e-7)
 

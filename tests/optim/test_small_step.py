@@ -34,10 +34,3 @@ def test_particles_and_pieces_agree_with_the_plain_form(
             scale = theirs[name].abs().max().item()
             torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5 * scale)
         params = {name: value + ours[name] for name, value in params.items()}
-
-
-def test_thin_matrices_are_not_factored() -> None:
-    assert small_step.matrix_shape(torch.Size((2, 9))) == (1, 18)
-    assert small_step.matrix_shape(torch.Size((8, 3, 3, 3))) == (8, 27)
-    assert small_step.matrix_shape(torch.Size(())) == (1, 1)
-    assert small_step.matrix_shape(torch.Size((5, 0))) == (1, 0)

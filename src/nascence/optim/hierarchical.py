@@ -22,21 +22,28 @@ from nascence.optim.feed_forward import (
     averaged,
     random_perceptron,
 )
+from nascence.optim.hierarchical_inputs import (
+    DECAYS,
+    EPSILON,
+    OWN_INPUTS,
+    PLANES,
+    STATISTICS,
+    means_of,
+    means_of_sums,
+    own_inputs,
+    root,
+    statistics_of,
+)
 from nascence.optim.loss_tracker import empty_tracker, loss_inputs, track
 from nascence.optim.perceptron_step import Perceptron
 from nascence.optim.time_features import PERIODS
 from nascence.params import Params
 
-DECAYS = (0.5, 0.9, 0.99, 0.999, 0.9999)
 SCALE = 1e-3
-EPSILON = 1e-6
 LSTM = 64
 TO_PERCEPTRON = 17
 TO_ALL = 18
 FROM_PERCEPTRON = 16
-STATISTICS = 18
-OWN_INPUTS = 23
-PLANES = OWN_INPUTS - 2 * len(DECAYS)
 INPUTS = OWN_INPUTS + PERIODS + 3 + TO_PERCEPTRON
 CLIP = 10.0
 CLIP_DECAY = 0.99
@@ -132,14 +139,14 @@ class Hierarchical(LearnedOptimizer):
                 "momenta": averaged(old["momenta"], grad, DECAYS),
                 "seconds": averaged(old["seconds"], grad * grad, DECAYS),
             }
-            means = _means(grad, params[name].float(), new[name])
-            statistics.append(_statistics(means, grad.shape, losses))
+            means = means_of(grad, params[name].float(), new[name])
+            statistics.append(statistics_of(means, grad.shape, losses))
         hidden, cell, said = self._lstm(statistics, new, state["shared"]["from_all"])
         network = Perceptron(**dict(self.network.items()))
         for index, (name, grad) in enumerate(grads.items()):
             slots = new[name]
-            inputs = _own_inputs(torch.clamp(grad.float(), -bound, bound), params[name], slots)
-            norm = torch.log(_root(params[name].float().square().sum()))
+            inputs = own_inputs(torch.clamp(grad.float(), -bound, bound), params[name], slots)
+            norm = torch.log(root(params[name].float().square().sum()))
             told = self._shared_inputs(slots["step"], len(grads), norm, grad.numel(), said[index])
             flat = perceptron_step.normalised(inputs)
             out = perceptron_step.forward(
@@ -176,9 +183,9 @@ class Hierarchical(LearnedOptimizer):
             slots["step"] += 1
             pieces, before = self._pieces(grad, slots, params[name], limit, room)
             sums, squares = pieces.sums(before)
-            means = _means_of_sums(sums, squares, grad.numel())
+            means = means_of_sums(sums, squares, grad.numel())
             norms.append(torch.log(means["norm"]))
-            statistics.append(_statistics(means, grad.shape, losses))
+            statistics.append(statistics_of(means, grad.shape, losses))
             begun.append((pieces, squares))
         hidden, cell, said = self._lstm(
             statistics, {name: state["tensors"][name] for name in grads}, shared["from_all"]
@@ -278,58 +285,3 @@ class Hierarchical(LearnedOptimizer):
         time = torch.sin(step / (math.pi * periods))
         counts = step.new_tensor([math.log(tensors) - 1, math.log(max(size, 1))])
         return torch.cat([time, counts[:1], norm[None], counts[1:], said])
-
-
-def _root(square: Tensor) -> Tensor:
-    return torch.sqrt(square + 1e-12)
-
-
-def _means(grad: Tensor, value: Tensor, slots: Params) -> Params:
-    """What `_statistics` needs, from whole tensors."""
-    found = {"norm": _root(value.square().sum()), "grad": _root(grad.square().sum())}
-    for name, of in (("m", slots["momenta"]), ("v", slots["seconds"]), ("w", value)):
-        found |= _moments(name, of.mean(), of.square().mean())
-    return found
-
-
-def _moments(name: str, mean: Tensor, square: Tensor) -> Params:
-    """Mean and variance; what the difference loses lies far below where it is cut."""
-    return {f"{name} mean": mean, f"{name} var": (square - mean * mean).clamp(min=0)}
-
-
-def _means_of_sums(sums: Tensor, squares: Tensor, size: int) -> Params:
-    """`_means` from the sums of the 23 inputs of the parameters."""
-    found = {"norm": _root(squares[1]), "grad": _root(squares[0])}
-    for name, part in (
-        ("m", slice(PLANES, PLANES + len(DECAYS))),
-        ("v", slice(PLANES + len(DECAYS), OWN_INPUTS)),
-        ("w", slice(1, 2)),
-    ):
-        found |= _moments(name, sums[part].mean() / size, squares[part].mean() / size)
-    return found
-
-
-def _statistics(means: Params, shape: torch.Size, losses: Tensor) -> Tensor:
-    """Inputs ``(18,)`` of the LSTM of a tensor."""
-    parts = []
-    for name in ("m", "v", "w"):
-        mean, var = means[f"{name} mean"], means[f"{name} var"]
-        parts += [torch.log(mean.abs() + 1e-8), torch.sign(mean), torch.log(var + 1e-8)]
-    parts += [torch.log(means["norm"]), torch.log(means["grad"])]
-    clipped = torch.stack(parts).clamp(-5, 5)
-    # At most four sizes; those of further axes are multiplied into the last.
-    sizes = [*shape[:3], math.prod(shape[3:])] if len(shape) > 4 else list(shape)
-    logs = [math.log(max(size, 1)) - 1 for size in sizes] + [-1.0] * (4 - len(sizes))
-    fixed = clipped.new_tensor([1.0 if len(shape) == 0 else -1.0, *logs])
-    return torch.cat([clipped, fixed, losses])
-
-
-def _own_inputs(grad: Tensor, value: Tensor, slots: Params) -> Tensor:
-    """The 23 inputs ``(n, 23)`` of each parameter of a tensor, not yet normalised."""
-    inverse = torch.rsqrt(slots["seconds"] + EPSILON)
-    value = value.float()
-    parts = [
-        *(grad[None], value[None], torch.log(value.abs() + EPSILON)[None]),
-        *(slots["momenta"] * inverse, inverse, slots["momenta"], slots["seconds"]),
-    ]
-    return torch.cat(parts).reshape(OWN_INPUTS, -1).t()

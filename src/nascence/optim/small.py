@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.optim.contract import LearnedOptimizer, State, horizon
-from nascence.optim.small_step import (
+from nascence.optim.small_network import (
     EPSILON,
     INPUTS,
     LARGEST_DIRECTION,
@@ -26,10 +26,9 @@ from nascence.optim.small_step import (
     corrections,
     input_scales,
     matrix_shape,
-    step_into,
     step_size,
-    step_stacked,
 )
+from nascence.optim.small_step import step_into, step_stacked
 from nascence.optim.time_features import TIME_FEATURES, time_features
 from nascence.params import Params
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nascence.optim.small_step import (
+from nascence.optim.small_network import (
     EPSILON,
+    INPUTS,
     LARGEST_DIRECTION,
     LARGEST_GRADIENT,
     Corrections,
@@ -109,7 +110,7 @@ def step_into(
     momenta, second = slots["momenta"].view(3, rows, columns), slots["second"].view(shape)
     step = slots["step"] + 1
     row, column, sums = moments(grad, matrix, momenta, second, decays)
-    square = torch.zeros(28, device=value.device)
+    square = torch.zeros(INPUTS, device=value.device)
     square[0] = row.sum() / (rows * columns)
     square[1:10] = sums / (rows * columns)
     change = decays.factors[:, None]
