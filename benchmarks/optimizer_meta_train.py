@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nascence.optim import Adam, Small, load, meta_train
+from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
 from nascence.optim.cohorts import training_tasks
 from nascence.optim.families import Quadratics, Yardstick
 from nascence.optim.families.images import draw_rows, rows_of, sample
 from nascence.optim.rollout import rollout
 from nascence.params import Params
-from nascence.task import Draw, Problem, Stack, Task, TaskSplit, stacks
+from nascence.task import Draw, Problem, Stack, Task, TaskSplit
 
 HELD_OUT = 0.2
 RATES = [factor * 10.0**power for power in range(-6, 0) for factor in (1, 3)] + [1.0, 3e-7]
@@ -106,53 +106,61 @@ def unseen() -> dict[str, list[Task]]:
     }
     for family in (Yardstick(), Quadratics()):
         first = training_tasks(len(family), HELD_OUT)
-        # Neighbours of the quadratics differ in size, so every size from 4 to 32 is here.
-        found[family.name] = [family.task(index) for index in range(first + 1, first + 1 + TASKS)]
+        # Every sixth quadratic is of one size, here 8.
+        step = 6 if family.name == "quadratic" else 1
+        start = -(-first // 6) * 6 + 2
+        found[family.name] = [family.task(start + step * k) for k in range(TASKS)]
     return found
-
-
-def losses(
-    optimizer: object, stack: Stack, steps: int, seed: int, known: bool
-) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    result = rollout(optimizer, stack, steps=steps, generator=generator, known=known)  # type: ignore[arg-type]
-    return result.first, result.final
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     trained = load(arguments.weights)
-    optimizers = {
-        "adam 0.001": (Adam(1e-3), False),
-        "untrained": (type(trained)(**trained.settings), True),
-        "trained": (trained, True),
-        "trained, length not told": (trained, False),
-    }
-    normalised: dict[str, list[Tensor]] = {name: [] for name in [*optimizers, "adam, best of 14"]}
+    untrained = type(trained)(**trained.settings)
     families = unseen()
-    for seed in arguments.seeds:
-        for tasks in families.values():
-            found: dict[str, list[Tensor]] = {name: [] for name in normalised}
-            for stack in stacks(tasks):
-                by_rate = torch.stack(
-                    [losses(Adam(r), stack, arguments.steps, seed, False)[1] for r in RATES]
-                )
-                best = by_rate.min(0).values
-                for name, (optimizer, known) in optimizers.items():
-                    first, final = losses(optimizer, stack, arguments.steps, seed, known)
-                    found[name].append((final - best) / (first - best))
-                found["adam, best of 14"].append(torch.zeros_like(best))
-            for name, parts in found.items():
-                normalised[name].append(torch.cat(parts))
-    report(normalised, list(families), arguments)
+    seeds = arguments.seeds
+    optimizers: dict[str, tuple[LearnedOptimizer, Params | None, bool]] = {
+        "adam, best of 14": (Adam(), rates(), False),
+        "adam 0.001": (Adam(1e-3), None, False),
+        "untrained": (untrained, None, True),
+        "trained": (trained, None, True),
+        "trained, length not told": (trained, None, False),
+    }
+    tables: dict[str, list[Tensor]] = {name: [] for name in optimizers}
+    for number, tasks in enumerate(families.values()):
+        stack = Stack.of(list(tasks) * len(seeds))
+        best = torch.empty(0)
+        for name, (optimizer, theta, known) in optimizers.items():
+            # The same start and batches for every optimizer; other ones for every seed.
+            generator = torch.Generator().manual_seed(seeds[0] * 1000 + number)
+            result = rollout(
+                *(optimizer, stack),
+                steps=arguments.steps,
+                generator=generator,
+                theta=theta,
+                known=known,
+            )
+            if theta is not None:
+                best = result.final.min(0).values
+                final = best
+            else:
+                final = result.final[0]
+            normalised = (final - best) / (result.first[0] - best)
+            tables[name].append(normalised.view(len(seeds), TASKS))
+    stacked = {name: torch.stack(parts, 1) for name, parts in tables.items()}
+    report(stacked, list(families), arguments)
 
 
-def report(
-    normalised: dict[str, list[Tensor]], families: list[str], arguments: argparse.Namespace
-) -> None:
+def rates() -> Params:
+    """Theta of Adam at each of the 14 rates."""
+    adam = Adam()
+    theta = {name: value.detach().expand(len(RATES)) for name, value in adam.named_parameters()}
+    return {**theta, "log_rate": torch.tensor(RATES).log()}
+
+
+def report(tables: dict[str, Tensor], families: list[str], arguments: argparse.Namespace) -> None:
     """Medians over all tasks for each seed, and for each family over seeds."""
     facts: dict[str, dict[str, float]] = {}
-    for name, parts in normalised.items():
-        table = torch.stack(parts).view(len(arguments.seeds), len(families), TASKS)
+    for name, table in tables.items():  # (seeds, families, tasks)
         by_seed = table.flatten(1).median(1).values
         facts[name] = {
             "median": by_seed.mean().item(),
