@@ -3,13 +3,13 @@
     python benchmarks/optimizer_meta_train.py train --out runs/optimizer
     python benchmarks/optimizer_meta_train.py evaluate --weights runs/.../optimizer.safetensors
 
-``evaluate`` trains four tasks of each of five families, three times from other starts, with Adam at 0.001, the
-untrained start, the meta-trained optimizer, and Adam with the best of 14 learning rates for each
-task. Of two families other tasks were seen in meta-training; three families are new to it:
-softmax regression and an autoencoder on 8x8 images, and Rosenbrock's function. A normalised loss
-is ``(L - best) / (first - best)``, with test losses L after and first before the training, and
-best the lowest that any rate of Adam reached from that start; 1 is no progress, and
-what is worse, or diverged, counts as 1 in means.
+``evaluate`` trains four tasks of each of five families, three times from other starts, with Adam
+at 0.001, the untrained start, the meta-trained optimizer, and Adam with the best of 14 learning
+rates for each task. Of two families other tasks were seen in meta-training; three families are new
+to it: softmax regression and an autoencoder on 8x8 images, and Rosenbrock's function. A normalised
+loss is ``(L - best) / (first - best)``, with test losses L after and first before the training, and
+best the lowest that any rate of Adam reached from that start; 1 is no progress, and what is worse,
+or diverged, counts as 1 in means.
 """
 
 import argparse
