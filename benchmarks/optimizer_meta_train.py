@@ -1,0 +1,224 @@
+"""Meta-train the released small optimizer, and compare it on tasks that it has not seen.
+
+    python benchmarks/optimizer_meta_train.py train --out runs/optimizer
+    python benchmarks/optimizer_meta_train.py evaluate --weights runs/.../optimizer.safetensors
+
+``evaluate`` trains four tasks of each of five families, three times from other starts, with Adam
+at 0.001, the untrained start, the meta-trained optimizer, and Adam with the best of 14 learning
+rates for each task. Of two families other tasks were seen in meta-training; three families are new
+to it: softmax regression and an autoencoder on 8x8 images, and Rosenbrock's function. A normalised
+loss is ``(L - best) / (first - best)``, with test losses L after and first before the training, and
+best the lowest that any rate of Adam reached from that start; 1 is no progress, and what is worse,
+or diverged, counts as 1 in means.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
+from nascence.optim.cohorts import training_tasks
+from nascence.optim.families import Quadratics, Yardstick
+from nascence.optim.families.images import draw_rows, rows_of, sample
+from nascence.optim.rollout import rollout
+from nascence.params import Params
+from nascence.task import Draw, Problem, Stack, Task, TaskSplit
+
+HELD_OUT = 0.2
+RATES = [factor * 10.0**power for power in range(-6, 0) for factor in (1, 3)] + [1.0, 3e-7]
+TASKS = 4
+
+
+@dataclass(frozen=True)
+class Softmax(Problem):
+    """Softmax regression on 8x8 images; ``scale`` is that of the pixels."""
+
+    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        return {"weight": torch.zeros(64, 10), "bias": torch.zeros(10)}
+
+    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        return draw_rows(count, 32, split, generator=generator)
+
+    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        images, labels = sample(8)
+        rows = rows_of(draw[0], torch.tensor(4000))
+        logits = images.flatten(1)[rows] * constants["scale"] @ params["weight"] + params["bias"]
+        return functional.cross_entropy(logits, labels[rows])
+
+
+@dataclass(frozen=True)
+class Autoencoder(Problem):
+    """64-16-64 with tanh and squared error; ``scale`` is that of the initial weights."""
+
+    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        scale = constants["scale"]
+        return {
+            "encoder": torch.randn(64, 16, generator=generator) * scale / 8,
+            "decoder": torch.randn(16, 64, generator=generator) * scale / 4,
+            "inner": torch.zeros(16),
+            "outer": torch.zeros(64),
+        }
+
+    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        return draw_rows(count, 32, split, generator=generator)
+
+    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        inputs = sample(8)[0].flatten(1)[rows_of(draw[0], torch.tensor(4000))]
+        code = torch.tanh(inputs @ params["encoder"] + params["inner"])
+        return functional.mse_loss(code @ params["decoder"] + params["outer"], inputs)
+
+
+@dataclass(frozen=True)
+class Rosenbrock(Problem):
+    """``(1 - x)² + scale (y - x²)²`` from near the origin."""
+
+    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        return {"x": 0.5 * torch.randn(2, generator=generator)}
+
+    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        return (torch.zeros(count),)
+
+    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        x, y = params["x"].unbind()
+        return (1 - x) ** 2 + constants["scale"] * (y - x**2) ** 2
+
+
+def unseen() -> dict[str, list[Task]]:
+    """Four tasks of each family that meta-training did not have."""
+    scales = {
+        Softmax(): (0.3, 1, 3, 10),
+        Autoencoder(): (0.3, 1, 2, 4),
+        Rosenbrock(): (1, 5, 20, 100),
+    }
+    found = {
+        type(problem).__name__.lower(): [
+            Task(
+                f"{type(problem).__name__}/{scale}", problem, {"scale": torch.tensor(float(scale))}
+            )
+            for scale in chosen
+        ]
+        for problem, chosen in scales.items()
+    }
+    for family in (Yardstick(), Quadratics()):
+        first = training_tasks(len(family), HELD_OUT)
+        # Every sixth quadratic is of one size, here 8.
+        step = 6 if family.name == "quadratic" else 1
+        start = -(-first // 6) * 6 + 2
+        found[family.name] = [family.task(start + step * k) for k in range(TASKS)]
+    return found
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    trained = load(arguments.weights)
+    untrained = type(trained)(**trained.settings)
+    families = unseen()
+    optimizers: dict[str, tuple[LearnedOptimizer, Params | None, bool]] = {
+        "adam, best of 14": (Adam(), rates(), False),
+        "adam 0.001": (Adam(1e-3), None, False),
+        "untrained": (untrained, None, True),
+        "trained": (trained, None, True),
+        "trained, length not told": (trained, None, False),
+    }
+    tables: dict[str, list[Tensor]] = {name: [] for name in optimizers}
+    for number, tasks in enumerate(families.values()):
+        stack = Stack.of(list(tasks) * arguments.repetitions)
+        best = torch.empty(0)
+        for name, (optimizer, theta, known) in optimizers.items():
+            # The same starts and batches for every optimizer; others in every repetition.
+            generator = torch.Generator().manual_seed(1000 * arguments.seed + number)
+            result = rollout(
+                *(optimizer, stack),
+                steps=arguments.steps,
+                generator=generator,
+                theta=theta,
+                known=known,
+            )
+            if theta is not None:
+                best = result.final.min(0).values
+                final = best
+            else:
+                final = result.final[0]
+            normalised = (final - best) / (result.first[0] - best)
+            tables[name].append(normalised.view(arguments.repetitions, TASKS))
+    stacked = {name: torch.stack(parts, 1) for name, parts in tables.items()}
+    report(stacked, list(families), arguments)
+
+
+def rates() -> Params:
+    """Theta of Adam at each of the 14 rates."""
+    adam = Adam()
+    theta = {name: value.detach().expand(len(RATES)) for name, value in adam.named_parameters()}
+    return {**theta, "log_rate": torch.tensor(RATES).log()}
+
+
+def report(tables: dict[str, Tensor], families: list[str], arguments: argparse.Namespace) -> None:
+    """Medians over all tasks for each repetition, and for each family over repetitions."""
+    facts: dict[str, dict[str, float]] = {}
+    for name, table in tables.items():  # (repetitions, families, tasks)
+        medians = table.flatten(1).quantile(0.5, dim=1)
+        facts[name] = {
+            "median": medians.mean().item(),
+            **{f"median {k}": median for k, median in enumerate(medians.tolist(), 1)},
+            "mean": table.clamp(max=1).mean().item(),
+            "worse than at first": (table > 1).float().mean().item(),
+            **{
+                f"{family}, median": table[:, k].median().item()
+                for k, family in enumerate(families)
+            },
+        }
+        print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in facts[name].items()))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(facts, indent=1))
+
+
+def train(arguments: argparse.Namespace) -> None:
+    result = meta_train(
+        Small(4),
+        [Yardstick(), Quadratics()],
+        out=arguments.out,
+        steps=arguments.steps,
+        workers=arguments.workers,
+        cohorts=4,
+        pairs=32,
+        window=25,
+        lengths=(50, 500),
+        ramp=100,
+        measure_every=5,
+        learning_rate=1e-3,
+        held_out=HELD_OUT,
+        checkpoint_seconds=30,
+    )
+    rate = result.particle_steps / result.seconds
+    print(
+        f"{result.steps} outer steps, {result.particle_steps:,} particle-steps, "
+        f"{rate:,.0f} a second"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    training = commands.add_parser("train")
+    training.add_argument("--out", type=Path, required=True)
+    training.add_argument("--steps", type=int, default=400)
+    training.add_argument("--workers", type=int, default=1)
+    training.set_defaults(run=train)
+    evaluation = commands.add_parser("evaluate")
+    evaluation.add_argument("--weights", default="optimizer-small")
+    evaluation.add_argument("--steps", type=int, default=500)
+    evaluation.add_argument("--repetitions", type=int, default=3)
+    evaluation.add_argument("--seed", type=int, default=0)
+    evaluation.add_argument("--json")
+    evaluation.set_defaults(run=evaluate)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""``nascence meta-train optimizer``."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+
+
+def optimizer(
+    out: Annotated[Path, typer.Option(help="Folder of the run; it goes on if it is there.")],
+    architecture: Annotated[
+        str, typer.Option(help="small, hierarchical or feed-forward.")
+    ] = "small",
+    families: Annotated[
+        str, typer.Option(help="Task families, with commas; one twice counts twice.")
+    ] = "yardstick,quadratic",
+    steps: Annotated[int, typer.Option(help="Outer steps of the whole run.")] = 1000,
+    leg: Annotated[
+        str | None,
+        typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes; they change nothing but the time.")] = 1,
+    cohorts: Annotated[int, typer.Option(help="Groups of networks that train side by side.")] = 4,
+    pairs: Annotated[int, typer.Option(help="Antithetic pairs of networks in a cohort.")] = 64,
+    window: Annotated[int, typer.Option(help="Inner steps for an outer step.")] = 50,
+    lengths: Annotated[str, typer.Option(help="Shortest and longest unroll.")] = "100,1000",
+    ramp: Annotated[int, typer.Option(help="Outer steps until unrolls may be longest.")] = 500,
+    method: Annotated[str, typer.Option(help="single, persistent or truncated.")] = "single",
+    objective: Annotated[str, typer.Option(help="sign, normalised or plain.")] = "sign",
+    sigma: Annotated[float, typer.Option(help="Deviation of the perturbations of theta.")] = 0.01,
+    learning_rate: Annotated[float, typer.Option(help="Of the Adam that moves theta.")] = 3e-3,
+    start: Annotated[
+        str | None, typer.Option(help="Weights to start from; without it, an untrained optimizer.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Meta-train a learned optimizer by evolution strategies; a later leg goes on exactly."""
+    with failures_as_lines():
+        from nascence.design.settings import parse_duration
+        from nascence.optim import create, load, meta_train
+        from nascence.optim.families import family
+
+        chosen = [family(name) for name in families.split(",") if name]
+        untrained = create(architecture) if start is None else load(start)
+        bounds = _two(lengths)
+        if steps < 1 or workers < 1:
+            raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
+        try:
+            with shown(out, quiet=quiet) as show:
+                result = meta_train(
+                    untrained,
+                    chosen,
+                    out=out,
+                    seed=seed,
+                    steps=steps,
+                    seconds=None if leg is None else parse_duration(leg),
+                    workers=workers,
+                    cohorts=cohorts,
+                    pairs=pairs,
+                    window=window,
+                    lengths=bounds,
+                    ramp=ramp,
+                    method=method,  # type: ignore[arg-type]  # checked there
+                    objective=objective,  # type: ignore[arg-type]
+                    sigma=sigma,
+                    learning_rate=learning_rate,
+                    progress=lambda entry: show("optimizer", entry["step"] / steps, _brief(entry)),
+                )
+        except KeyboardInterrupt:
+            line(f"stopped; the same command goes on with {out}")
+            raise
+        facts = {
+            "step": result.steps,
+            "steps": steps,
+            "finished": result.steps >= steps,
+            "particle_steps": result.particle_steps,
+            "particle_steps_per_second": result.particle_steps / max(result.seconds, 1e-9),
+            "seconds": result.seconds,
+            "weights": str(out / "optimizer.safetensors"),
+        }
+        typer.echo(json.dumps(facts) if as_json else _text(facts))
+
+
+def _two(text: str) -> tuple[int, int]:
+    try:
+        low, high = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--lengths is {text!r}; give two numbers such as 100,1000") from None
+    return low, high
+
+
+def _brief(entry: dict[str, Any]) -> str:
+    losses = [cohort["loss"] for cohort in entry["cohorts"]]
+    rate = entry["particle_steps_per_second"]
+    return f"loss {sum(losses) / len(losses):.3f} of the first, {rate:,} particle-steps/s"
+
+
+def _text(facts: dict[str, Any]) -> str:
+    """The result for people."""
+    state = "finished" if facts["finished"] else "the same command goes on"
+    return (
+        f"outer step {facts['step']:,} of {facts['steps']:,}, {state}\n"
+        f"{facts['particle_steps']:,} particle-steps, "
+        f"{facts['particle_steps_per_second']:,.0f} a second\n"
+        f"wrote {facts['weights']}"
+    )

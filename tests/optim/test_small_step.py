@@ -1,0 +1,36 @@
+"""The step in pieces against the one with every input written out."""
+
+import pytest
+import torch
+
+from nascence.optim import Small, small_step
+from nascence.optim.contract import LearnedOptimizer
+
+SHAPES = {"matrix": (16, 12), "kernel": (8, 3, 3, 3), "vector": (25,), "scalar": (), "thin": (2, 9)}
+
+
+@pytest.mark.parametrize("piece", [24_576, 60])
+@torch.no_grad()
+def test_particles_and_pieces_agree_with_the_plain_form(
+    piece: int, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_step, "PIECE", piece)
+    count, optimizer = 4, Small(5)
+    params = {n: torch.randn(count, *s, generator=generator) for n, s in SHAPES.items()}
+    theta = {
+        n: v + 0.1 * torch.randn(count, *v.shape, generator=generator)
+        for n, v in optimizer.named_parameters()
+    }
+    steps = torch.tensor([5.0, 10.0, torch.inf, 100.0])
+    fast = plain = optimizer.init_stacked(params, num_steps=steps)
+    for _ in range(8):
+        grads = {n: torch.randn(v.shape, generator=generator) for n, v in params.items()}
+        loss = torch.zeros(count)
+        ours, fast = optimizer.update_stacked(theta, grads, fast, params, loss=loss)
+        theirs, plain = LearnedOptimizer.update_stacked(
+            optimizer, theta, grads, plain, params, loss=loss
+        )
+        for name in params:
+            scale = theirs[name].abs().max().item()
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5 * scale)
+        params = {name: value + ours[name] for name, value in params.items()}
