@@ -1,6 +1,6 @@
 """Solvers on a convolutional cell: evaluations, CPU-seconds, gradient error, memory.
 
-    python benchmarks/implicit_cell.py [--peer] [--out FILE.json]
+    python benchmarks/implicit_cell.py [--peer] [--only NAME] [--out FILE.json]
     python benchmarks/implicit_cell.py --memory
 
 The cell is 48 channels at 32 x 32 pixels, batch 16, its weights scaled so that the spectral
@@ -97,8 +97,10 @@ def contenders(cell: Cell, x: Tensor, peer: bool) -> dict[str, Callable[[], Tens
     found: dict[str, Callable[[], Tensor]] = {}
     for tol in (1e-3, 1e-5):
         for solver in ("picard", "anderson", "broyden", "newton_krylov"):
-            back = "gmres" if solver == "newton_krylov" else solver
-            found[f"{solver} {tol:.0e}"] = ours(solver, tol, Implicit(back, tol, 100))
+            found[f"{solver} {tol:.0e}"] = ours(solver, tol, Implicit("gmres", tol, 100))
+        found[f"anderson {tol:.0e}, anderson back"] = ours(
+            "anderson", tol, Implicit("anderson", tol, 100)
+        )
     found["anderson 1e-05, phantom 5"] = ours("anderson", 1e-5, Phantom(5, 0.7))
     for depth in (12, 30):
         found[f"unrolled {depth}"] = functools.partial(unrolled_layer(cell, depth), x)
@@ -150,7 +152,7 @@ def evaluations(cell: Cell, run: Callable[[], Tensor], target: Tensor) -> tuple[
         counts[1] += 1
 
     first = cell.norm3.register_forward_hook(forward_seen)
-    second = cell.conv1.register_full_backward_hook(backward_seen)
+    second = cell.norm3.register_full_backward_hook(backward_seen)
     gradients(cell, run(), target)
     first.remove()
     second.remove()
@@ -165,6 +167,7 @@ def compare(options: argparse.Namespace) -> None:
     cell = scaled_cell(x)
     exact = gradients(cell, unrolled_layer(cell, 70)(x), target)
     runs = contenders(cell, x, options.peer)
+    runs = {name: run for name, run in runs.items() if options.only in name}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     errors: dict[str, float] = {}
     for _ in range(options.repeats):
@@ -236,6 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="names that contain this")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--one", nargs=2)
     parser.add_argument("--out", type=Path)

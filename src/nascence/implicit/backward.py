@@ -164,6 +164,7 @@ def attach(
     backward: Implicit,
     *,
     strict: bool,
+    warn: bool,
 ) -> Tensors:
     """``states``, a fixed point of f, with the implicit gradient of what f depends on."""
     found, below = states, None
@@ -172,7 +173,7 @@ def attach(
         images = f(inputs)
         if not any(image.requires_grad for image in images):
             return states
-        below = _Linear(inputs, images, backward, strict, below)
+        below = _Linear(inputs, images, backward, strict, warn, below)
         # the first inputs are constants: what is sent to them would only be thrown away
         found = _FixedPoint.apply(below, *images, *(inputs if order else ()))
     return found
@@ -186,6 +187,7 @@ class _Linear:
     images: Tensors
     settings: Implicit
     strict: bool
+    warn: bool
     below: "_Linear | None"  # the system at the same point that ``inputs`` come from
     unsolved: Tensor | float = 0.0  # size of what the solve above sends here in place of zero
 
@@ -209,7 +211,7 @@ class _Linear:
                 max_iter=settings.max_iter,
                 norm=settings.norm,
             )
-        report(solution, strict=self.strict, warn=True, what="the backward solve")
+        report(solution, strict=self.strict, warn=self.warn, what="the backward solve")
         assert isinstance(solution.state, Tensor)
         u = unpack(solution.state, gradients)
         if self.below is not None:
@@ -218,7 +220,7 @@ class _Linear:
             self.below.unsolved = (10 * settings.tol + rounding) * size
         if torch.is_grad_enabled():
             once_less = replace(settings, order=settings.order - 1)
-            return attach(image, u, once_less, strict=self.strict)
+            return attach(image, u, once_less, strict=self.strict, warn=self.warn)
         return u
 
 
