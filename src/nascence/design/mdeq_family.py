@@ -88,12 +88,13 @@ def search(run: Run) -> dict[str, Any]:
     """
     started = time.perf_counter()
     settings = run.folder.settings
-    rows = [_measured(run, size) for size in SIZES]
-    allowed = [row for row in rows if _within(run, row)]
+    parameters = {size: _parameters(run, size) for size in SIZES}
+    most = settings.max_params or math.inf
+    rows = [_row(run, size, count) for size, count in parameters.items() if count <= most]
+    allowed = [row for row in rows if _fast_enough(run, row)]
     if not allowed:
-        smallest = min(rows, key=lambda row: row["parameters"])
         raise LimitError(
-            f"no MDEQ keeps within the limits; the smallest has {smallest['parameters']} "
+            f"no MDEQ keeps within the limits; the smallest has {min(parameters.values())} "
             "parameters: raise --max-params or --max-latency-ms, or leave --family out"
         )
     fewest = min(allowed, key=lambda row: row["macs"])
@@ -121,13 +122,17 @@ def search(run: Run) -> dict[str, Any]:
     }
 
 
-def _measured(run: Run, size: Size) -> dict[str, Any]:
-    model = _of(run, size)
+def _parameters(run: Run, size: Size) -> int:
+    with torch.device("meta"):
+        return count_parameters(_of(run, size))
+
+
+def _row(run: Run, size: Size, parameters: int) -> dict[str, Any]:
     return {
         "name": size.name,
         "decisions": size._asdict(),
-        "parameters": count_parameters(model),
-        "macs": count_macs(deployed(model), run.example),
+        "parameters": parameters,
+        "macs": count_macs(deployed(_of(run, size)), run.example),
     }
 
 
@@ -140,10 +145,8 @@ def _of(run: Run, size: Size) -> MDEQClassifier:
     )
 
 
-def _within(run: Run, row: dict[str, Any]) -> bool:
+def _fast_enough(run: Run, row: dict[str, Any]) -> bool:
     settings = run.folder.settings
-    if settings.max_params is not None and row["parameters"] > settings.max_params:
-        return False
     if settings.max_latency_ms is None:
         return True
     # measured once, so that a resumed run decides as before
