@@ -32,7 +32,8 @@ def kendall_tau(scores: ArrayLike, truth: ArrayLike) -> float:
     difference = pairs - x_tied - y_tied + both_tied - 2 * _inversions(y_rank)
     if pairs in (x_tied, y_tied):
         return float("nan")
-    return float(difference / np.sqrt(float(pairs - x_tied)) / np.sqrt(float(pairs - y_tied)))
+    tau = difference / np.sqrt(float(pairs - x_tied)) / np.sqrt(float(pairs - y_tied))
+    return float(np.clip(tau, -1, 1))  # roundings of the two roots can lead past one
 
 
 def spearman(scores: ArrayLike, truth: ArrayLike) -> float:
@@ -49,12 +50,13 @@ def spearman(scores: ArrayLike, truth: ArrayLike) -> float:
 def top_kendall_tau(scores: ArrayLike, truth: ArrayLike, *, fraction: float) -> float:
     """Return Kendall's tau-b among the best ``fraction`` by ``truth``, in (0, 1].
 
-    The number kept is rounded up, at least 2; ties at the edge are kept in their given order.
+    The number kept is rounded up, at least 2; what ties with the last of them is kept as well.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; it must be above 0 and at most 1")
     x, y = _pair(scores, truth)
-    best = np.argsort(-y, kind="stable")[: max(2, int(np.ceil(fraction * len(y))))]
+    kept = max(2, int(np.ceil(fraction * len(y))))
+    best = y >= np.sort(y)[-kept]
     return kendall_tau(x[best], y[best])
 
 
