@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import torch
-from cifar10_rows import cifar10
 
+from cifar10_rows import cifar10
 from nascence.data import Dataset
 from nascence.spaces import Architecture, Small
 from nascence.training import evaluate, sgd, train

@@ -263,7 +263,7 @@ def test_gradient_norm_is_clipped() -> None:
         ({"steps": 0}, "steps=0"),
         ({"seconds": -1.0}, "seconds=-1.0"),
         ({"steps": 1, "batch_size": 1}, "batch_size=1"),
-        ({"steps": 1, "measurements": 0}, "measurements=0"),
+        ({"steps": 1, "measurements": -1}, "measurements=-1"),
     ],
 )
 def test_impossible_settings(settings, message: str) -> None:

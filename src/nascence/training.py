@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,6 +17,8 @@ from nascence.params import CheckpointError, load_checkpoint, save_checkpoint
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""The loss of a model on a batch of normalised images and labels."""
 
 
 class DivergenceError(ArithmeticError):
@@ -124,11 +126,13 @@ def train(
     cutout: int = 0,
     sides: Callable[[float], int] | None = None,
     clip: float | None = None,
+    objective: Objective | None = None,
     measurements: int = 20,
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
+    facts: Mapping[str, str | int | float] | None = None,
     progress: Callable[[float, Measurement | None], None] | None = None,
 ) -> Training:
     """Train a copy of ``model`` on ``data.train`` with cross-entropy; the model is untouched.
@@ -145,7 +149,10 @@ def train(
     ``average_decay`` keeps an exponential moving average of weights and buffers, which is then
     what is measured and returned (Polyak & Juditsky 1992), warmed up as (1 + k) / (10 + k).
     ``sides`` gives the side in pixels to which images are scaled at a fraction of the training.
-    ``clip`` is the largest gradient norm. ``measurements`` points of the curve are taken.
+    ``clip`` is the largest gradient norm. ``objective(model, images, labels)`` takes the place of
+    cross-entropy; what it draws from PyTorch's global generator is drawn from (seed, k) as well.
+    ``measurements`` points of the curve are taken, none at all with 0. ``facts`` are further
+    settings that a checkpoint must have been made with.
     ``precision`` "auto" is bfloat16 on a GPU that has it and float32 elsewhere.
     ``progress(fraction, measurement or None)`` is called after every step; a KeyboardInterrupt
     raised in it ends the training after a checkpoint.
@@ -156,7 +163,14 @@ def train(
     _check_settings(data, steps, seconds, batch_size, measurements)
     run = _Run(model, data, optimizer, average_decay, torch.device(device), precision)
     seed = int(torch.randint(2**62, (), generator=generator))
-    identity = {"seed": seed, "steps": steps, "batch": batch_size, "data": data.fingerprint}
+    identity: dict[str, Any] = {
+        "seed": seed,
+        "steps": steps,
+        "batch": batch_size,
+        "data": data.fingerprint,
+    }
+    identity.update(facts or {})
+    objective = objective or partial(_classification_loss, label_smoothing=label_smoothing)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint, identity)
     started = time.perf_counter() - run.seconds
@@ -173,13 +187,15 @@ def train(
                 _scaled(data.normalise(images.to(run.device)), sides, before),
                 labels.to(run.device),
                 factor=schedule(before),
-                label_smoothing=label_smoothing,
+                objective=objective,
                 clip=clip,
             )
             run.seconds = time.perf_counter() - started
             after = _done(run, steps, seconds)
             measured = None
-            if after >= 1 or int(after * measurements) > int(before * measurements):
+            if measurements and (
+                after >= 1 or int(after * measurements) > int(before * measurements)
+            ):
                 measured = run.measure(data)
                 run.seconds = time.perf_counter() - started
             if after >= 1 or time.perf_counter() - saved > checkpoint_seconds:
@@ -229,7 +245,7 @@ class _Run:
         labels: Tensor,
         *,
         factor: float,
-        label_smoothing: float,
+        objective: Objective,
         clip: float | None,
     ) -> None:
         """One step of the optimizer at ``factor`` times the learning rate."""
@@ -237,8 +253,7 @@ class _Run:
             group["lr"] = group["initial_lr"] * factor
         enabled = self.dtype is not None
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled):
-            outputs = self.model(images)
-        loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=label_smoothing)
+            loss = objective(self.model, images, labels)
         self.scaler.scale(loss).backward()
         if clip is not None:
             self.scaler.unscale_(self.optimizer)
@@ -318,6 +333,13 @@ class _Run:
         self.curve = [Measurement(*point) for point in saved["curve"]]
 
 
+def _classification_loss(
+    model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float
+) -> Tensor:
+    outputs = model(images).float()
+    return functional.cross_entropy(outputs, labels, label_smoothing=label_smoothing)
+
+
 def _check_settings(
     data: Dataset, steps: int | None, seconds: float | None, batch_size: int, measurements: int
 ) -> None:
@@ -325,9 +347,9 @@ def _check_settings(
         raise ValueError("neither steps nor seconds is given; give one or both")
     if (steps is not None and steps < 1) or (seconds is not None and seconds <= 0):
         raise ValueError(f"steps={steps}, seconds={seconds}; what is given must be positive")
-    if batch_size < 2 or measurements < 1:
+    if batch_size < 2 or measurements < 0:
         raise ValueError(
-            f"batch_size={batch_size}, measurements={measurements}; at least 2 and 1 are needed"
+            f"batch_size={batch_size}, measurements={measurements}; at least 2 and 0 are needed"
         )
     if len(data.train) < 2:
         raise ValueError(f"{len(data.train)} training images; at least 2 are needed")

@@ -6,17 +6,22 @@ from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, dr
 from nascence.search.loop import search
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
+from nascence.search.supernet_evaluator import FewShotEvaluator, OneShotEvaluator
+from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
 
 __all__ = [
     "Candidate",
     "Evaluator",
     "Evolution",
     "ExhaustedError",
+    "FewShotEvaluator",
     "History",
+    "Leaf",
     "Limit",
     "LimitError",
     "Limits",
     "MetricEvaluator",
+    "OneShotEvaluator",
     "RandomSearch",
     "Strategy",
     "derived_seed",
@@ -24,4 +29,6 @@ __all__ = [
     "open_study",
     "read_history",
     "search",
+    "train_leaves",
+    "train_supernet",
 ]

@@ -71,7 +71,6 @@ class NB201(ProductSpace):
             if isinstance(value, tuple)
         )
         super().__init__(edges + free)
-        self._block_cost = cache(self._measure_block)
 
     @property
     def description(self) -> str:
@@ -181,7 +180,7 @@ class NB201(ProductSpace):
         total = 9 * self.in_channels * width + 2 * width
         for channels in stages:
             total += cells * sum(
-                self._block_cost(channels, KERNELS[operation])[0]
+                _block_cost(self.conv, channels, KERNELS[operation])[0]
                 for operation, built in zip(operations, self._built(operations), strict=True)
                 if built and operation in KERNELS
             )
@@ -203,23 +202,13 @@ class NB201(ProductSpace):
         total = 9 * self.in_channels * width * pixels[0]
         for channels, area in zip(stages, pixels, strict=True):
             total += cells * sum(
-                self._block_cost(channels, KERNELS[operation])[1] * area
+                _block_cost(self.conv, channels, KERNELS[operation])[1] * area
                 for operation, built in zip(operations, self._built(operations), strict=True)
                 if built and operation in KERNELS
             )
         for (before, after), area in zip(pairwise(stages), pixels[1:], strict=True):
             total += (10 * before * after + 9 * after**2) * area
         return total + 4 * width * self.classes
-
-    def _measure_block(self, channels: int, kernel: int) -> tuple[int, int]:
-        """Parameters, and multiply-adds per pixel, of a convolution candidate."""
-        if self.conv is None:
-            weights = kernel**2 * channels**2
-            return weights + 2 * channels, weights
-        with torch.device("meta"):
-            block = self.conv(channels, channels, kernel_size=kernel, stride=1, padding=kernel // 2)
-            macs = count_macs(block, torch.zeros(1, channels, 8, 8))
-        return count_parameters(block), macs // 64
 
     def _built(self, operations: tuple[str, ...]) -> tuple[bool, ...]:
         if self.prune:
@@ -234,6 +223,18 @@ class NB201(ProductSpace):
         assert isinstance(width, int)
         assert isinstance(cells, int)
         return operations, width, cells
+
+
+@cache
+def _block_cost(conv: ConvolutionFactory | None, channels: int, kernel: int) -> tuple[int, int]:
+    """Parameters, and multiply-adds per pixel, of a convolution candidate."""
+    if conv is None:
+        weights = kernel**2 * channels**2
+        return weights + 2 * channels, weights
+    with torch.device("meta"):
+        block = conv(channels, channels, kernel_size=kernel, stride=1, padding=kernel // 2)
+        macs = count_macs(block, torch.zeros(1, channels, 8, 8))
+    return count_parameters(block), macs // 64
 
 
 def _check_positive(name: str, value: int) -> None:

@@ -117,6 +117,9 @@ class SuperNet(nn.Module):
             return MixedOperation(decision, candidates, place=len(places) - 1)
 
         self.network = self._normalised(space.network(mix))
+        for parameter in self.parameters():
+            if parameter.ndim == 4:  # convolutions are faster so, also on a CPU
+                parameter.data = parameter.data.to(memory_format=torch.channels_last)
         if absent := [name for name, _ in space.decisions if name not in places]:
             raise ValueError(
                 f"the network of {space.description} has no place for the decision "
@@ -130,7 +133,7 @@ class SuperNet(nn.Module):
             ValueError: an architecture outside of the space or of what this supernet holds,
                 weights of the wrong number or shape.
         """
-        token = _PATH.set(self._path(choice))
+        token = _PATH.set(self._modes(choice))
         try:
             return self.network(images)
         finally:
@@ -156,14 +159,13 @@ class SuperNet(nn.Module):
         It has the module names of ``space.build(architecture)`` and computes what the supernet
         computes. Training it trains the supernet; copy it to keep them apart.
         """
-        architecture = self.check(architecture)
-        chosen = dict(zip(_names(self.space), architecture, strict=True))
-        built = dict(zip(chosen, self._built(architecture), strict=True))
+        path = dict(zip(_names(self.space), self.path(architecture), strict=True))
         mixed = iter(self.operations())
 
         def choose(decision: str, _: Sequence[Callable[[], nn.Module]]) -> nn.Module:
             candidates = next(mixed).candidates
-            return _sharing(candidates[str(chosen[decision])]) if built[decision] else Zero()
+            index = path[decision]
+            return Zero() if index is None else _sharing(candidates[str(index)])
 
         with torch.device("meta"):  # nothing is initialised: what is built here takes our tensors
             network = self._normalised(self.space.network(choose))
@@ -205,7 +207,21 @@ class SuperNet(nn.Module):
         found = [module for module in self.modules() if isinstance(module, MixedOperation)]
         return sorted(found, key=lambda mixed: mixed.place)
 
-    def _path(self, choice: Architecture | Sequence[Tensor]) -> Mapping[str, int | Tensor | None]:
+    def path(self, architecture: Architecture) -> tuple[int | None, ...]:
+        """Return the choices that are computed for an architecture, None where nothing is.
+
+        Equal paths compute the same.
+        """
+        architecture = self.check(architecture)
+        built = getattr(self.space, "built", None)
+        if built is None:
+            return architecture
+        return tuple(
+            index if there else None
+            for index, there in zip(architecture, built(architecture), strict=True)
+        )
+
+    def _modes(self, choice: Architecture | Sequence[Tensor]) -> Mapping[str, int | Tensor | None]:
         names = _names(self.space)
         if any(isinstance(each, Tensor) for each in choice):
             for name, held, weights in zip(names, self.choices, choice, strict=False):
@@ -218,17 +234,7 @@ class SuperNet(nn.Module):
             if len(choice) != len(names):
                 raise ValueError(f"{len(choice)} weight vectors for {len(names)} decisions")
             return dict(zip(names, choice, strict=True))
-        architecture = self.check(tuple(choice))  # type: ignore[arg-type]
-        return {
-            name: index if built else None
-            for name, index, built in zip(
-                names, architecture, self._built(architecture), strict=True
-            )
-        }
-
-    def _built(self, architecture: Architecture) -> Sequence[bool]:
-        built = getattr(self.space, "built", None)
-        return built(architecture) if built else (True,) * len(architecture)
+        return dict(zip(names, self.path(tuple(choice)), strict=True))  # type: ignore[arg-type]
 
     def _normalised(self, network: nn.Module) -> nn.Module:
         """Take from every BatchNorm what this supernet does without."""
