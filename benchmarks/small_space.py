@@ -1,10 +1,15 @@
 """The small space: all 1,296 networks trained alone, and how supernets rank them.
 
     python benchmarks/small_space.py truth --data cifar10-train.parquet --out small
+    python benchmarks/small_space.py supernets --data cifar10-train.parquet --out small
+    python benchmarks/small_space.py report --out small
 
 ``truth`` trains one network of each of the 253 classes of equal function for ``--steps`` steps on
 8-pixel CIFAR-10 images, in a random order, and appends a line for each to ``truth.jsonl``: killed
-and started again, it goes on with what is missing.
+and started again, it goes on with what is missing. ``supernets`` trains a one-shot supernet for T
+steps, splits it at one, two and three edges into 6, 36 and 216 parts and trains each part for L
+more steps; at equal total cost every kind has T + 36 L steps in all. ``report`` prints Kendall's
+tau between their scores and the accuracies of ``truth``, over all 1,296 networks.
 """
 
 import argparse
@@ -16,12 +21,18 @@ import torch
 
 from cifar10_rows import cifar10
 from nascence.data import Dataset
-from nascence.spaces import Architecture, Small
+from nascence.metrics import kendall_tau
+from nascence.params import load_checkpoint
+from nascence.search import FewShotEvaluator
+from nascence.spaces import Architecture, Small, SuperNet
 from nascence.training import evaluate, sgd, train
+from supernet_runs import Runs, figures, rounded
 
 SPACE = Small(width=16)
 SIDE = 8
 BATCH = 128
+IMAGES = 500
+EDGES = tuple(decision.name for decision in SPACE.decisions)
 
 
 def train_alone(
@@ -69,17 +80,100 @@ def truth(arguments: argparse.Namespace) -> None:
             print(SPACE.format(classes[place]), found, flush=True)
 
 
+def score_all(leaves: list[SuperNet], data: Dataset) -> dict[str, torch.Tensor]:
+    """Accuracy and negative loss of all 1,296 networks."""
+    images = data.normalise(data.validation.images[:IMAGES])
+    images, labels = images.to(memory_format=torch.channels_last), data.validation.labels[:IMAGES]
+    scores = {}
+    for name, measure in (("accuracy", "accuracy"), ("negative loss", "loss")):
+        evaluate = FewShotEvaluator(leaves, images, labels, measure=measure, batch_size=IMAGES)
+        scores[name] = torch.tensor([evaluate(architecture) for architecture in SPACE])
+    return scores
+
+
+def supernets(arguments: argparse.Namespace) -> None:
+    """Train and score what ``--out`` lacks."""
+    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    base, leaf = arguments.steps, arguments.leaf_steps
+
+    def runs_of(seed: int) -> Runs:
+        settings = {"batch_size": BATCH, "crop": 1, "learning_rate": arguments.learning_rate}
+        return Runs(
+            SPACE,
+            data,
+            out=arguments.out,
+            seed=seed,
+            base=base,
+            score=lambda leaves: score_all(leaves, data),
+            settings=settings,
+        )
+
+    for seed in arguments.seeds:
+        runs = runs_of(seed)
+        runs.one_shot("1", base)
+        runs.few_shot("36", EDGES[:2], leaf)
+        runs.one_shot("1 at equal total", base + 36 * leaf)
+        runs.few_shot("6 at equal total", EDGES[:1], 6 * leaf)
+        runs.few_shot("6", EDGES[:1], leaf)
+        runs.few_shot("216 at equal total", EDGES[:3], leaf // 6)
+    for seed in arguments.seeds[: arguments.seeds_of_216]:
+        runs_of(seed).few_shot("216", EDGES[:3], leaf)
+
+
+def read_truth(out: Path) -> dict[int, dict[Architecture, float]]:
+    """For each seed, accuracy by canonical architecture."""
+    found: dict[int, dict[Architecture, float]] = {}
+    for line in (out / "truth.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        found.setdefault(row["seed"], {})[tuple(row["architecture"])] = row["accuracy"]
+    return found
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Print the figures over the networks whose class was trained."""
+    truths = read_truth(arguments.out)
+    known = truths[min(truths)]
+    kept = [place for place, each in enumerate(SPACE) if SPACE.canonical(each) in known]
+    networks = [each for each in SPACE if SPACE.canonical(each) in known]
+    truth = [known[SPACE.canonical(each)] for each in networks]
+    print(json.dumps({"networks": len(networks), "classes": len(known), "best": max(truth)}))
+    for seed, other in truths.items():
+        both = sorted(set(other) & set(known))
+        if seed != min(truths) and len(both) > 1:
+            again = kendall_tau([other[each] for each in both], [known[each] for each in both])
+            print(json.dumps({"tau between seeds": again, "seed": seed, "classes": len(both)}))
+    costs = {
+        "MACs": [SPACE.macs(each, side=SIDE) for each in networks],
+        "parameters": [SPACE.parameters(each) for each in networks],
+    }
+    for name, scores in costs.items():
+        print(json.dumps({"scores": name, **figures(scores, truth)}))
+    for path in sorted(arguments.out.glob("scores-*.pt")):
+        content = load_checkpoint(path)
+        for measure in ("accuracy", "negative loss"):
+            line = {"scores": path.stem.removeprefix("scores-"), "measure": measure}
+            found = figures(content[measure][kept].tolist(), truth)
+            print(json.dumps({**line, **found, **rounded(content["cost"])}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    first = commands.add_parser("truth")
-    first.set_defaults(run=truth)
-    for command in (first,):
-        command.add_argument("--data", type=Path, required=True)
+    first, second = commands.add_parser("truth"), commands.add_parser("supernets")
+    third = commands.add_parser("report")
+    for command, function in ((first, truth), (second, supernets), (third, report)):
+        command.set_defaults(run=function)
         command.add_argument("--out", type=Path, required=True)
-    first.add_argument("--steps", type=int, default=600)
+    for command in (first, second):
+        command.add_argument("--data", type=Path, required=True)
+    first.add_argument("--steps", type=int, default=250)
     first.add_argument("--seeds", type=int, nargs="+", default=[0])
     first.add_argument("--limit", type=int, help="only so many classes")
+    second.add_argument("--steps", type=int, default=600, help="T, of the one-shot supernet")
+    second.add_argument("--leaf-steps", type=int, default=102, help="L, of each part")
+    second.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    second.add_argument("--seeds-of-216", type=int, default=1, help="seeds of 216 parts of L")
+    second.add_argument("--learning-rate", type=float, default=0.1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.run(arguments)

@@ -1,0 +1,114 @@
+"""What the benchmarks of supernets share: trainings kept in a folder, and figures of a ranking."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from nascence.data import Dataset
+from nascence.metrics import kendall_tau, top_kendall_tau
+from nascence.params import save_checkpoint
+from nascence.search import train_leaves, train_supernet
+from nascence.spaces import NetworkSpace, SuperNet, split
+
+Score = Callable[[list[SuperNet]], dict[str, torch.Tensor]]
+
+
+class Runs:
+    """Supernets of one seed: each kind is trained and scored once and kept in ``out``.
+
+    Args:
+        space: what the supernets hold.
+        data: to train on.
+        out: folder for checkpoints and scores.
+        seed: of weights, batches and paths.
+        base: steps of the one-shot supernet that is split.
+        score: from leaves to scores of all architectures, in the order of the space.
+        settings: of :func:`train_supernet`.
+    """
+
+    def __init__(
+        self,
+        space: NetworkSpace,
+        data: Dataset,
+        *,
+        out: Path,
+        seed: int,
+        base: int,
+        score: Score,
+        settings: dict,
+    ) -> None:
+        self.space, self.data, self.out, self.seed = space, data, out, seed
+        self.base, self.score, self.settings = base, score, settings
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.initial = SuperNet(space)
+
+    def one_shot(self, name: str, steps: int) -> None:
+        """Train and score one supernet."""
+        if self._done(name):
+            return
+        supernet, done, seconds = self._train(steps)
+        if steps == self.base:
+            kept = {"initial": self.initial.state_dict(), "trained": supernet.state_dict()}
+            kept |= {"space": self.space.description, "steps": done}
+            save_checkpoint(self.out / f"supernet-{self.seed}.pt", kept)
+        self._record(name, [supernet], {"supernets": 1, "steps": done, "seconds": seconds})
+
+    def few_shot(self, name: str, edges: Sequence[str], steps: int) -> None:
+        """Split the supernet of ``base`` steps at ``edges``; train each part and score."""
+        if self._done(name):
+            return
+        supernet, done, seconds = self._train(self.base)
+        parts = train_leaves(
+            split(supernet, list(edges)),
+            self.data,
+            seed=self.seed,
+            folder=self.out / f"leaves-{self.seed}-{name}",
+            steps=steps,
+            **self.settings,
+        )
+        cost = {
+            "supernets": len(parts),
+            "steps": done + sum(part.steps for part in parts),
+            "seconds": seconds + sum(part.seconds for part in parts),
+        }
+        self._record(name, [part.supernet for part in parts], cost)
+
+    def _train(self, steps: int) -> tuple[SuperNet, int, float]:
+        trained = train_supernet(
+            self.initial,
+            self.data,
+            generator=torch.Generator().manual_seed(self.seed),
+            steps=steps,
+            checkpoint=self.out / f"one-shot-{self.seed}-{steps}.pt",
+            **self.settings,
+        )
+        return trained.supernet, trained.steps, trained.seconds
+
+    def _done(self, name: str) -> bool:
+        return (self.out / f"scores-{self.seed}-{name}.pt").exists()
+
+    def _record(self, name: str, leaves: list[SuperNet], cost: dict[str, float]) -> None:
+        start = time.perf_counter()
+        scores = self.score(leaves)
+        cost["scoring_seconds"] = time.perf_counter() - start
+        save_checkpoint(self.out / f"scores-{self.seed}-{name}.pt", {**scores, "cost": cost})
+        print(self.seed, name, cost, f"{time.process_time():.0f} CPU-s so far", flush=True)
+
+
+def figures(scores: Sequence[float], truth: Sequence[float]) -> dict[str, float]:
+    """Tau over all and among the best by truth; true accuracy of the first and the best of 50."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    found = {"tau": kendall_tau(scores, truth)}
+    for share in (0.5, 0.2, 0.05):
+        found[f"top {share:.0%}"] = top_kendall_tau(scores, truth, fraction=share)
+    found["first"] = truth[order[0]]
+    found["best of 50"] = max(truth[i] for i in order[:50])
+    return rounded(found)
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    """To four digits after the point."""
+    return {name: round(value, 4) for name, value in values.items()}
