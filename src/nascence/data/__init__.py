@@ -4,6 +4,7 @@ from nascence.data.augment import augment
 from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
+from nascence.data.random_labels import random_labels
 
 __all__ = [
     "Batch",
@@ -13,4 +14,5 @@ __all__ = [
     "Split",
     "augment",
     "load",
+    "random_labels",
 ]

@@ -1,5 +1,6 @@
 """Search: strategies that propose, evaluators that score, studies that remember."""
 
+from nascence.search.angle_evaluator import AngleEvaluator
 from nascence.search.evaluator import Evaluator, MetricEvaluator, derived_seed
 from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
@@ -20,6 +21,7 @@ from nascence.search.supernet_evaluator import FewShotEvaluator, OneShotEvaluato
 from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
 
 __all__ = [
+    "AngleEvaluator",
     "Candidate",
     "Criterion",
     "Evaluator",
