@@ -1,19 +1,18 @@
 """Supernets of NAS-Bench-201, one-shot and few-shot, against the accuracies of all 15,625 networks.
 
-    python benchmarks/nb201_supernets.py run --data cifar10-train.parquet --table nb201.csv \
-        --out supernets --seeds 0 1 2
+    python benchmarks/nb201_supernets.py run --data cifar10-train.parquet --out supernets
     python benchmarks/nb201_supernets.py report --table nb201.csv --out supernets
 
-Supernets of width 8 with one cell a stage are trained on CIFAR-10 at 16 pixels; all networks are
-scored on 128 validation images. The one-shot supernet has T steps. Its split at one edge (5 parts)
-and at two (25) trains each part for L more; at equal total cost every kind has T + 25 L steps in
-all. What is finished is kept in ``--out`` and not done again.
+Supernets of width 8 with one cell a stage are trained on CIFAR-10 at 16 pixels; all networks (or
+``--sample`` of them) are scored on 128 validation images. The one-shot supernet has T steps. Its
+split at one edge (5 parts) and at two (25) trains each part for L more; at equal total cost every
+kind has T + 25 L steps in all. What is finished is kept in ``--out`` and not done again.
 """
 
 import argparse
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import torch
@@ -24,7 +23,7 @@ from nascence.data import Dataset
 from nascence.params import load_checkpoint
 from nascence.search import FewShotEvaluator
 from nascence.spaces import NB201, Architecture, SuperNet
-from supernet_runs import Runs, figures, rounded
+from supernet_runs import Runs, accuracy_and_loss, columns, figures, rounded
 
 SPACE = NB201(width=8, cells=1)
 SIDE = 16
@@ -35,8 +34,10 @@ Pair = tuple[float, float]
 
 
 @torch.no_grad()
-def scores_of(leaf: SuperNet, images: Tensor, labels: Tensor) -> dict[Architecture, Pair]:
-    """Accuracy and negative loss of all architectures of a leaf; equal paths are computed once.
+def scores_of(
+    leaf: SuperNet, images: Tensor, labels: Tensor, wanted: Container[Architecture]
+) -> dict[Architecture, Pair]:
+    """Accuracy and negative loss of the ``wanted`` of a leaf; equal paths are computed once.
 
     Whatever the first cell can give is put together from the outputs of its edges, each of which
     is computed once: stem and first cell are half of the cost, and the same for many.
@@ -60,6 +61,8 @@ def scores_of(leaf: SuperNet, images: Tensor, labels: Tensor) -> dict[Architectu
                     before = to_three[d] + one_to_three[e]
                     for f, last in two_to_three.items():
                         architecture = (a, b, c, d, e, f)
+                        if architecture not in wanted:
+                            continue
                         path = leaf.path(architecture)
                         if path not in known:
                             known[path] = rest(before + last, architecture)
@@ -74,38 +77,43 @@ def after_first_cell(leaf: SuperNet, labels: Tensor) -> Callable[[Tensor, Archit
     shortened.network = nn.Sequential(*list(network.cells)[1:], *list(network.children())[2:])
 
     def rest(x: Tensor, architecture: Architecture) -> Pair:
-        logits = shortened(x, architecture)
-        loss = nn.functional.cross_entropy(logits, labels).item()
-        return (logits.argmax(1) == labels).float().mean().item(), -loss
+        return accuracy_and_loss(shortened(x, architecture), labels)
 
     return rest
 
 
-def score_all(leaves: list[SuperNet], data: Dataset) -> dict[str, Tensor]:
-    """Score all 15,625; twenty of them are compared with the evaluator."""
+def score(
+    leaves: list[SuperNet], data: Dataset, wanted: Sequence[Architecture]
+) -> dict[str, Tensor]:
+    """Score architectures; twenty of them are compared with the evaluator."""
     images = data.normalise(data.validation.images[:IMAGES])
     images, labels = images.to(memory_format=torch.channels_last), data.validation.labels[:IMAGES]
     scores: dict[Architecture, Pair] = {}
     for leaf in leaves:
-        scores |= scores_of(leaf.eval(), images, labels)
+        scores |= scores_of(leaf.eval(), images, labels, frozenset(wanted))
     generator = torch.Generator().manual_seed(0)
     evaluate = FewShotEvaluator(leaves, images, labels, measure="loss", batch_size=IMAGES)
-    for _ in range(20):
-        architecture = SPACE.sample(generator=generator)
+    for place in torch.randperm(len(wanted), generator=generator)[:20].tolist():
+        architecture = wanted[place]
         found, expected = scores[architecture][1], evaluate(architecture)
         if abs(found - expected) > 1e-3 * abs(expected):
             raise AssertionError(f"{architecture} scores {found}, alone {expected}")
-    pairs = [scores[architecture] for architecture in SPACE]
-    return {
-        "accuracy": torch.tensor([accuracy for accuracy, _ in pairs]),
-        "negative loss": torch.tensor([loss for _, loss in pairs]),
-    }
+    return columns([scores[architecture] for architecture in wanted])
+
+
+def chosen(sample: int | None) -> list[int]:
+    """Places in the space of the architectures that are scored: all, or a fixed random sample."""
+    if sample is None:
+        return list(range(SPACE.size))
+    order = torch.randperm(SPACE.size, generator=torch.Generator().manual_seed(0))
+    return sorted(order[:sample].tolist())
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train and score what ``--out`` lacks; every kind of one seed before the next."""
     data = cifar10(arguments.data, SIDE, cache=arguments.out)
     base, leaf = arguments.steps, arguments.leaf_steps
+    wanted = [SPACE.architecture(place) for place in chosen(arguments.sample)]
     for seed in arguments.seeds:
         runs = Runs(
             SPACE,
@@ -113,7 +121,8 @@ def run(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             seed=seed,
             base=base,
-            score=lambda leaves: score_all(leaves, data),
+            score=lambda leaves: score(leaves, data, wanted),
+            suffix="" if arguments.sample is None else f"-of-{arguments.sample}",
             settings={
                 "batch_size": BATCH,
                 "crop": 2,
@@ -139,11 +148,15 @@ def read_table(path: Path) -> dict[str, list[float]]:
 def report(arguments: argparse.Namespace) -> None:
     """Print the figures of every scoring, of FLOPs and parameters, and of the released scores."""
     table = read_table(arguments.table)
+    places = chosen(arguments.sample)
+    table = {name: [column[place] for place in places] for name, column in table.items()}
     truth = table.pop("c10_test_200")
     for name, scores in table.items():
         print(json.dumps({"scores": name, **figures(scores, truth)}))
     for path in sorted(arguments.out.glob("scores-*.pt")):
         content = load_checkpoint(path)
+        if len(content["accuracy"]) != len(places):
+            continue
         for measure in ("accuracy", "negative loss"):
             line = {"scores": path.stem.removeprefix("scores-"), "measure": measure}
             found = figures(content[measure].tolist(), truth)
@@ -161,12 +174,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first.add_argument("--steps", type=int, default=1500, help="T, of the one-shot supernet")
     first.add_argument("--leaf-steps", type=int, default=100, help="L, of each of 25 parts")
     first.add_argument("--learning-rate", type=float, default=0.1)
+    second.add_argument("--table", type=Path, required=True)
     for command in (first, second):
-        command.add_argument("--table", type=Path, required=True)
+        command.add_argument("--sample", type=int, help="score so many, drawn at random")
         command.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    chosen.run(chosen)
+    parsed.run(parsed)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ class Runs:
         out: folder for checkpoints and scores.
         seed: of weights, batches and paths.
         base: steps of the one-shot supernet that is split.
-        score: from leaves to scores of all architectures, in the order of the space.
+        score: from leaves to scores of architectures, in an order of its own.
+        suffix: of the files of scores, to tell what was scored.
         settings: of :func:`train_supernet`.
     """
 
@@ -38,9 +39,10 @@ class Runs:
         base: int,
         score: Score,
         settings: dict,
+        suffix: str = "",
     ) -> None:
         self.space, self.data, self.out, self.seed = space, data, out, seed
-        self.base, self.score, self.settings = base, score, settings
+        self.base, self.score, self.settings, self.suffix = base, score, settings, suffix
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.initial = SuperNet(space)
@@ -88,14 +90,29 @@ class Runs:
         return trained.supernet, trained.steps, trained.seconds
 
     def _done(self, name: str) -> bool:
-        return (self.out / f"scores-{self.seed}-{name}.pt").exists()
+        return self._file(name).exists()
+
+    def _file(self, name: str) -> Path:
+        return self.out / f"scores-{self.seed}-{name}{self.suffix}.pt"
 
     def _record(self, name: str, leaves: list[SuperNet], cost: dict[str, float]) -> None:
         start = time.perf_counter()
         scores = self.score(leaves)
         cost["scoring_seconds"] = time.perf_counter() - start
-        save_checkpoint(self.out / f"scores-{self.seed}-{name}.pt", {**scores, "cost": cost})
+        save_checkpoint(self._file(name), {**scores, "cost": cost})
         print(self.seed, name, cost, f"{time.process_time():.0f} CPU-s so far", flush=True)
+
+
+def accuracy_and_loss(logits: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """Accuracy in [0, 1] and the negative mean cross-entropy."""
+    loss = torch.nn.functional.cross_entropy(logits, labels).item()
+    return (logits.argmax(1) == labels).float().mean().item(), -loss
+
+
+def columns(pairs: Sequence[tuple[float, float]]) -> dict[str, torch.Tensor]:
+    """Name the two scores of every architecture."""
+    accuracies, losses = zip(*pairs, strict=True)
+    return {"accuracy": torch.tensor(accuracies), "negative loss": torch.tensor(losses)}
 
 
 def figures(scores: Sequence[float], truth: Sequence[float]) -> dict[str, float]:

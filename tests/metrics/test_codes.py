@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from nascence.metrics import codes
-from nascence.metrics.codes import ActivationCodes
+from nascence.metrics.codes import CodeKernel
 
 CPU = torch.device("cpu")
 
@@ -28,7 +28,7 @@ def test_kernel_counts_the_bits_that_agree(int8: bool, monkeypatch: pytest.Monke
     inputs.append(torch.randn(9, 3, 8, dtype=torch.bfloat16)[:, :, ::2])
     inputs.append(torch.randn(1, 5).expand(9, 5))
     inputs.append(torch.zeros(9, 4))
-    with torch.no_grad(), ActivationCodes(9, CPU) as gathered:
+    with torch.no_grad(), CodeKernel(9, CPU) as gathered:
         for x in inputs:
             x.relu()
     assert torch.equal(gathered.kernel(), agreement(inputs))
@@ -37,7 +37,7 @@ def test_kernel_counts_the_bits_that_agree(int8: bool, monkeypatch: pytest.Monke
 
 def test_nothing_is_counted_outside_or_by_other_operations() -> None:
     x = torch.randn(3, 4)
-    gathered = ActivationCodes(3, CPU)
+    gathered = CodeKernel(3, CPU)
     x.relu()
     with torch.no_grad(), gathered:
         x.tanh()
@@ -51,7 +51,7 @@ def test_nothing_is_counted_outside_or_by_other_operations() -> None:
 
 
 def test_freed_memory_is_not_held_and_not_taken_for_the_old() -> None:
-    gathered = ActivationCodes(4, CPU)
+    gathered = CodeKernel(4, CPU)
     inputs = []
     with torch.no_grad(), gathered:
         for seed in range(50):
@@ -64,7 +64,7 @@ def test_freed_memory_is_not_held_and_not_taken_for_the_old() -> None:
 
 def test_results_are_those_without_it() -> None:
     x = torch.randn(4, 6)
-    with torch.no_grad(), ActivationCodes(4, CPU):
+    with torch.no_grad(), CodeKernel(4, CPU):
         found = [x.relu(), x.clone().relu_(), torch.nn.functional.silu(x), x + 1]
     for value, expected in zip(found, [x.relu(), x.relu(), x * x.sigmoid(), x + 1], strict=True):
         torch.testing.assert_close(value, expected)

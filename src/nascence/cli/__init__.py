@@ -8,6 +8,7 @@ import typer
 from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE
 from nascence.cli.design_command import design, resume
 from nascence.cli.fold_command import fold
+from nascence.cli.search_command import search
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISSING_EXTRA", "USAGE", "app", "main"]
 
@@ -43,6 +44,7 @@ def _options(
 app.command()(design)
 app.command()(resume)
 app.command()(fold)
+app.command()(search)
 
 
 def main() -> None:

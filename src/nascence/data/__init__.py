@@ -4,7 +4,19 @@ from nascence.data.augment import augment
 from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
+<<<<<<< HEAD
 from nascence.data.random_labels import random_labels
+=======
+from nascence.data.table import (
+    Table,
+    accel_nasbench,
+    nasbench_macro,
+    nats_size,
+    nb201,
+    nb201_latencies,
+    read_table,
+)
+>>>>>>> search
 
 __all__ = [
     "Batch",
@@ -12,7 +24,17 @@ __all__ = [
     "Dataset",
     "MissingDataError",
     "Split",
+    "Table",
+    "accel_nasbench",
     "augment",
     "load",
+<<<<<<< HEAD
     "random_labels",
+=======
+    "nasbench_macro",
+    "nats_size",
+    "nb201",
+    "nb201_latencies",
+    "read_table",
+>>>>>>> search
 ]

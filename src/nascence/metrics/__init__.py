@@ -1,6 +1,7 @@
 """Scores of networks that need no training, and how well scores rank."""
 
 from nascence.metrics.metric import Batch, Metric, macs, parameters
+from nascence.metrics.names import metric, metric_names
 from nascence.metrics.naswot import naswot
 from nascence.metrics.ranking import kendall_tau, spearman, top_kendall_tau
 
@@ -9,6 +10,8 @@ __all__ = [
     "Metric",
     "kendall_tau",
     "macs",
+    "metric",
+    "metric_names",
     "naswot",
     "parameters",
     "spearman",

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nascence.metrics.passes import run
 
 _BITS = 1 << 24  # float32 counts exactly up to here
 _aten = torch.ops.aten
@@ -48,25 +51,25 @@ _GATES = {
 
 
 class ActivationCodes(TorchDispatchMode):
-    """While active, gathers the code of every activation input that it has not met before.
+    """While active, takes the code of every activation input that it has not met before.
 
     An input is the same where it is the same memory, unchanged since; memory that was freed and
     used again is not the same. What a rectifier gives counts as met: its code is that of the
-    input. Afterwards :meth:`kernel` holds what the codes say.
+    input. A subclass says in :meth:`take` what becomes of a code.
 
     Args:
         images: number of images, which must be the first dimension of every activation.
-        device: of the activations.
     """
 
-    def __init__(self, images: int, device: torch.device) -> None:
+    def __init__(self, images: int) -> None:
         super().__init__()
         self.images = images
         self.bits = 0
-        self._common = torch.zeros(images, images, dtype=torch.int64, device=device)
         self._met: dict[tuple, StorageWeakRef] = {}
-        self._buffer = torch.empty(0, dtype=torch.bool, device=device)
-        self._int8 = device.type == "cpu" and torch.cpu._is_vnni_supported()
+
+    def take(self, rows: Tensor) -> None:
+        """Take the code ``rows != 0``, (B, units)."""
+        raise NotImplementedError
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -85,11 +88,6 @@ class ActivationCodes(TorchDispatchMode):
         if new:
             self._add(output)
         return output
-
-    def kernel(self) -> Tensor:
-        """K[i, j] = number of bits in which images i and j agree: int64 of (B, B)."""
-        ones = self._common.diagonal()
-        return 2 * self._common - ones[:, None] - ones[None, :] + self.bits
 
     def _meet(self, x: Tensor, *, later: int = 0) -> bool:
         """Note a tensor, and tell whether it was new."""
@@ -110,6 +108,29 @@ class ActivationCodes(TorchDispatchMode):
             )
         rows = _rows(x)
         self.bits += rows.shape[1]
+        self.take(rows)
+
+
+class CodeKernel(ActivationCodes):
+    """Gathers in how many bits the codes of every two images agree.
+
+    Args:
+        images: number of images.
+        device: of the activations.
+    """
+
+    def __init__(self, images: int, device: torch.device) -> None:
+        super().__init__(images)
+        self._common = torch.zeros(images, images, dtype=torch.int64, device=device)
+        self._buffer = torch.empty(0, dtype=torch.bool, device=device)
+        self._int8 = device.type == "cpu" and torch.cpu._is_vnni_supported()
+
+    def kernel(self) -> Tensor:
+        """K[i, j] = number of bits in which images i and j agree: int64 of (B, B)."""
+        ones = self._common.diagonal()
+        return 2 * self._common - ones[:, None] - ones[None, :] + self.bits
+
+    def take(self, rows: Tensor) -> None:
         if not self._int8 or rows.shape[1] == 1:  # _int_mm of a single column is wrong, torch 2.13
             for part in rows.split(_BITS // self.images, dim=1):
                 code = part.ne(0).float()
@@ -120,6 +141,24 @@ class ActivationCodes(TorchDispatchMode):
         code = self._buffer[: rows.numel()].view(rows.shape)
         bits = code.copy_(rows).view(torch.int8)
         self._common += torch._int_mm(bits, bits.T)
+
+
+def observe(model: nn.Module, images: Tensor, codes: ActivationCodes) -> None:
+    """Give ``codes`` what a pass over images (B, ...) in the batch's statistics activates.
+
+    Raises:
+        ValueError: no activation that switches at zero; an activation whose first dimension is
+            not the batch; an output that is not finite.
+    """
+    with torch.no_grad(), codes:
+        output = run(model, images)
+    if not codes.bits:
+        raise ValueError(
+            "the network computes no activation that switches at zero (ReLU, leaky ReLU, GELU, "
+            "SiLU and their kind); this score says nothing about it"
+        )
+    if not all(bool(x.isfinite().all()) for x in tree_leaves(output) if isinstance(x, Tensor)):
+        raise ValueError("the network's output is not finite, so that its codes mean nothing")
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -5,12 +5,8 @@ Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Trainin
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._pytree import tree_leaves
 
-from nascence.graph.cost import evaluation_mode
-from nascence.metrics.codes import ActivationCodes
+from nascence.metrics.codes import CodeKernel, observe
 from nascence.metrics.metric import Batch
 
 
@@ -46,24 +42,8 @@ def naswot(model: nn.Module, batch: Batch) -> float:
     images = batch[0]
     if len(images) < 2:
         raise ValueError(f"the batch has {len(images)} image; the score compares 2 or more")
-    if images.dim() == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
-    # BatchNorm writes its running statistics: into copies.
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    codes = ActivationCodes(len(images), images.device)
-    with evaluation_mode(model):
-        for module in model.modules():
-            if isinstance(module, _BatchNorm):
-                module.train()
-        with codes:
-            output = functional_call(model, buffers, (images,))
-    if not codes.bits:
-        raise ValueError(
-            "the network computes no activation that switches at zero (ReLU, leaky ReLU, GELU, "
-            "SiLU and their kind); this score says nothing about it"
-        )
-    if not all(bool(x.isfinite().all()) for x in tree_leaves(output) if isinstance(x, Tensor)):
-        raise ValueError("the network's output is not finite, so that its codes mean nothing")
+    codes = CodeKernel(len(images), images.device)
+    observe(model, images, codes)
     return _log_determinant(codes.kernel())
 
 

@@ -46,7 +46,7 @@ def number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _axis(title: str, **settings: Any) -> Figure:
+def axis_of(title: str, **settings: Any) -> Figure:
     return {
         "title": {"text": text(title), "standoff": 10, "font": {"size": 13}},
         "automargin": True,
@@ -60,7 +60,7 @@ def _axis(title: str, **settings: Any) -> Figure:
     }
 
 
-def _layout(height: int, **settings: Any) -> Figure:
+def layout_of(height: int, **settings: Any) -> Figure:
     return {
         "height": height,
         "autosize": True,
@@ -169,15 +169,15 @@ def candidate_figure(candidates: Sequence[CandidatePoint], score_name: str) -> F
     ):
         sizes = [(point.parameters, point.macs)[column] for point in drawn]
         logarithmic = bool(sizes) and min(sizes) > 0 and max(sizes) > 3 * min(sizes)
-        axis = _axis(title, tickformat="~s", type="log" if logarithmic else "linear")
+        axis = axis_of(title, tickformat="~s", type="log" if logarithmic else "linear")
         if logarithmic:
             axis["dtick"] = "D2" if max(sizes) < 100 * min(sizes) else 1
         elif len(set(sizes)) == 1 and sizes[0] > 0:
             axis["range"] = [0, 2 * sizes[0]]
         views.append({"label": label, "column": column, "hidden": hidden, "xaxis": axis})
     score = "log" if _wide_range([point.score for point in drawn]) else "linear"
-    layout = _layout(
-        420, yaxis=_axis(score_name, type=score, exponentformat="power"), hovermode="closest"
+    layout = layout_of(
+        420, yaxis=axis_of(score_name, type=score, exponentformat="power"), hovermode="closest"
     )
     return {"data": traces, "layout": layout, "views": views}
 
@@ -217,21 +217,21 @@ def curve_figure(curves: Sequence[Curve], field: str) -> Figure:
         )
     losses = [v for curve in curves for v in curve.train_loss if math.isfinite(v)]
     axis = (
-        _axis("", tickformat=".0%")
+        axis_of("", tickformat=".0%")
         if field == "accuracy"
-        else _axis("", type="log" if _wide_range(losses) else "linear")
+        else axis_of("", type="log" if _wide_range(losses) else "linear")
     )
     views = [
-        {"label": "Steps", "column": 0, "xaxis": _axis("training step", rangemode="tozero")},
+        {"label": "Steps", "column": 0, "xaxis": axis_of("training step", rangemode="tozero")},
         {
             "label": "Seconds",
             "column": 1,
-            "xaxis": _axis("seconds of training", rangemode="tozero"),
+            "xaxis": axis_of("seconds of training", rangemode="tozero"),
         },
     ]
     return {
         "data": traces,
-        "layout": _layout(340, yaxis=axis, hovermode="closest"),
+        "layout": layout_of(340, yaxis=axis, hovermode="closest"),
         "views": views,
     }
 
@@ -294,9 +294,11 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
         heat["text"] = [[count(value) if value else "" for value in row] for row in counts]
         heat["texttemplate"] = "%{text}"
     ticked = {"tickvals": ticks, "ticktext": labels, "showgrid": False, "ticks": ""}
-    layout = _layout(
+    layout = layout_of(
         max(360, min(640, 120 + 40 * size)),
-        xaxis=_axis(f"predicted{unit}", side="bottom", tickangle=0 if size <= 4 else -45, **ticked),
-        yaxis=_axis(f"truth{unit}", autorange="reversed", **ticked),
+        xaxis=axis_of(
+            f"predicted{unit}", side="bottom", tickangle=0 if size <= 4 else -45, **ticked
+        ),
+        yaxis=axis_of(f"truth{unit}", autorange="reversed", **ticked),
     )
     return {"data": [heat], "layout": layout}

@@ -130,13 +130,13 @@ def _errors(contents: ReportContents) -> dict[str, Any]:
     }
 
 
-def _script(source: str) -> tuple[Markup, str]:
+def script(source: str) -> tuple[Markup, str]:
     """A script's text and the hash by which the page's policy allows it to run."""
     digest = base64.b64encode(sha256(source.encode()).digest()).decode()
     return Markup(source), f"'sha256-{digest}'"
 
 
-def _environment() -> Environment:
+def environment_of_pages() -> Environment:
     environment = Environment(
         loader=PackageLoader("nascence.report", "template"),
         autoescape=True,
@@ -159,14 +159,14 @@ def render(contents: ReportContents) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    environment = _environment()
+    environment = environment_of_pages()
     figures = _figures(contents)
     sources = environment.loader
     assert sources is not None
     style, _, _ = sources.get_source(environment, "report.css")
     page_source, _, _ = sources.get_source(environment, "report.js")
-    plotly, plotly_hash = _script(get_plotlyjs() if figures else "")
-    page_script, page_hash = _script(page_source)
+    plotly, plotly_hash = script(get_plotlyjs() if figures else "")
+    page_script, page_hash = script(page_source)
     drawing, kinds = _drawing(contents) if contents.cell_edges else (Markup(), [])
     scored = [point for point in contents.candidates if math.isfinite(point.score)]
     return environment.get_template("report.html.j2").render(
@@ -203,8 +203,13 @@ def write(contents: ReportContents, path: Path) -> None:
 
     Raises OSError where the folder does not exist or cannot be written.
     """
+    put(render(contents), path)
+
+
+def put(page: str, path: Path) -> None:
+    """Write a page whole or not at all."""
     # File names may hold bytes that are not UTF-8 (lone surrogates in a str).
-    document = render(contents).encode("utf-8", errors="replace")
+    document = page.encode("utf-8", errors="replace")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         temporary.write_bytes(document)

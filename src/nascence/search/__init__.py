@@ -1,11 +1,24 @@
 """Search: strategies that propose, evaluators that score, studies that remember."""
 
 from nascence.search.angle_evaluator import AngleEvaluator
-from nascence.search.evaluator import Evaluator, MetricEvaluator, derived_seed
+from nascence.search.box import Box
+from nascence.search.crossover_evolution import CrossoverEvolution
+from nascence.search.evaluator import (
+    Evaluator,
+    MetricEvaluator,
+    RankSum,
+    TableEvaluator,
+    TrainingEvaluator,
+    derived_seed,
+)
 from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
+from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
+from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
+from nascence.search.seen import Distinct, Seen
 from nascence.search.split_criteria import (
     Criterion,
     Match,
@@ -19,26 +32,40 @@ from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
 from nascence.search.supernet_evaluator import FewShotEvaluator, OneShotEvaluator
 from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
+from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
     "AngleEvaluator",
+    "NSGA2",
+    "TPE",
+    "Box",
     "Candidate",
     "Criterion",
+    "CrossoverEvolution",
+    "Distinct",
     "Evaluator",
     "Evolution",
     "ExhaustedError",
     "FewShot",
     "FewShotEvaluator",
     "History",
+    "LaMCTS",
+    "LaNAS",
     "Leaf",
     "Limit",
     "LimitError",
     "Limits",
+    "LocalSearch",
     "Match",
     "MetricEvaluator",
     "OneShotEvaluator",
     "RandomSearch",
+    "RankSum",
+    "Ranking",
+    "Seen",
     "Strategy",
+    "TableEvaluator",
+    "TrainingEvaluator",
     "at_random",
     "balanced_cut",
     "by_gradient_matching",
@@ -47,6 +74,8 @@ __all__ = [
     "given",
     "gradient_matching",
     "open_study",
+    "ranking_report",
+    "ranking_table",
     "read_history",
     "search",
     "train_few_shot",

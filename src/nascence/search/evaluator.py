@@ -1,10 +1,13 @@
 """Evaluators: the score of an architecture."""
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 
+from nascence.data import Dataset, Table
 from nascence.metrics import Batch, Metric
 from nascence.spaces import Architecture, SearchSpace, name_of
 
@@ -46,6 +49,151 @@ class MetricEvaluator:
                 with torch.cuda.device(device):
                     torch.cuda.manual_seed(seed)
             return self.metric(self.space.build(architecture).to(device), self.batch)
+
+
+class TableEvaluator:
+    """Looks the score of an architecture up in a table of trained networks.
+
+    Args:
+        space: whose architectures are asked for; its decisions must be those of the table.
+        table: such as :func:`nascence.data.nb201`.
+        data: data set of the table.
+        accuracy: which of its accuracies on that data set.
+
+    Raises:
+        ValueError: a space of other decisions; a data set or an accuracy that the table lacks.
+    """
+
+    def __init__(
+        self, space: SearchSpace, table: Table, *, data: str = "cifar10", accuracy: str = "test"
+    ) -> None:
+        if tuple(tuple(decision) for decision in space.decisions) != table.decisions:
+            raise ValueError(
+                f"the table of {table.name} is of another space: its decisions are "
+                f"{', '.join(name for name, _ in table.decisions)}, those of the space "
+                f"{', '.join(decision.name for decision in space.decisions)}"
+            )
+        self.space, self.table = space, table
+        self._values = table.accuracies(data, accuracy)
+        self._name = f"{data}/{accuracy}"
+        self.description = f"{table.name}, {self._name}"
+
+    def __call__(self, architecture: Architecture) -> float:
+        value = float(self._values[self.table.row(architecture)])
+        if math.isnan(value):
+            raise ValueError(
+                f"the table of {self.table.name} has no {self._name} of "
+                f"{self.space.format(architecture)}"
+            )
+        return value
+
+
+class TrainingEvaluator:
+    """Trains the network of an architecture alone: its accuracy on the validation images.
+
+    Every network gets the same budget and, like :class:`MetricEvaluator`, a seed that depends on
+    the architecture alone.
+
+    Args:
+        space: builds the networks.
+        data: to train on, and the validation images.
+        steps: of each training; or
+        seconds: of each training; the score then depends on the machine's speed.
+        learning_rate: of SGD with Nesterov momentum and a cosine schedule.
+        batch_size: images of a step.
+        seed: of initialisation and batches.
+        device: to train on.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: Dataset,
+        *,
+        steps: int | None = None,
+        seconds: float | None = None,
+        learning_rate: float = 0.1,
+        batch_size: int = 128,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if steps is None and seconds is None:
+            raise ValueError("neither steps nor seconds is given; give one or both")
+        self.space, self.data = space, data
+        self._budget = {"steps": steps, "seconds": seconds}
+        self._learning_rate, self._batch_size = learning_rate, batch_size
+        self._seed, self._device = seed, device
+        self.description = (
+            f"training on {data.fingerprint}, steps {steps}, seconds {seconds}, learning rate "
+            f"{learning_rate}, batch size {batch_size}, seed {seed}"
+        )
+
+    def __call__(self, architecture: Architecture) -> float:
+        from nascence.training import DivergenceError, sgd, train
+
+        seed = derived_seed(self._seed, architecture)
+        with torch.random.fork_rng([]):
+            torch.default_generator.manual_seed(seed)
+            model = self.space.build(architecture)
+        try:
+            training = train(
+                model,
+                self.data,
+                optimizer=sgd(self._learning_rate),
+                generator=torch.Generator().manual_seed(seed),
+                steps=self._budget["steps"],  # type: ignore[arg-type]
+                seconds=self._budget["seconds"],
+                batch_size=self._batch_size,
+                measurements=1,
+                device=self._device,
+            )
+        except DivergenceError:
+            return 0.0  # a network that cannot be trained so is one of the worst
+        return training.curve[-1].accuracy
+
+
+class RankSum:
+    """Sum of the ranks that several evaluators give an architecture in a fixed population.
+
+    A rank is the share of the population with a lower score, ties counted half, from 0 to 1: the
+    sum is monotone in each score, whatever its unit, and does not change while a search goes on.
+
+    Args:
+        evaluators: by name.
+        population: architectures to rank among, such as a random sample; each is scored by every
+            evaluator when the first rank is asked for.
+    """
+
+    def __init__(
+        self, evaluators: Mapping[str, Evaluator], population: Sequence[Architecture]
+    ) -> None:
+        if not evaluators:
+            raise ValueError("evaluators is empty; give at least one")
+        if not population:
+            raise ValueError("the population is empty; ranks need at least one architecture")
+        self.evaluators, self.population = dict(evaluators), tuple(population)
+        self._sorted: dict[str, np.ndarray] = {}
+        digest = hashlib.sha256(repr(self.population).encode()).hexdigest()[:12]
+        names = [
+            getattr(evaluator, "description", name) for name, evaluator in self.evaluators.items()
+        ]
+        self.description = (
+            f"sum of ranks among {len(self.population)} ({digest}): {'; '.join(names)}"
+        )
+
+    def __call__(self, architecture: Architecture) -> float:
+        return sum(self.ranks(architecture).values())
+
+    def ranks(self, architecture: Architecture) -> dict[str, float]:
+        """Rank by each evaluator, from 0 to 1."""
+        found = {}
+        for name, evaluate in self.evaluators.items():
+            if name not in self._sorted:
+                self._sorted[name] = np.sort([evaluate(each) for each in self.population])
+            scores, score = self._sorted[name], evaluate(architecture)
+            below = np.searchsorted(scores, score, "left") + np.searchsorted(scores, score, "right")
+            found[name] = float(below) / (2 * len(scores))
+        return found
 
 
 def derived_seed(seed: int, architecture: Architecture) -> int:

@@ -14,12 +14,14 @@ class Candidate:
         score: what the evaluator gave.
         seconds: that the evaluation took, wall time.
         number: its place in the history, from 0.
+        costs: what it costs, one value for each name in :attr:`History.costs`; lower is better.
     """
 
     architecture: Architecture
     score: float
     seconds: float = field(compare=False)
     number: int
+    costs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class History:
 
     candidates: tuple[Candidate, ...]
     direction: str = "maximize"
+    costs: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -39,3 +42,22 @@ class History:
             raise ValueError("the history is empty; allow the search at least one trial")
         pick = max if self.direction == "maximize" else min
         return pick(self.candidates, key=lambda candidate: candidate.score)
+
+    def front(self) -> tuple[Candidate, ...]:
+        """The Pareto front: candidates that no other equals or beats in score and in every cost.
+
+        In the order of their scores, best first; of equals in everything the earliest alone.
+        """
+        sign = -1 if self.direction == "maximize" else 1
+        points = {
+            candidate: (sign * candidate.score, *candidate.costs) for candidate in self.candidates
+        }
+        found: list[Candidate] = []
+        for candidate in sorted(points, key=lambda each: (points[each], each.number)):
+            point = points[candidate]
+            # Sorted so, none of the later ones is at least as good in everything.
+            if not any(
+                all(a <= b for a, b in zip(points[other], point, strict=True)) for other in found
+            ):
+                found.append(candidate)
+        return tuple(found)

@@ -59,7 +59,7 @@ def draw(
     known: Container[Architecture],
     generator: torch.Generator,
 ) -> Architecture:
-    """Draw an allowed architecture whose canonical form is not in ``known``.
+    """Draw an allowed architecture that is not in ``known``, such as :class:`Seen`.
 
     Uniformly, by rejection, in at most ``TRIES`` tries; where that fails, by as many mutations
     that do not lead further from what :class:`Limits` allows.
@@ -79,7 +79,7 @@ def draw(
         excess = _excess(architecture, allowed, smallest)
         if excess <= 1:
             met = True
-            if space.canonical(architecture) not in known:
+            if architecture not in known:
                 return architecture
         if max(excess, 1) <= least:
             nearest, least = architecture, max(excess, 1)

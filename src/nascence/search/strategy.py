@@ -1,11 +1,13 @@
 """Strategies: which architecture to evaluate next, given the scores so far."""
 
+import re
 from collections import deque
 from typing import Protocol, runtime_checkable
 
 import torch
 
 from nascence.search.limits import TRIES, Allowed, describe, draw
+from nascence.search.seen import Distinct, Seen
 from nascence.spaces import Architecture, SearchSpace
 
 
@@ -26,7 +28,7 @@ class Strategy(Protocol):
         """One line with the strategy and its settings, the seed of its generator included."""
 
     def ask(self) -> Architecture:
-        """Propose an allowed architecture, none isomorphic to an earlier one.
+        """Propose an allowed architecture, by default none isomorphic to an earlier one.
 
         Raises :class:`LimitError` or :class:`ExhaustedError` where it finds none.
         """
@@ -42,27 +44,33 @@ class RandomSearch:
         space: what to draw from.
         generator: its source of randomness, to be used by nothing else.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
+        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
     """
 
     def __init__(
-        self, space: SearchSpace, *, generator: torch.Generator, allowed: Allowed | None = None
+        self,
+        space: SearchSpace,
+        *,
+        generator: torch.Generator,
+        allowed: Allowed | None = None,
+        distinct: Distinct = "functions",
     ) -> None:
         self.space = space
-        self.description = f"RandomSearch({_settings(generator, allowed)})"
+        self.description = f"RandomSearch({settings(generator, allowed, distinct)})"
         self._allowed, self._generator = allowed, generator
-        self._known: set[Architecture] = set()
+        self._seen = Seen(space, distinct)
 
     def ask(self) -> Architecture:
         """Propose an architecture; see :class:`Strategy`."""
         architecture = draw(
-            self.space, allowed=self._allowed, known=self._known, generator=self._generator
+            self.space, allowed=self._allowed, known=self._seen, generator=self._generator
         )
-        self._known.add(self.space.canonical(architecture))
+        self._seen.add(architecture)
         return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
-        """Note the architecture as known; random search learns nothing from the score."""
-        self._known.add(self.space.canonical(architecture))
+        """Note the architecture as seen; random search learns nothing from the score."""
+        self._seen.add(architecture)
 
 
 class Evolution:
@@ -70,8 +78,9 @@ class Evolution:
 
     The first ``population`` architectures are random. Then the best of ``sample`` members, drawn
     with replacement, is mutated; its child joins, and the oldest member leaves. The defaults are
-    those of NATS-Bench. Unlike the paper's, a child that is not allowed or is isomorphic to an
-    earlier architecture is dropped for another, mutated once more with every hundredth.
+    those of NATS-Bench. A child that is not allowed, or was seen before, is dropped for another,
+    mutated once more with every hundredth; with ``distinct="nothing"`` and no limits it is the
+    published algorithm, which evaluates an architecture as often as it comes up.
 
     Args:
         space: what to draw from.
@@ -79,6 +88,7 @@ class Evolution:
         population: number of members.
         sample: number of members that compete to be the parent.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
+        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
     """
 
     def __init__(
@@ -89,6 +99,7 @@ class Evolution:
         population: int = 10,
         sample: int = 3,
         allowed: Allowed | None = None,
+        distinct: Distinct = "functions",
     ) -> None:
         if not 1 <= sample <= population:
             raise ValueError(
@@ -97,42 +108,52 @@ class Evolution:
             )
         self.space = space
         self.description = (
-            f"Evolution(population={population}, sample={sample}, {_settings(generator, allowed)})"
+            f"Evolution(population={population}, sample={sample}, "
+            f"{settings(generator, allowed, distinct)})"
         )
         self._allowed, self._generator = allowed, generator
         self._size, self._sample = population, sample
         self._population: deque[tuple[float, Architecture]] = deque(maxlen=population)
-        self._known: set[Architecture] = set()
+        self._seen = Seen(space, distinct)
 
     def ask(self) -> Architecture:
         """Propose an architecture; see :class:`Strategy`."""
         architecture = self._child() if len(self._population) == self._size else None
         if architecture is None:
             architecture = draw(
-                self.space, allowed=self._allowed, known=self._known, generator=self._generator
+                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
-        self._known.add(self.space.canonical(architecture))
+        self._seen.add(architecture)
         return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
         """Let the architecture join the population, whose oldest member leaves."""
         self._population.append((score, architecture))
-        self._known.add(self.space.canonical(architecture))
+        self._seen.add(architecture)
 
     def _child(self) -> Architecture | None:
         for attempt in range(TRIES):
             places = torch.randint(self._size, (self._sample,), generator=self._generator)
-            _, child = max((self._population[place] for place in places), key=lambda pair: pair[0])
+            members = (self._population[place] for place in places.tolist())
+            _, child = max(members, key=lambda member: member[0])
             for _ in range(1 + attempt // 100):
                 child = self.space.mutate(child, generator=self._generator)
-            if self.space.canonical(child) in self._known:
+            if child in self._seen:
                 continue
             if self._allowed is None or self._allowed(child):
                 return child
         return None
 
 
-def _settings(generator: torch.Generator, allowed: Allowed | None) -> str:
-    if allowed is None:
-        return f"seed={generator.initial_seed()}"
-    return f"allowed={describe(allowed)}, seed={generator.initial_seed()}"
+def settings(
+    generator: torch.Generator, allowed: Allowed | None, distinct: Distinct = "functions"
+) -> str:
+    """Write the settings that every strategy has, for its description; the seed stands last."""
+    words = [] if allowed is None else [f"allowed={describe(allowed)}"]
+    words += [] if distinct == "functions" else [f"distinct={distinct!r}"]
+    return ", ".join([*words, f"seed={generator.initial_seed()}"])
+
+
+def without_seed(description: str) -> str:
+    """Return a strategy's description less its seed: equal for workers on one search."""
+    return re.sub(r"(, )?seed=\d+", "", description)

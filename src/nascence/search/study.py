@@ -1,10 +1,8 @@
 """Searches kept as Optuna studies in a journal file, from which they resume."""
 
-import importlib.util
-import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +12,6 @@ from nascence.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.storages.journal import JournalFileBackend
 
 
 def open_study(
@@ -23,6 +20,7 @@ def open_study(
     space: SearchSpace,
     name: str,
     direction: Literal["maximize", "minimize"] = "maximize",
+    costs: tuple[str, ...] = (),
 ) -> "Study":
     """Open the study ``name`` in the journal file ``path``; create what does not exist.
 
@@ -33,39 +31,53 @@ def open_study(
         path: the journal; it can hold more than one study.
         space: what the study searches.
         direction: ``"maximize"`` or ``"minimize"``, of the score.
+        costs: names of what to minimise beside it: the study then has several objectives.
 
     Raises:
-        ValueError: a file that is not a journal, a study made with another space or direction.
+        ValueError: a file that is not a journal; a study made with another space, direction or
+            other costs.
         OSError: a file that cannot be read or written.
     """
-    from optuna import create_study, load_study
+    from optuna import load_study
     from optuna.storages import JournalStorage
+
+    from nascence.search.journal import open_journal
 
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}; use 'maximize' or 'minimize'")
-    with _quiet():
-        storage = JournalStorage(_open_journal(Path(path)))
+    with quiet():
+        storage = JournalStorage(open_journal(Path(path)))
         try:
             study = load_study(study_name=name, storage=storage)
         except KeyError:
-            study = create_study(study_name=name, storage=storage, direction=direction)
-        if study.direction.name.lower() != direction:
+            study = _created(name, storage, direction, len(costs))
+        if _direction(study) != direction:
             raise ValueError(
-                f"study {name!r} in {path} is to {study.direction.name.lower()} the score, not to "
+                f"study {name!r} in {path} is to {_direction(study)} the score, not to "
                 f"{direction} it; open it so, or use another name"
             )
         bind(study, "space", space.description)
+        if costs or len(study.directions) > 1:
+            bind(study, "costs", ", ".join(costs) or "none")
     return study
 
 
-def new_study(*, space: SearchSpace) -> "Study":
-    """Return a study in memory, to maximise the score."""
+def _created(name: str, storage: Any, direction: str, costs: int) -> "Study":
+    """A new study, or that which another process has made in the meantime."""
     from optuna import create_study
+    from optuna.study import StudyDirection
 
-    with _quiet():
-        study = create_study(direction="maximize")
-    bind(study, "space", space.description)
-    return study
+    ways = [direction.upper(), *costs * ["MINIMIZE"]]
+    return create_study(
+        study_name=name,
+        storage=storage,
+        directions=[getattr(StudyDirection, way) for way in ways],
+        load_if_exists=True,
+    )
+
+
+def _direction(study: "Study") -> str:
+    return study.directions[0].name.lower()
 
 
 def bind(study: "Study", key: str, value: str) -> None:
@@ -80,8 +92,8 @@ def bind(study: "Study", key: str, value: str) -> None:
         )
 
 
-def read_history(study: "Study", *, space: SearchSpace) -> History:
-    """Return the completed trials of a study as a history, in their order.
+def read_history(study: "Study", *, space: SearchSpace, start: int = 0) -> History:
+    """Return the completed trials of a study as a history, in their order, from ``start`` on.
 
     Raises:
         ValueError: a trial is not an architecture of ``space``.
@@ -89,7 +101,8 @@ def read_history(study: "Study", *, space: SearchSpace) -> History:
     from optuna.trial import TrialState
 
     candidates: list[Candidate] = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    for number, trial in enumerate(trials[start:], start):
         try:
             architecture = tuple(
                 decision.choices.index(trial.params[decision.name]) for decision in space.decisions
@@ -99,10 +112,11 @@ def read_history(study: "Study", *, space: SearchSpace) -> History:
                 f"trial {trial.number} of study {study.study_name!r} is not an architecture of "
                 f"{space.description}"
             ) from None
-        assert trial.value is not None
+        score, *costs = trial.values
         seconds = float(trial.user_attrs.get("seconds", 0.0))
-        candidates.append(Candidate(architecture, trial.value, seconds, len(candidates)))
-    return History(tuple(candidates), study.direction.name.lower())
+        candidates.append(Candidate(architecture, score, seconds, number, tuple(costs)))
+    names = study.user_attrs.get("costs")
+    return History(tuple(candidates), _direction(study), tuple(names.split(", ")) if names else ())
 
 
 def record(
@@ -113,7 +127,7 @@ def record(
     from optuna.trial import create_trial
 
     trial = create_trial(
-        value=candidate.score,
+        values=[candidate.score, *candidate.costs],
         params={
             decision.name: decision.choices[index]
             for index, decision in zip(candidate.architecture, space.decisions, strict=True)
@@ -129,71 +143,12 @@ def record(
     )
     trial.datetime_complete = datetime.now()
     trial.datetime_start = trial.datetime_complete - timedelta(seconds=candidate.seconds)
-    with _quiet():
+    with quiet():
         study.add_trial(trial)
 
 
-def _open_journal(path: Path) -> "JournalFileBackend":
-    from optuna.storages.journal import JournalFileBackend
-
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file in it for the journal")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    if importlib.util.find_spec("fcntl") is None:
-        _mend(path)
-        return JournalFileBackend(str(path))
-    lock: Any = _KernelLock(path)
-    with lock:
-        _mend(path)
-    return JournalFileBackend(str(path), lock_obj=lock)
-
-
-def _mend(path: Path) -> None:
-    """Cut off an unfinished last line, having seen that the others are those of a journal."""
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:end].splitlines(), 1):
-        entry = None
-        with suppress(ValueError, RecursionError):
-            entry = json.loads(line)
-        if not isinstance(entry, dict) or "op_code" not in entry:
-            raise ValueError(f"{path} is not an Optuna journal: line {number} is not an entry")
-    if end < len(content):
-        if not content[end:].startswith(b'{"op_code":'[: len(content) - end]):
-            raise ValueError(f"{path} is not an Optuna journal")
-        os.truncate(path, end)
-
-
-class _KernelLock:
-    """Lock on a journal which the system releases when its process dies.
-
-    Those of Optuna are files: one left by a killed process blocks the next for half a minute.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-
-    def acquire(self) -> bool:
-        import fcntl
-
-        self._descriptor = os.open(self._path, os.O_RDWR)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        return True
-
-    def release(self) -> None:
-        os.close(self._descriptor)
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Optuna's notes from standard error, and its verbosity as it was."""
     from optuna import logging
 

@@ -71,11 +71,15 @@ class OneShotEvaluator:
             self._known[path] = self._score(architecture)
         return self._known[path]
 
-    def _score(self, architecture: Architecture) -> float:
+    def logits(self, architecture: Architecture) -> Tensor:
+        """Return what the path answers for all images: (N, classes)."""
         outputs = (
             self._calibrated(architecture) if self.recalibration else self._plain(architecture)
         )
-        logits, labels = torch.cat(outputs), torch.cat(self.labels)
+        return torch.cat(outputs)
+
+    def _score(self, architecture: Architecture) -> float:
+        logits, labels = self.logits(architecture), torch.cat(self.labels)
         if self.measure == "loss":
             return -functional.cross_entropy(logits, labels).item()
         return (logits.argmax(1) == labels).float().mean().item()

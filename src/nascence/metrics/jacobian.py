@@ -1,0 +1,94 @@
+"""Scores from how the output's slope differs between the images of a batch."""
+
+import torch
+from torch import Tensor, nn
+
+from nascence.metrics.metric import Batch
+from nascence.metrics.passes import gradients, one_tensor, run
+
+_K = 1e-5  # both papers' constant against the logarithm and the inverse of zero
+
+
+def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
+    """Return ``-sum ln(e + k) + 1 / (e + k)`` over the eigenvalues e of the Jacobians' correlation.
+
+    Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", first
+    version (arXiv 2006.04647v1), equation 2; ``jacob_cov`` of Abdelfattah et al. (2021). The
+    Jacobian of an image is the slope of the sum of the outputs with respect to its pixels,
+    k = 1e-5. Higher is better: the less two images' slopes resemble each other. The most, where
+    no two correlate, is minus the number of images.
+
+    BatchNorm uses the statistics of the batch, whatever its mode (the authors' first results
+    were with its evaluation mode, by mistake as they say).
+
+    Args:
+        model: gives one tensor, batch first.
+        batch: two images or more; no label is read.
+
+    Returns:
+        The score, or ``-inf`` where an image has no slope or a constant one, as in a network
+        whose output does not depend on its input. Equal images add an eigenvalue of zero each,
+        which costs about 1e5.
+
+    Raises:
+        ValueError: a batch of fewer than two; a slope that is not finite.
+    """
+    correlation = _correlation(_slopes(model, batch[0])[0])
+    if correlation is None:
+        return float("-inf")
+    # Rounding can put an eigenvalue of zero just below it.
+    values = torch.linalg.eigvalsh(correlation).clamp(min=0) + _K
+    return -float((values.log() + 1 / values).sum())
+
+
+def epe(model: nn.Module, batch: Batch) -> float:
+    """Return the sum over classes of ``|sum ln(|r| + k)|``, r the correlations within a class.
+
+    Lopes, Alirezazadeh and Alexandre, "EPE-NAS", ICANN 2021, equations 3 to 5, the form for up to
+    100 classes; for more, equation 6: each class's sum is divided by its number of images, and
+    the score is the sum of all differences between classes over the number of classes. The
+    number of classes is that of the outputs. Jacobians are those of
+    :func:`jacobian_correlation`; k = 1e-5. A class with one image adds nothing to speak of.
+
+    Returns:
+        The score, or ``-inf`` where an image has no slope.
+
+    Raises:
+        ValueError: a batch of fewer than two; labels that do not fit; a slope that is not finite.
+    """
+    images, labels = batch
+    if labels.shape != (len(images),):
+        raise ValueError(f"labels have the shape {tuple(labels.shape)} for {len(images)} images")
+    slopes, classes = _slopes(model, images)
+    sums = []
+    for label in labels.unique():
+        correlation = _correlation(slopes[labels == label])
+        if correlation is None:
+            return float("-inf")
+        logs = (correlation.abs() + _K).log().sum()
+        sums.append(logs / len(correlation) if classes > 100 else logs)
+    values = torch.stack(sums)
+    if classes > 100:
+        return float((values[:, None] - values[None, :]).abs().sum() / len(values))
+    return float(values.abs().sum())
+
+
+def _slopes(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
+    """Return the Jacobian of the sum of outputs, float64 of (B, pixels), and how many they are."""
+    if len(images) < 2:
+        raise ValueError(f"the batch has {len(images)} image; the score compares 2 or more")
+    with torch.enable_grad():
+        free = images.detach().requires_grad_()
+        output = one_tensor(run(model, free))
+        (slope,) = gradients(output.sum(), {"the images": free})
+    return slope.flatten(1).double(), output[0].numel()
+
+
+def _correlation(rows: Tensor) -> Tensor | None:
+    """Return the correlation matrix of the rows, or None where one of them is constant."""
+    centred = rows - rows.mean(1, keepdim=True)
+    norms = centred.norm(dim=1, keepdim=True)
+    if not bool((norms > 0).all()):
+        return None
+    centred = centred / norms
+    return centred @ centred.T

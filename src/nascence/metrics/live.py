@@ -1,0 +1,73 @@
+"""Multiply-adds of the part of a network that its output depends on."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from nascence.graph.cost import evaluation_mode
+from nascence.metrics.metric import Batch
+
+
+class _Tape(TorchDispatchMode):
+    """While active, notes which memory each operation makes of which, from ``image`` on.
+
+    Memory is told apart by its storage, which is held so that none is used again.
+    """
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()
+        self._held: dict[int, Tensor] = {image.untyped_storage()._cdata: image}
+        self._steps: list[tuple[set[int], set[int], int]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        read = {key for key, _ in _storages((args, kwargs)) if key in self._held}
+        if read and not _reads_no_value(func):
+            written = dict(_storages(output))
+            self._held.update(written)
+            count: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
+            flops = count(*args, **kwargs, out_val=output) if count else 0
+            self._steps.append((read, set(written), flops))
+        return output
+
+    def macs(self, output: Any) -> int:
+        """Multiply-adds of the operations on a way from the image to ``output``."""
+        needed, flops = {key for key, _ in _storages(output)}, 0
+        for read, written, cost in reversed(self._steps):
+            if written & needed:
+                needed |= read
+                flops += cost
+        return flops // 2
+
+
+def live_macs(model: nn.Module, batch: Batch) -> float:
+    """Multiply-adds of one image that lie on a way from the image to the output.
+
+    Left out is what reads only constants, and what nothing reads: the edges of a cell that are
+    on no path, a branch that is dropped. Counted are convolutions and matrix products, as
+    :func:`nascence.metrics.macs` does. A product with zero is not seen through.
+    """
+    image = batch[0][:1].clone()
+    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _Tape(image) as tape:
+        output = model(image)
+    return float(tape.macs(output))
+
+
+def _storages(values: Any) -> Iterator[tuple[int, Tensor]]:
+    for value in tree_leaves(values):
+        if isinstance(value, Tensor):
+            yield value.untyped_storage()._cdata, value
+
+
+def _reads_no_value(func: Any) -> bool:
+    """Tell whether an operation takes only the shape of a tensor: ``zeros_like``, ``new_ones``."""
+    name = func._overloadpacket.__name__
+    return name.endswith("_like") or name.startswith("new_")

@@ -1,0 +1,138 @@
+"""How scores run a network, so that it is left exactly as it was found."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nascence.metrics.metric import Batch
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Let BatchNorm use the statistics of the batch, and hold all else in evaluation mode.
+
+    Dropout and its like would make a score random. Every module's mode is restored, and so is the
+    state of the global random generators.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    for module, _ in modes:
+        if isinstance(module, _BatchNorm):
+            module.training = True
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def run(
+    model: nn.Module,
+    images: Tensor,
+    parameters: Mapping[str, Tensor] | None = None,
+    *,
+    channels_last: bool = True,
+) -> Any:
+    """Return the output of one pass in :func:`batch_statistics`, buffers kept as they are.
+
+    Args:
+        model: any network that takes one tensor.
+        images: (B, ...).
+        parameters: values to use in place of the network's own, by name; buffers too.
+        channels_last: give images of four dimensions in channels-last order. On a CPU convolutions
+            and their first derivatives are faster in it, their second derivatives slower.
+    """
+    if channels_last and images.dim() == 4:
+        images = images.contiguous(memory_format=torch.channels_last)
+    # BatchNorm writes its running statistics: into copies.
+    state = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with batch_statistics(model):
+        return functional_call(model, {**state, **(parameters or {})}, (images,))
+
+
+def one_tensor(output: Any) -> Tensor:
+    """Return what a network gave, or raise ``ValueError`` if it is not one tensor."""
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"the network gives a {type(output).__name__}; a score needs one that gives one tensor"
+        )
+    return output
+
+
+def free_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters by name, their memory shared, as leaves of a graph of their own."""
+    return {name: value.detach().requires_grad_() for name, value in model.named_parameters()}
+
+
+def weights_of(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those of two or more dimensions: kernels and matrices, not biases nor scales.
+
+    Raises:
+        ValueError: there is none.
+    """
+    weights = {name: value for name, value in parameters.items() if value.dim() > 1}
+    if not weights:
+        raise ValueError(
+            "the network has no weights (parameters of two or more dimensions); "
+            "this score says nothing about it"
+        )
+    return weights
+
+
+def cross_entropy(output: Any, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of a network's logits (B, classes) and labels (B,).
+
+    Raises:
+        ValueError: outputs, shapes or labels that do not fit; a loss that is not finite.
+    """
+    logits = one_tensor(output)
+    if logits.dim() != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"the network gives {tuple(logits.shape)} for labels {tuple(labels.shape)}; "
+            "this score needs (batch, classes) and (batch,)"
+        )
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"the labels must be at least one, from 0 to {logits.shape[1] - 1}, for a network "
+            f"with {logits.shape[1]} outputs"
+        )
+    loss = F.cross_entropy(logits, labels)
+    if not loss.isfinite():
+        raise ValueError("the network's loss is not finite, so that its gradients mean nothing")
+    return loss
+
+
+def gradients(value: Tensor, inputs: Mapping[str, Tensor], *, graph: bool = False) -> list[Tensor]:
+    """Return the gradient of a scalar for each input; zeros where it does not depend on one.
+
+    Raises:
+        ValueError: a gradient that is not finite.
+    """
+    if not value.requires_grad:
+        return [torch.zeros_like(x) for x in inputs.values()]
+    found = torch.autograd.grad(
+        value, list(inputs.values()), create_graph=graph, materialize_grads=True
+    )
+    for name, gradient in zip(inputs, found, strict=True):
+        if not gradient.isfinite().all():
+            raise ValueError(f"the gradient of {name} is not finite; this score means nothing")
+    return list(found)
+
+
+def loss_gradients(
+    model: nn.Module, batch: Batch, *, graph: bool = False
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Return the weights, and for each the gradient of the batch's cross-entropy."""
+    parameters = free_parameters(model)
+    weights = weights_of(parameters)
+    with torch.enable_grad():
+        output = run(model, batch[0], parameters, channels_last=not graph)
+        loss = cross_entropy(output, batch[1])
+        return weights, gradients(loss, weights, graph=graph)
