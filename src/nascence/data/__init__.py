@@ -4,9 +4,7 @@ from nascence.data.augment import augment
 from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
-<<<<<<< HEAD
 from nascence.data.random_labels import random_labels
-=======
 from nascence.data.table import (
     Table,
     accel_nasbench,
@@ -16,7 +14,6 @@ from nascence.data.table import (
     nb201_latencies,
     read_table,
 )
->>>>>>> search
 
 __all__ = [
     "Batch",
@@ -28,13 +25,10 @@ __all__ = [
     "accel_nasbench",
     "augment",
     "load",
-<<<<<<< HEAD
     "random_labels",
-=======
     "nasbench_macro",
     "nats_size",
     "nb201",
     "nb201_latencies",
     "read_table",
->>>>>>> search
 ]

@@ -19,6 +19,7 @@ from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.seen import Distinct, Seen
+from nascence.search.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
 from nascence.search.split_criteria import (
     Criterion,
     Match,
@@ -35,6 +36,11 @@ from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "shrink",
+    "operation_scores",
+    "drop_worst",
+    "Shrunk",
+    "Round",
     "AngleEvaluator",
     "NSGA2",
     "TPE",

@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from nascence.metrics.angle import CONVENTIONS, AngleTable, Convention, angles, live_paths, squares
 from nascence.search.supernet_training import fingerprint
-from nascence.spaces import NB201, Architecture, Darts, SearchSpace, SuperNet, Zero, uniform_paths
+from nascence.spaces import (
+    NB201,
+    Architecture,
+    Darts,
+    SearchSpace,
+    SuperNet,
+    Zero,
+    restricted_paths,
+)
 
 EDGE = re.compile(r"(\w+)_(\d+)_(\d+)")
 POOLS = (nn.AvgPool2d, nn.MaxPool2d)
@@ -177,7 +185,8 @@ def _input_channels(supernet: SuperNet) -> dict[int, int]:
     images = torch.zeros(2, getattr(supernet.space, "in_channels", 3), 32, 32, device=first.device)
     training = supernet.training
     try:
-        architecture = _held(supernet)
+        sampler = torch.Generator().manual_seed(0)
+        (architecture,) = restricted_paths(supernet.space, supernet.choices, generator=sampler)
         with torch.no_grad():
             supernet.eval()(images, architecture)
     finally:
@@ -185,9 +194,3 @@ def _input_channels(supernet: SuperNet) -> dict[int, int]:
         for handle in handles:
             handle.remove()
     return found
-
-
-def _held(supernet: SuperNet) -> Architecture:
-    """An architecture that the supernet holds."""
-    generator = torch.Generator().manual_seed(0)
-    return uniform_paths(supernet.space, supernet.choices, generator=generator)[0]
