@@ -13,7 +13,6 @@ decides the images (64 of the training images) and the initial weights.
 import argparse
 import csv
 import json
-import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from nascence import data
-from nascence.metrics import kendall_tau, metric, metric_names, spearman, top_kendall_tau
+from nascence.metrics import metric, metric_names
 from nascence.search import MetricEvaluator
 from nascence.spaces import NB201, Architecture
 from nascence.spaces.cell import OPERATIONS, live_edges
