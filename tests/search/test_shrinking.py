@@ -81,7 +81,7 @@ def turned(supernet, _):
     [
         (NB201(width=4, cells=1), {"at_most": 1562, "drop": 2}),
         (Mobile(width=0.1, depths=(2, 1, 1, 1, 1, 1), last=16), {"at_most": 500, "drop": 7}),
-        (Darts(width=4, cells=3), {"at_most": 10**9, "drop": 2, "per_decision": True}),
+        (Darts(width=4, cells=3), {"at_most": 10**8, "drop": 3, "per_decision": True}),
     ],
 )
 def test_shrinks_until_few_are_left(space, settings):
@@ -93,7 +93,7 @@ def test_shrinks_until_few_are_left(space, settings):
         supernet,
         turned,
         generator=generator(),
-        children=30,
+        children=12,
         on_round=lambda each, choices: rounds.append(choices),
         **settings,
     )
