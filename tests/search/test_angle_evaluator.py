@@ -46,7 +46,7 @@ def explicit(initial, current, architecture, convention):
     for edges in cells.values():
         repeats.update(dict.fromkeys(edges.values(), 0))
         targets = {t for _, t in edges}
-        ends = targets if isinstance(space, Darts) and convention == "rlnas" else {max(targets)}
+        ends = targets if isinstance(space, Darts) and convention != "abs" else {max(targets)}
         walks, complete = [[n] for n in {s for s, _ in edges} - targets], 0
         while walks:
             walk = walks.pop()
@@ -58,7 +58,7 @@ def explicit(initial, current, architecture, convention):
                 for step in pairwise(walk):
                     repeats[edges[step]] += 1
         live &= complete > 0
-    if not live and convention == "rlnas":
+    if not live and convention != "abs":
         return 0.0
     vectors = ([], [])
     for number, supernet in enumerate((initial, current)):
@@ -67,7 +67,7 @@ def explicit(initial, current, architecture, convention):
             inside |= set(mixed.parameters())
             candidate = mixed.candidates[str(chosen[mixed.decision])]
             sibling = [m for m in mixed.candidates.modules() if isinstance(m, nn.BatchNorm2d)][-1]
-            parts = [p for p in candidate.parameters() if convention == "rlnas" or p.ndim > 1]
+            parts = [p for p in candidate.parameters() if convention != "abs" or p.ndim > 1]
             matrix = convention == "rlnas" and not isinstance(space, NB201)
             if type(candidate) is nn.Identity and matrix:
                 parts.append(torch.eye(sibling.num_features))
@@ -75,14 +75,16 @@ def explicit(initial, current, architecture, convention):
                 if isinstance(module, nn.AvgPool2d | nn.MaxPool2d):
                     parts.append(torch.full((sibling.num_features, 3, 3), 1 / 9))
             vectors[number].extend(parts * repeats[mixed.decision])
-        fixed = [p for p in supernet.parameters() if p not in inside]
-        vectors[number].extend(p for p in fixed if convention == "rlnas" or p.ndim > 1)
+        fixed = [p for p in supernet.parameters() if p not in inside and convention != "candidates"]
+        vectors[number].extend(p for p in fixed if convention != "abs" or p.ndim > 1)
+    if not vectors[0]:
+        return 0.0
     start, end = (torch.cat([p.detach().double().flatten() for p in v]) for v in vectors)
     start, end = start / start.norm(), end / end.norm()
     return float(2 * torch.atan2((start - end).norm(), (start + end).norm()))
 
 
-@pytest.mark.parametrize("convention", ["abs", "rlnas"])
+@pytest.mark.parametrize("convention", ["abs", "rlnas", "candidates"])
 @pytest.mark.parametrize("name", SPACES)
 def test_equals_explicit_vectors(name, convention):
     space = SPACES[name]()
@@ -121,6 +123,8 @@ def test_dead_networks_score_zero_or_their_fixed_part():
     assert AngleEvaluator(initial, current).many(dead).tolist() == [0.0, 0.0]
     fixed = AngleEvaluator(initial, current, convention="abs").many(dead)
     assert fixed[0] == fixed[1] > 0
+    alone = AngleEvaluator(initial, current, convention="candidates")
+    assert alone.many([*dead, (1,) * 6]).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_works_on_a_part_of_a_split_supernet():
@@ -148,7 +152,7 @@ def test_bad_input():
         AngleEvaluator(current, current)
     with pytest.raises(ValueError, match="keep a copy"):
         AngleEvaluator(trained(Small(width=4))[0], current)
-    with pytest.raises(ValueError, match="use one of abs, rlnas"):
+    with pytest.raises(ValueError, match="use one of abs, rlnas, candidates"):
         AngleEvaluator(initial, current, convention="cosine")
     with torch.no_grad():
         next(iter(current.operations()[0].candidates["3"].parameters())).fill_(float("nan"))

@@ -23,6 +23,7 @@ class Convention(NamedTuple):
         identity: an identity enters as its C x C matrix, or not at all.
         every_node: in a cell whose nodes are all its output, paths end at each of them, not at
             the last alone.
+        fixed: the parts that every network has enter: stem, reductions, classifier.
         dead: the angle of a network without a live path: that of its ``"fixed"`` parts, or
             ``"zero"``.
     """
@@ -31,12 +32,16 @@ class Convention(NamedTuple):
     norm: bool
     identity: Literal["empty", "matrix"]
     every_node: bool
+    fixed: bool
     dead: Literal["fixed", "zero"]
 
 
-ABS = Convention("abs", norm=False, identity="empty", every_node=False, dead="fixed")
-RLNAS = Convention("rlnas", norm=True, identity="matrix", every_node=True, dead="zero")
-CONVENTIONS = {convention.name: convention for convention in (ABS, RLNAS)}
+ABS = Convention("abs", norm=False, identity="empty", every_node=False, fixed=True, dead="fixed")
+RLNAS = Convention("rlnas", norm=True, identity="matrix", every_node=True, fixed=True, dead="zero")
+# Not published: fixed parts take part in every step and turn further than any candidate until
+# late in a training; with them, short trainings rank networks without weights first.
+CANDIDATES = RLNAS._replace(name="candidates", identity="empty", fixed=False)
+CONVENTIONS = {convention.name: convention for convention in (ABS, RLNAS, CANDIDATES)}
 
 
 class AngleTable(NamedTuple):

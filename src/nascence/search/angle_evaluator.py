@@ -32,7 +32,7 @@ class AngleEvaluator:
     Args:
         initial: the supernet before its first step.
         current: the same supernet, trained.
-        convention: ``"rlnas"`` or ``"abs"``, see :func:`published_convention`, or one of your
+        convention: ``"rlnas"``, ``"abs"`` or ``"candidates"``, see :func:`published_convention`, or one of your
             own. Pooling enters as its kernel of 1 / k^2, (C, k, k), under each.
 
     Raises:
@@ -76,7 +76,7 @@ class AngleEvaluator:
 
 
 def published_convention(name: str, space: SearchSpace) -> Convention:
-    """Return ``abs`` or ``rlnas`` as published for a space.
+    """Return ``abs`` or ``rlnas`` as published for a space, or ``candidates``.
 
     RLNAS leaves out identities on NAS-Bench-201, and on other spaces puts in a matrix.
     """
@@ -139,7 +139,7 @@ def _table(initial: SuperNet, current: SuperNet, convention: Convention) -> Angl
     fixed = [
         (before[name], value)
         for name, value in current.named_parameters()
-        if id(value) not in inside and name in before and _enters(value, convention)
+        if convention.fixed and id(value) not in inside and _enters(value, convention)
     ]
     return AngleTable(squares(fixed), tuple(rows))
 

@@ -28,6 +28,10 @@ def convergence_evaluator(
 ) -> Evaluator:
     """Train a supernet for ``steps`` steps, and score by its paths.
 
+    The angle is that of the candidates alone, without stem and classifier: in trainings of a few
+    thousand steps those turn furthest, and hide what networks differ in. Pass a longer training's
+    supernets to :class:`AngleEvaluator` for the published conventions.
+
     The angle and the accuracy of one seed come from the same supernet, which is trained once
     where there is a folder.
 
@@ -66,7 +70,7 @@ def convergence_evaluator(
     ).supernet
     described = f"{steps} steps, {data.fingerprint}, seed {seed}"
     if kind != "accuracy":
-        angle = AngleEvaluator(initial, trained)
+        angle = AngleEvaluator(initial, trained, convention="candidates")
         angle.description = f"angle ({angle.convention.name}), {described}"
         return angle
     generator = torch.Generator().manual_seed(seed)

@@ -155,7 +155,8 @@ def shrink(
         drop: operations dropped in a round; published 7 of 141 on the MobileNet-like space.
         per_decision: drop so many of each decision, as published for DARTS.
         children: random networks from which an operation's score comes; published 1,000 or more.
-        convention: of the angle, see :class:`AngleEvaluator`.
+        convention: of the angle, see :class:`AngleEvaluator`; after short trainings
+            ``"candidates"`` is the better one.
         allowed: tells which children may be drawn, such as a limit of FLOPs.
         restart: measure angles from the weights at the first round when so many operations were
             dropped; published 50 on the MobileNet-like space. None keeps the initial weights.
