@@ -166,7 +166,7 @@ def figures(
     initial: SuperNet,
     current: SuperNet,
     truth: dict[str, Tensor],
-    accuracy: Tensor | None,
+    measures: dict[str, Tensor],
     places: list[int],
     seed: int,
 ) -> dict:
@@ -177,16 +177,13 @@ def figures(
         angle = evaluate.many(EVERYTHING)
         found[f"angle {convention}"] = taus(angle, truth)
     found["angle on the sample"] = taus(angle[places], truth, places)
-    if accuracy is not None:
-        both = ranks(accuracy) + ranks(angle[places])
-        found["accuracy"] = taus(accuracy, truth, places)
-        found["rank sum"] = taus(both, truth, places)
-        found["rank sum, first"] = [
-            round(float(truth[name][places[int(both.argmax())]]), 2) for name in TRUTHS
-        ]
-        found["accuracy, first"] = [
-            round(float(truth[name][places[int(accuracy.argmax())]]), 2) for name in TRUTHS
-        ]
+    for name, scores in measures.items():
+        both = ranks(scores) + ranks(angle[places])
+        found[name] = taus(scores, truth, places)
+        found[f"angle + {name}"] = taus(both, truth, places)
+        for label, each in ((name, scores), (f"angle + {name}", both)):
+            first = places[int(each.argmax())]
+            found[f"{label}, first"] = [round(float(truth[t][first]), 2) for t in TRUTHS]
     published = AngleEvaluator(initial, current)
     for name, each in (("rlnas", published), ("candidates", evaluate)):
         found[f"shrunk by angle {name}"] = shrunk(each.many, truth["CIFAR-10"])
@@ -228,17 +225,17 @@ def report(arguments: argparse.Namespace) -> None:
                     continue
                 kept = read_kept(arguments.out, kind, seed, part)
                 scores = path.with_name(path.name.replace("supernet", "scores"))
-                accuracy, own = None, places
+                measures, own = {}, places
                 if scores.exists():
                     content = load_checkpoint(scores)
-                    accuracy, own = content["accuracy"], content["places"]
+                    measures, own = {"accuracy": content["accuracy"]}, content["places"]
                 line = {"labels": kind, "part": part, "seed": seed, "steps": kept.steps}
-                line |= figures(kept.initial, kept.current, truth, accuracy, own, seed)
+                line |= figures(kept.initial, kept.current, truth, measures, own, seed)
                 print(json.dumps(line), flush=True)
 
 
 def reuse(arguments: argparse.Namespace) -> None:
-    """Print the figures of another benchmark's supernets; its negative loss stands for accuracy."""
+    """Print the figures of another benchmark's supernets, which have batch statistics."""
     truth = read_truth(arguments.table)
     places = sample_of(1500)
     baselines(truth, places)
@@ -252,10 +249,10 @@ def reuse(arguments: argparse.Namespace) -> None:
         initial.load_state_dict(content["initial"])
         current.load_state_dict(content["trained"])
         known = load_checkpoint(scores)
-        for measure in ("accuracy", "negative loss"):
-            line = {"labels": "true", "seed": seed, "steps": content["steps"], "measure": measure}
-            line |= figures(initial, current, truth, known[measure], places, seed)
-            print(json.dumps(line), flush=True)
+        measures = {name: known[name] for name in ("accuracy", "negative loss")}
+        line = {"labels": "true", "seed": seed, "steps": content["steps"]}
+        line |= figures(initial, current, truth, measures, places, seed)
+        print(json.dumps(line), flush=True)
 
 
 def main() -> None:

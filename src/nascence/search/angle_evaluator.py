@@ -32,8 +32,8 @@ class AngleEvaluator:
     Args:
         initial: the supernet before its first step.
         current: the same supernet, trained.
-        convention: ``"rlnas"``, ``"abs"`` or ``"candidates"``, see :func:`published_convention`, or one of your
-            own. Pooling enters as its kernel of 1 / k^2, (C, k, k), under each.
+        convention: ``"rlnas"``, ``"abs"`` or ``"candidates"``, see :func:`published_convention`,
+            or one of your own. Pooling enters as its kernel of 1 / k^2, (C, k, k), under each.
 
     Raises:
         ValueError: supernets of different spaces or weights, or untrained ones: equal weights.
