@@ -33,8 +33,8 @@ def search(
     evaluator: Annotated[
         str,
         typer.Option(
-            help="table, train, one-shot, few-shot or a metric such as naswot; + sums ranks. By "
-            "default the table, or naswot where there is none."
+            help="table, train, one-shot, few-shot, accuracy, angle, rlnas or a metric such as "
+            "naswot; + sums ranks. By default the table, or naswot where there is none."
         ),
     ] = "",
     budget: Annotated[

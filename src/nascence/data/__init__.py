@@ -4,6 +4,7 @@ from nascence.data.augment import augment
 from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
+from nascence.data.random_labels import random_labels
 from nascence.data.table import (
     Table,
     accel_nasbench,
@@ -24,6 +25,7 @@ __all__ = [
     "accel_nasbench",
     "augment",
     "load",
+    "random_labels",
     "nasbench_macro",
     "nats_size",
     "nb201",

@@ -1,5 +1,6 @@
 """Search: strategies that propose, evaluators that score, studies that remember."""
 
+from nascence.search.angle_evaluator import AngleEvaluator
 from nascence.search.box import Box
 from nascence.search.crossover_evolution import CrossoverEvolution
 from nascence.search.evaluator import (
@@ -18,6 +19,7 @@ from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.seen import Distinct, Seen
+from nascence.search.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
 from nascence.search.split_criteria import (
     Criterion,
     Match,
@@ -34,6 +36,12 @@ from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "shrink",
+    "operation_scores",
+    "drop_worst",
+    "Shrunk",
+    "Round",
+    "AngleEvaluator",
     "NSGA2",
     "TPE",
     "Box",

@@ -1,8 +1,9 @@
 """Spaces, strategies, costs and evaluators by the names that the command line calls them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -23,6 +24,9 @@ from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.table_space import TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 from nascence.spaces import NB201, Architecture, Darts, Mobile, SearchSpace, ShuffleNetV2, Small
+
+if TYPE_CHECKING:
+    from nascence.search.convergence import Kind
 
 _NETWORKS: dict[str, Callable[..., SearchSpace]] = {
     "darts": Darts,
@@ -274,9 +278,25 @@ def _described(evaluate: Evaluator, description: str) -> Evaluator:
     return _Described(evaluate, description)
 
 
+def _convergence(kind: "Kind", space: SearchSpace, sources: Sources) -> Evaluator:
+    from nascence.search.convergence import convergence_evaluator
+
+    return convergence_evaluator(
+        kind,
+        space,
+        _images(kind, sources),
+        steps=sources.steps,
+        seed=sources.seed,
+        folder=sources.folder,
+    )
+
+
 _EVALUATORS: Mapping[str, Callable[[SearchSpace, Sources], Evaluator]] = {
+    "accuracy": partial(_convergence, "accuracy"),
+    "angle": partial(_convergence, "angle"),
     "few-shot": _few_shot,
     "one-shot": _one_shot,
+    "rlnas": partial(_convergence, "rlnas"),
     "table": _table,
     "train": _train,
 }

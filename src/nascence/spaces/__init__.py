@@ -15,6 +15,7 @@ from nascence.spaces.paths import (
     uniform_paths,
 )
 from nascence.spaces.product import ProductSpace
+from nascence.spaces.restricted import Restricted, restricted_paths
 from nascence.spaces.shufflenet import ShuffleNetV2
 from nascence.spaces.small import Small
 from nascence.spaces.space import Architecture, Choose, Decision, SearchSpace, Zero, name_of
@@ -22,6 +23,8 @@ from nascence.spaces.splitting import split
 from nascence.spaces.supernet import Choices, MixedOperation, NetworkSpace, SuperNet
 
 __all__ = [
+    "restricted_paths",
+    "Restricted",
     "GENOTYPES",
     "NB201",
     "AdditiveSpace",
