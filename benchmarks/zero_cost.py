@@ -6,16 +6,16 @@
 
 ``score`` appends to its file what it does not yet hold, every 50 networks, and so can be stopped
 and started again. A cell is scored without its dead edges, once for each seed, and the value is
-shared by all of the cells that then are isomorphic: there are 4,930 among the 15,625. A seed
+shared by all of the cells that then are the same: there are 4,930 among the 15,625. A seed
 decides the images (64 of the training images) and the initial weights.
 """
 
 import argparse
 import csv
 import json
-import math
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,22 +23,43 @@ import torch
 from numpy.typing import NDArray
 
 from nascence import data
-from nascence.metrics import kendall_tau, metric, metric_names, spearman, top_kendall_tau
+from nascence.metrics import metric, metric_names
 from nascence.search import MetricEvaluator
 from nascence.spaces import NB201, Architecture
-from nascence.spaces.cell import OPERATIONS, live_edges
+from nascence.spaces.cell import EDGES, OPERATIONS
 
 TRUTH = {"C10": "c10_test_200", "C100": "c100_test_200", "IN16": "in16_test_200"}
 # Cells a stage with which a score is taken: one where that ranks like the five of the benchmark.
-CELLS = {"meco": 5, "l2_norm": 5}
-BATCH = 64
+CELLS = {"channel_independence": 5, "l2_norm": 5, "meco": 5}
+# Images; half as many for the scores whose gradients of the loss cost the most.
+BATCH, SMALL_BATCH = 64, 32
+SMALL = ("fisher", "gradient_norm", "grasp", "plain", "snip", "zen", "zico")
 
 
-def pruned(space: NB201, architecture: Architecture) -> Architecture:
-    """Return the representative of what is left of a cell without its dead edges."""
-    live = live_edges(tuple(OPERATIONS[index] for index in architecture))
-    kept = tuple(index if keep else 0 for index, keep in zip(architecture, live, strict=True))
-    return space.canonical(kept)
+@cache
+def computed(cell: Architecture) -> tuple[str, ...]:
+    """What a cell computes: the terms of the sum that it gives, dead edges left out."""
+    nodes: list[tuple[str, ...]] = [("x",)]
+    for node in (1, 2, 3):
+        terms: list[str] = []
+        for (source, target), operation in zip(EDGES, cell, strict=True):
+            if target != node or OPERATIONS[operation] == "none" or not nodes[source]:
+                continue
+            if OPERATIONS[operation] == "skip_connect":
+                terms += nodes[source]
+            else:
+                terms.append(f"{operation}({'+'.join(nodes[source])})")
+        nodes.append(tuple(sorted(terms)))
+    return nodes[3]
+
+
+@cache
+def representatives() -> dict[tuple[str, ...], Architecture]:
+    """For each of the 4,930 sums the cell with the fewest operations that computes it."""
+    found: dict[tuple[str, ...], Architecture] = {}
+    for cell in sorted(NB201(), key=lambda cell: (-cell.count(0), cell)):
+        found.setdefault(computed(cell), cell)
+    return found
 
 
 def read_truth(path: Path) -> tuple[list[Architecture], dict[str, NDArray]]:
@@ -60,7 +81,7 @@ def drawn(space: NB201, networks: int | None) -> list[Architecture]:
 
 
 def read_scores(paths: Iterable[Path]) -> dict[tuple[str, int, Architecture], float]:
-    """(metric, seed, pruned architecture) to score."""
+    """(metric, seed, cell) to score."""
     known = {}
     for path in paths:
         if not path.exists():
@@ -80,13 +101,18 @@ def score(arguments: argparse.Namespace) -> None:
     known = read_scores([arguments.out])
     images = data.load(arguments.data)
     space = NB201()
-    cells = list(dict.fromkeys(pruned(space, a) for a in drawn(space, arguments.networks)))
+    chosen = drawn(space, arguments.networks)
+    cells = list(dict.fromkeys(representatives()[computed(cell)] for cell in chosen))
     start, lines = time.process_time(), []
     for seed in arguments.seeds:
         batch = images.batch(BATCH, generator=torch.Generator().manual_seed(seed))
+        small = batch[0][:SMALL_BATCH], batch[1][:SMALL_BATCH]
         evaluators = {
             name: MetricEvaluator(
-                NB201(cells=CELLS.get(name, 1)), metric(name), batch, seeds=(seed,)
+                NB201(cells=CELLS.get(name, 1)),
+                metric(name),
+                small if name in SMALL else batch,
+                seeds=(seed,),
             )
             for name in arguments.metrics
         }

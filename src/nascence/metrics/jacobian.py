@@ -31,7 +31,7 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
         which costs about 1e5.
 
     Raises:
-        ValueError: a batch of fewer than two; a slope that is not finite.
+        ValueError: a batch of fewer than two; an output or a slope that is not finite.
     """
     correlation = _correlation(_slopes(model, batch[0])[0])
     if correlation is None:
@@ -54,7 +54,8 @@ def epe(model: nn.Module, batch: Batch) -> float:
         The score, or ``-inf`` where an image has no slope.
 
     Raises:
-        ValueError: a batch of fewer than two; labels that do not fit; a slope that is not finite.
+        ValueError: a batch of fewer than two; labels that do not fit; an output or a slope that
+            is not finite.
     """
     images, labels = batch
     if labels.shape != (len(images),):
@@ -80,6 +81,8 @@ def _slopes(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
     with torch.enable_grad():
         free = images.detach().requires_grad_()
         output = one_tensor(run(model, free))
+        if not output.isfinite().all():
+            raise ValueError("the network's output is not finite, so that its slopes mean nothing")
         (slope,) = gradients(output.sum(), {"the images": free})
     return slope.flatten(1).double(), output[0].numel()
 

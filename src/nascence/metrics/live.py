@@ -13,7 +13,7 @@ from nascence.graph.cost import evaluation_mode
 from nascence.metrics.metric import Batch
 
 
-class _Tape(TorchDispatchMode):
+class Tape(TorchDispatchMode):
     """While active, notes which memory each operation makes of which, from ``image`` on.
 
     Memory is told apart by its storage, which is held so that none is used again.
@@ -56,7 +56,7 @@ def live_macs(model: nn.Module, batch: Batch) -> float:
     :func:`nascence.metrics.macs` does. A product with zero is not seen through.
     """
     image = batch[0][:1].clone()
-    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _Tape(image) as tape:
+    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), Tape(image) as tape:
         output = model(image)
     return float(tape.macs(output))
 

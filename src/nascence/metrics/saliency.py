@@ -19,10 +19,20 @@ from nascence.metrics.metric import Batch
 from nascence.metrics.passes import gradients, loss_gradients, weights_of
 
 
+def saliencies(model: nn.Module, batch: Batch) -> dict[str, float]:
+    """Return the scores of :func:`snip`, :func:`plain` and :func:`gradient_norm` from one pass."""
+    weights, slopes = loss_gradients(model, batch)
+    products = [w.detach() * g for w, g in zip(weights.values(), slopes, strict=True)]
+    return {
+        "snip": _total(product.abs().sum() for product in products),
+        "plain": _total(product.sum() for product in products),
+        "gradient_norm": _total(slope.norm() for slope in slopes),
+    }
+
+
 def snip(model: nn.Module, batch: Batch) -> float:
     """Return ``sum |w dL/dw|``: Lee, Ajanthan and Torr, "SNIP", ICLR 2019, equation 4."""
-    weights, slopes = loss_gradients(model, batch)
-    return _total((w * g).abs().sum() for w, g in zip(weights.values(), slopes, strict=True))
+    return saliencies(model, batch)["snip"]
 
 
 def plain(model: nn.Module, batch: Batch) -> float:
@@ -30,13 +40,12 @@ def plain(model: nn.Module, batch: Batch) -> float:
 
     Mozer and Smolensky, "Skeletonization", NeurIPS 1988, remove the units with the least of it.
     """
-    weights, slopes = loss_gradients(model, batch)
-    return _total((w * g).sum() for w, g in zip(weights.values(), slopes, strict=True))
+    return saliencies(model, batch)["plain"]
 
 
 def gradient_norm(model: nn.Module, batch: Batch) -> float:
     """Return the sum over the weight tensors of the Euclidean norm of ``dL/dw``."""
-    return _total(slope.norm() for slope in loss_gradients(model, batch)[1])
+    return saliencies(model, batch)["gradient_norm"]
 
 
 def l2_norm(model: nn.Module, batch: Batch) -> float:
