@@ -3,6 +3,7 @@
     python benchmarks/zero_cost.py score --data cifar10.parquet --out scores.jsonl
         --seeds 0 1 2 [--networks 1000] [--metrics snip synflow ...]
     python benchmarks/zero_cost.py table --table nb201.csv scores.jsonl [...]
+    python benchmarks/zero_cost.py cost
 
 ``score`` appends to its file what it does not yet hold, every 50 networks, and so can be stopped
 and started again. A cell is scored without its dead edges, once for each seed, and the value is
@@ -23,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from nascence import data
-from nascence.metrics import metric, metric_names
+from nascence.metrics import kendall_tau, metric, metric_names, spearman, top_kendall_tau
 from nascence.search import MetricEvaluator
 from nascence.spaces import NB201, Architecture
 from nascence.spaces.cell import EDGES, OPERATIONS
@@ -129,6 +130,98 @@ def score(arguments: argparse.Namespace) -> None:
                 print(f"seed {seed}: {place + 1} of {len(cells)}, {spent:.0f} CPU-s", flush=True)
 
 
+def populations(cells: list[Architecture]) -> dict[str, list[int]]:
+    """Positions of all cells, of one for each published isomorphism class, and of a sample."""
+    space = NB201()
+    first: dict[Architecture, int] = {}
+    for place, cell in enumerate(cells):
+        first.setdefault(space.canonical(cell), place)
+    sample = set(drawn(space, 1000))
+    return {
+        f"all {len(cells):,}": list(range(len(cells))),
+        f"{len(first):,} unique": list(first.values()),
+        "1,000 random": [place for place, cell in enumerate(cells) if cell in sample],
+    }
+
+
+def agreement(scores: NDArray, truth: NDArray) -> list[float]:
+    """Kendall's tau, Spearman's rho, and tau within the true best fifth and tenth."""
+    return [
+        kendall_tau(scores, truth),
+        spearman(scores, truth),
+        top_kendall_tau(scores, truth, fraction=0.2),
+        top_kendall_tau(scores, truth, fraction=0.1),
+    ]
+
+
+def show(name: str, rows: list[list[list[float]]]) -> None:
+    """Print a line: for each statistic the three data sets, the mean over ``rows`` (seeds)."""
+    mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
+    columns = ["/".join(f"{value:.3f}" for value in mean[:, place]) for place in range(4)]
+    spread = f" (sd of tau {deviation[:, 0].max():.3f})" if len(rows) > 1 else ""
+    print(f"| {name} | {' | '.join(columns)} |{spread}")
+
+
+def twins(cells: list[Architecture], truth: dict[str, NDArray]) -> list[list[float]]:
+    """How well one isomorphic twin's accuracy ranks as the other's: the bound that noise sets."""
+    space = NB201()
+    classes: dict[Architecture, list[int]] = {}
+    for place, cell in enumerate(cells):
+        classes.setdefault(space.canonical(cell), []).append(place)
+    pairs = np.array([places[:2] for places in classes.values() if len(places) > 1])
+    return [agreement(values[pairs[:, 1]], values[pairs[:, 0]]) for values in truth.values()]
+
+
+def table(arguments: argparse.Namespace) -> None:
+    cells, truth = read_truth(arguments.table)
+    known = read_scores(arguments.scores)
+    space, whole = NB201(), NB201(prune=False)
+    counted = {
+        "macs": np.array([whole.macs(cell) for cell in cells], dtype=float),
+        "parameters": np.array([whole.parameters(cell) for cell in cells], dtype=float),
+        "live_macs": np.array([space.macs(cell) for cell in cells], dtype=float),
+    }
+    names = sorted({name for name, _, _ in known} - counted.keys())
+    for title, places in populations(cells).items():
+        print(f"\n{title}; C10/C100/IN16\n")
+        print("| score | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+        chosen = [representatives()[computed(cells[place])] for place in places]
+        accuracies = [values[places] for values in truth.values()]
+        for name, values in counted.items():
+            show(name, [[agreement(values[places], accuracy) for accuracy in accuracies]])
+        for name in names:
+            rows = []
+            for seed in sorted({seed for which, seed, _ in known if which == name}):
+                if all((name, seed, cell) in known for cell in chosen):
+                    scores = np.array([known[name, seed, cell] for cell in chosen])
+                    rows.append([agreement(scores, accuracy) for accuracy in accuracies])
+            if rows:
+                show(f"{name}, {len(rows)} seeds" if len(rows) > 1 else name, rows)
+    print("\nisomorphic twins\n")
+    show("the other twin's accuracy", [twins(cells, truth)])
+
+
+def cost(arguments: argparse.Namespace) -> None:
+    """CPU seconds of each score for a cell with many convolutions, least of three."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    batch = (
+        torch.randn(BATCH, 3, 32, 32, generator=generator),
+        torch.randint(10, (BATCH,), generator=generator),
+    )
+    print("| score | CPU-s, 1 cell a stage | 5 cells |\n|-|-|-|")
+    for name in arguments.metrics:
+        columns = []
+        for stage in (1, 5):
+            model, seconds = NB201(cells=stage).build((3, 2, 3, 2, 4, 1)), []
+            for _ in range(3):
+                start = time.process_time()
+                metric(name)(model, batch)
+                seconds.append(time.process_time() - start)
+            columns.append(f"{min(seconds):.3f}")
+        print(f"| {name} | {' | '.join(columns)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -138,8 +231,13 @@ def main() -> None:
     scoring.add_argument("--networks", type=int, help="random ones of the 15,625; default all")
     scoring.add_argument("--seeds", type=int, nargs="+", default=[0])
     scoring.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
+    tables = commands.add_parser("table", help="how well the scores rank")
+    tables.add_argument("scores", type=Path, nargs="+", help="files that score wrote")
+    tables.add_argument("--table", type=Path, required=True, help="nb201.csv")
+    costs = commands.add_parser("cost", help="CPU seconds of each score")
+    costs.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
     arguments = parser.parse_args()
-    score(arguments)
+    {"score": score, "table": table, "cost": cost}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

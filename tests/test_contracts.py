@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nascence.metrics import Metric, macs, naswot, parameters
+from nascence.metrics import Metric, metric_names
+from nascence.metrics import metric as metric_of
 from nascence.search import Evolution, RandomSearch, Strategy, search
 from nascence.spaces import NB201, Architecture, SearchSpace
 from nascence.spaces.cell import convolution
@@ -22,7 +23,7 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "RandomSearch": RandomSearch,
     "Evolution": Evolution,
 }
-METRICS: dict[str, Metric] = {"naswot": naswot, "parameters": parameters, "macs": macs}
+METRICS: dict[str, Metric] = {name: metric_of(name) for name in metric_names()}
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -1,5 +1,6 @@
 """Scores of networks that need no training, and how well scores rank."""
 
+from nascence.metrics.combination import RankSum, Vote, population_scores
 from nascence.metrics.fisher import fisher
 from nascence.metrics.independence import channel_independence
 from nascence.metrics.jacobian import epe, jacobian_correlation
@@ -25,6 +26,8 @@ from nascence.metrics.zen import zen
 __all__ = [
     "Batch",
     "Metric",
+    "RankSum",
+    "Vote",
     "channel_independence",
     "epe",
     "fisher",
@@ -41,6 +44,7 @@ __all__ = [
     "naswot",
     "parameters",
     "plain",
+    "population_scores",
     "saliencies",
     "snip",
     "spearman",

@@ -13,7 +13,7 @@ def meco(model: nn.Module, batch: Batch) -> float:
     """Return the sum over modules of the least eigenvalue of their channels' correlation.
 
     Jiang, Wang and Bie, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Minimum
-    Eigenvalue of Correlation", NeurIPS 2023, equation 11. As in the published code every module
+    Eigenvalue of Correlation", NeurIPS 2023. As in the published code every module
     that gives feature maps counts, a block beside the layers it is made of, as often as it is
     called, and BatchNorm uses the statistics of the one image. A channel without variation
     correlates with nothing, itself included, so that the least eigenvalue is zero. Where the

@@ -17,7 +17,7 @@ def synflow(model: nn.Module, batch: Batch) -> float:
     """Return ``ln sum |w dR/dw|``, R the sum of outputs for an image of ones, all weights positive.
 
     Tanaka, Kunin, Yamins and Ganguli, "Pruning neural networks without any data by iteratively
-    conserving synaptic flow", NeurIPS 2020, equation 2, summed over the weights as Abdelfattah et
+    conserving synaptic flow", NeurIPS 2020, summed over the weights as Abdelfattah et
     al. (2021) do. Every parameter is replaced by its absolute value, and every normalisation
     (batch, instance, group, layer, root mean square) left out, wherever it stands. The sum is
     over parameters of two or more dimensions. In float64, and scaled where that is not enough.
