@@ -22,10 +22,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nascence import data
-from nascence.metrics import kendall_tau, metric, metric_names, spearman, top_kendall_tau
-from nascence.search import MetricEvaluator
+from nascence.metrics import (
+    Batch,
+    kendall_tau,
+    metric,
+    metric_names,
+    saliencies,
+    spearman,
+    top_kendall_tau,
+)
+from nascence.search import derived_seed
 from nascence.spaces import NB201, Architecture
 from nascence.spaces.cell import EDGES, OPERATIONS
 
@@ -34,6 +43,7 @@ TRUTH = {"C10": "c10_test_200", "C100": "c100_test_200", "IN16": "in16_test_200"
 CELLS = {"channel_independence": 5, "l2_norm": 5, "meco": 5}
 # Images; half as many for the scores whose gradients of the loss cost the most.
 BATCH, SMALL_BATCH = 64, 32
+TOGETHER = ("gradient_norm", "plain", "snip")  # of one pass
 SMALL = ("fisher", "gradient_norm", "grasp", "plain", "snip", "zen", "zico")
 
 
@@ -97,32 +107,41 @@ def read_scores(paths: Iterable[Path]) -> dict[tuple[str, int, Architecture], fl
     return known
 
 
+def score_cell(
+    cell: Architecture, seed: int, batch: Batch, names: Iterable[str]
+) -> dict[str, float]:
+    """Scores of one cell: what MetricEvaluator gives, with each network built once."""
+    small = batch[0][:SMALL_BATCH], batch[1][:SMALL_BATCH]
+    networks: dict[int, nn.Module] = {}
+    found: dict[str, float] = {}
+    for name in names:
+        cells = CELLS.get(name, 1)
+        if cells not in networks:
+            torch.manual_seed(derived_seed(seed, cell))
+            networks[cells] = NB201(cells=cells).build(cell)
+        if name in TOGETHER and name not in found:
+            together = saliencies(networks[cells], small)
+            found |= {other: together[other] for other in TOGETHER if other in names}
+        elif name not in found:
+            found[name] = metric(name)(networks[cells], small if name in SMALL else batch)
+    return found
+
+
 def score(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     known = read_scores([arguments.out])
     images = data.load(arguments.data)
-    space = NB201()
-    chosen = drawn(space, arguments.networks)
+    chosen = drawn(NB201(), arguments.networks)
     cells = list(dict.fromkeys(representatives()[computed(cell)] for cell in chosen))
     start, lines = time.process_time(), []
     for seed in arguments.seeds:
         batch = images.batch(BATCH, generator=torch.Generator().manual_seed(seed))
-        small = batch[0][:SMALL_BATCH], batch[1][:SMALL_BATCH]
-        evaluators = {
-            name: MetricEvaluator(
-                NB201(cells=CELLS.get(name, 1)),
-                metric(name),
-                small if name in SMALL else batch,
-                seeds=(seed,),
-            )
-            for name in arguments.metrics
-        }
         for place, cell in enumerate(cells):
-            missing = [name for name in evaluators if (name, seed, cell) not in known]
+            missing = [name for name in arguments.metrics if (name, seed, cell) not in known]
             if missing:
-                scores = {name: evaluators[name](cell) for name in missing}
+                scores = score_cell(cell, seed, batch, missing)
                 lines.append(json.dumps({"cell": cell, "seed": seed, "scores": scores}) + "\n")
-            if lines and (len(lines) >= 50 or place == len(cells) - 1):
+            if lines and (len(lines) >= arguments.every or place == len(cells) - 1):
                 with arguments.out.open("a") as file:
                     file.writelines(lines)
                 lines = []
@@ -230,6 +249,7 @@ def main() -> None:
     scoring.add_argument("--out", type=Path, required=True, help="file of scores")
     scoring.add_argument("--networks", type=int, help="random ones of the 15,625; default all")
     scoring.add_argument("--seeds", type=int, nargs="+", default=[0])
+    scoring.add_argument("--every", type=int, default=50, help="networks between two writes")
     scoring.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
     tables = commands.add_parser("table", help="how well the scores rank")
     tables.add_argument("scores", type=Path, nargs="+", help="files that score wrote")
