@@ -82,13 +82,11 @@ def read_truth(path: Path) -> tuple[list[Architecture], dict[str, NDArray]]:
     return [space.parse(row["arch"]) for row in rows], truth
 
 
-def drawn(space: NB201, networks: int | None) -> list[Architecture]:
-    """All architectures, or a fixed random sample without repeats."""
-    if networks is None:
-        return list(space)
-    generator = torch.Generator().manual_seed(2024)
-    order = torch.randperm(space.size, generator=generator)[:networks]
-    return [space.architecture(index) for index in order.tolist()]
+def drawn(networks: int | None = None) -> list[Architecture]:
+    """Return architectures in a fixed random order without repeats: the first, or all."""
+    space = NB201()
+    order = torch.randperm(space.size, generator=torch.Generator().manual_seed(2024))
+    return [space.architecture(index) for index in order[:networks].tolist()]
 
 
 def read_scores(paths: Iterable[Path]) -> dict[tuple[str, int, Architecture], float]:
@@ -131,7 +129,7 @@ def score(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     known = read_scores([arguments.out])
     images = data.load(arguments.data)
-    chosen = drawn(NB201(), arguments.networks)
+    chosen = drawn(arguments.networks)
     cells = list(dict.fromkeys(representatives()[computed(cell)] for cell in chosen))
     start, lines = time.process_time(), []
     for seed in arguments.seeds:
@@ -155,7 +153,7 @@ def populations(cells: list[Architecture]) -> dict[str, list[int]]:
     first: dict[Architecture, int] = {}
     for place, cell in enumerate(cells):
         first.setdefault(space.canonical(cell), place)
-    sample = set(drawn(space, 1000))
+    sample = set(drawn(1000))
     return {
         f"all {len(cells):,}": list(range(len(cells))),
         f"{len(first):,} unique": list(first.values()),
