@@ -112,16 +112,17 @@ def score_cell(
     small = batch[0][:SMALL_BATCH], batch[1][:SMALL_BATCH]
     networks: dict[int, nn.Module] = {}
     found: dict[str, float] = {}
-    for name in names:
-        cells = CELLS.get(name, 1)
+    for wanted in names:
+        name, _, given = wanted.partition(":")
+        cells = int(given) if given else CELLS.get(name, 1)
         if cells not in networks:
             torch.manual_seed(derived_seed(seed, cell))
             networks[cells] = NB201(cells=cells).build(cell)
-        if name in TOGETHER and name not in found:
+        if wanted in TOGETHER and wanted not in found:
             together = saliencies(networks[cells], small)
             found |= {other: together[other] for other in TOGETHER if other in names}
-        elif name not in found:
-            found[name] = metric(name)(networks[cells], small if name in SMALL else batch)
+        elif wanted not in found:
+            found[wanted] = metric(name)(networks[cells], small if name in SMALL else batch)
     return found
 
 
@@ -248,7 +249,12 @@ def main() -> None:
     scoring.add_argument("--networks", type=int, help="random ones of the 15,625; default all")
     scoring.add_argument("--seeds", type=int, nargs="+", default=[0])
     scoring.add_argument("--every", type=int, default=50, help="networks between two writes")
-    scoring.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
+    scoring.add_argument(
+        "--metrics",
+        nargs="+",
+        default=metric_names(),
+        help="names; a number of cells a stage may follow, as in naswot:5",
+    )
     tables = commands.add_parser("table", help="how well the scores rank")
     tables.add_argument("scores", type=Path, nargs="+", help="files that score wrote")
     tables.add_argument("--table", type=Path, required=True, help="nb201.csv")

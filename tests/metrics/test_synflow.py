@@ -67,6 +67,12 @@ def test_no_normalisation_is_left_in_the_benchmark_network() -> None:
     assert synflow(model, ONE) == pytest.approx(before + math.log(10), rel=1e-9)
 
 
+def test_counters_of_batches_stay(small_batch: Batch) -> None:
+    norm = nn.BatchNorm2d(4)
+    synflow(nn.Sequential(nn.Conv2d(3, 4, 3), norm), small_batch)
+    assert norm.num_batches_tracked == 0
+
+
 @pytest.mark.parametrize("factor", [1e-12, 1e12])
 def test_magnitudes_beyond_a_double(factor: float) -> None:
     """40 layers of 1e12 have a flow of 1e480 and more; of 1e-12, one of 1e-480."""

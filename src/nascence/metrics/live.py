@@ -6,7 +6,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from nascence.graph.cost import evaluation_mode
@@ -62,9 +61,14 @@ def live_macs(model: nn.Module, batch: Batch) -> float:
 
 
 def _storages(values: Any) -> Iterator[tuple[int, Tensor]]:
-    for value in tree_leaves(values):
-        if isinstance(value, Tensor):
-            yield value.untyped_storage()._cdata, value
+    """Storages of the tensors in nested containers."""
+    if isinstance(values, Tensor):
+        yield values.untyped_storage()._cdata, values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _storages(value)
+    elif isinstance(values, dict):
+        yield from _storages(list(values.values()))
 
 
 def _reads_no_value(func: Any) -> bool:

@@ -33,7 +33,7 @@ def synflow(model: nn.Module, batch: Batch) -> float:
         ValueError: no weights; a flow beyond about 1e570.
     """
     state = {
-        name: value.detach().abs().double() if value.is_floating_point() else value.detach()
+        name: value.detach().abs().double() if value.is_floating_point() else value.detach().clone()
         for name, value in [*model.named_parameters(), *model.named_buffers()]
     }
     names = weights_of(dict(model.named_parameters())).keys()
