@@ -3,10 +3,11 @@
     python benchmarks/zero_cost.py score --data cifar10.parquet --out scores.jsonl
         --seeds 0 1 2 [--networks 1000] [--metrics snip synflow ...]
     python benchmarks/zero_cost.py table --table nb201.csv scores.jsonl [...]
+    python benchmarks/zero_cost.py cost
 
 ``score`` appends to its file what it does not yet hold, every 50 networks, and so can be stopped
 and started again. A cell is scored without its dead edges, once for each seed, and the value is
-shared by all of the cells that then are isomorphic: there are 4,930 among the 15,625. A seed
+shared by all of the cells that then are the same: there are 4,930 among the 15,625. A seed
 decides the images (64 of the training images) and the initial weights.
 """
 
@@ -15,29 +16,61 @@ import csv
 import json
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nascence import data
-from nascence.metrics import metric, metric_names
-from nascence.search import MetricEvaluator
+from nascence.metrics import (
+    Batch,
+    kendall_tau,
+    metric,
+    metric_names,
+    saliencies,
+    spearman,
+    top_kendall_tau,
+)
+from nascence.search import derived_seed
 from nascence.spaces import NB201, Architecture
-from nascence.spaces.cell import OPERATIONS, live_edges
+from nascence.spaces.cell import EDGES, OPERATIONS
 
 TRUTH = {"C10": "c10_test_200", "C100": "c100_test_200", "IN16": "in16_test_200"}
 # Cells a stage with which a score is taken: one where that ranks like the five of the benchmark.
-CELLS = {"meco": 5, "l2_norm": 5}
-BATCH = 64
+CELLS = {"channel_independence": 5, "l2_norm": 5, "meco": 5}
+# Images; half as many for the scores whose gradients of the loss cost the most.
+BATCH, SMALL_BATCH = 64, 32
+TOGETHER = ("gradient_norm", "plain", "snip")  # of one pass
+SMALL = ("fisher", "gradient_norm", "grasp", "plain", "snip", "zen", "zico")
 
 
-def pruned(space: NB201, architecture: Architecture) -> Architecture:
-    """Return the representative of what is left of a cell without its dead edges."""
-    live = live_edges(tuple(OPERATIONS[index] for index in architecture))
-    kept = tuple(index if keep else 0 for index, keep in zip(architecture, live, strict=True))
-    return space.canonical(kept)
+@cache
+def computed(cell: Architecture) -> tuple[str, ...]:
+    """What a cell computes: the terms of the sum that it gives, dead edges left out."""
+    nodes: list[tuple[str, ...]] = [("x",)]
+    for node in (1, 2, 3):
+        terms: list[str] = []
+        for (source, target), operation in zip(EDGES, cell, strict=True):
+            if target != node or OPERATIONS[operation] == "none" or not nodes[source]:
+                continue
+            if OPERATIONS[operation] == "skip_connect":
+                terms += nodes[source]
+            else:
+                terms.append(f"{operation}({'+'.join(nodes[source])})")
+        nodes.append(tuple(sorted(terms)))
+    return nodes[3]
+
+
+@cache
+def representatives() -> dict[tuple[str, ...], Architecture]:
+    """For each of the 4,930 sums the cell with the fewest operations that computes it."""
+    found: dict[tuple[str, ...], Architecture] = {}
+    for cell in sorted(NB201(), key=lambda cell: (-cell.count(0), cell)):
+        found.setdefault(computed(cell), cell)
+    return found
 
 
 def read_truth(path: Path) -> tuple[list[Architecture], dict[str, NDArray]]:
@@ -49,17 +82,15 @@ def read_truth(path: Path) -> tuple[list[Architecture], dict[str, NDArray]]:
     return [space.parse(row["arch"]) for row in rows], truth
 
 
-def drawn(space: NB201, networks: int | None) -> list[Architecture]:
-    """All architectures, or a fixed random sample without repeats."""
-    if networks is None:
-        return list(space)
-    generator = torch.Generator().manual_seed(2024)
-    order = torch.randperm(space.size, generator=generator)[:networks]
-    return [space.architecture(index) for index in order.tolist()]
+def drawn(networks: int | None = None) -> list[Architecture]:
+    """Return architectures in a fixed random order without repeats: the first, or all."""
+    space = NB201()
+    order = torch.randperm(space.size, generator=torch.Generator().manual_seed(2024))
+    return [space.architecture(index) for index in order[:networks].tolist()]
 
 
 def read_scores(paths: Iterable[Path]) -> dict[tuple[str, int, Architecture], float]:
-    """(metric, seed, pruned architecture) to score."""
+    """(metric, seed, cell) to score."""
     known = {}
     for path in paths:
         if not path.exists():
@@ -74,32 +105,139 @@ def read_scores(paths: Iterable[Path]) -> dict[tuple[str, int, Architecture], fl
     return known
 
 
+def score_cell(
+    cell: Architecture, seed: int, batch: Batch, names: Iterable[str]
+) -> dict[str, float]:
+    """Scores of one cell: what MetricEvaluator gives, with each network built once."""
+    small = batch[0][:SMALL_BATCH], batch[1][:SMALL_BATCH]
+    networks: dict[int, nn.Module] = {}
+    found: dict[str, float] = {}
+    for wanted in names:
+        name, _, given = wanted.partition(":")
+        cells = int(given) if given else CELLS.get(name, 1)
+        if cells not in networks:
+            torch.manual_seed(derived_seed(seed, cell))
+            networks[cells] = NB201(cells=cells).build(cell)
+        if wanted in TOGETHER and wanted not in found:
+            together = saliencies(networks[cells], small)
+            found |= {other: together[other] for other in TOGETHER if other in names}
+        elif wanted not in found:
+            found[wanted] = metric(name)(networks[cells], small if name in SMALL else batch)
+    return found
+
+
 def score(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     known = read_scores([arguments.out])
     images = data.load(arguments.data)
-    space = NB201()
-    cells = list(dict.fromkeys(pruned(space, a) for a in drawn(space, arguments.networks)))
+    chosen = drawn(arguments.networks)
+    cells = list(dict.fromkeys(representatives()[computed(cell)] for cell in chosen))
     start, lines = time.process_time(), []
     for seed in arguments.seeds:
         batch = images.batch(BATCH, generator=torch.Generator().manual_seed(seed))
-        evaluators = {
-            name: MetricEvaluator(
-                NB201(cells=CELLS.get(name, 1)), metric(name), batch, seeds=(seed,)
-            )
-            for name in arguments.metrics
-        }
         for place, cell in enumerate(cells):
-            missing = [name for name in evaluators if (name, seed, cell) not in known]
+            missing = [name for name in arguments.metrics if (name, seed, cell) not in known]
             if missing:
-                scores = {name: evaluators[name](cell) for name in missing}
+                scores = score_cell(cell, seed, batch, missing)
                 lines.append(json.dumps({"cell": cell, "seed": seed, "scores": scores}) + "\n")
-            if lines and (len(lines) >= 50 or place == len(cells) - 1):
+            if lines and (len(lines) >= arguments.every or place == len(cells) - 1):
                 with arguments.out.open("a") as file:
                     file.writelines(lines)
                 lines = []
                 spent = time.process_time() - start
                 print(f"seed {seed}: {place + 1} of {len(cells)}, {spent:.0f} CPU-s", flush=True)
+
+
+def populations(cells: list[Architecture]) -> dict[str, list[int]]:
+    """Positions of all cells, of one for each published isomorphism class, and of a sample."""
+    space = NB201()
+    first: dict[Architecture, int] = {}
+    for place, cell in enumerate(cells):
+        first.setdefault(space.canonical(cell), place)
+    sample = set(drawn(1000))
+    return {
+        f"all {len(cells):,}": list(range(len(cells))),
+        f"{len(first):,} unique": list(first.values()),
+        "1,000 random": [place for place, cell in enumerate(cells) if cell in sample],
+    }
+
+
+def agreement(scores: NDArray, truth: NDArray) -> list[float]:
+    """Kendall's tau, Spearman's rho, and tau within the true best fifth and tenth."""
+    return [
+        kendall_tau(scores, truth),
+        spearman(scores, truth),
+        top_kendall_tau(scores, truth, fraction=0.2),
+        top_kendall_tau(scores, truth, fraction=0.1),
+    ]
+
+
+def show(name: str, rows: list[list[list[float]]]) -> None:
+    """Print a line: for each statistic the three data sets, the mean over ``rows`` (seeds)."""
+    mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
+    columns = ["/".join(f"{value:.3f}" for value in mean[:, place]) for place in range(4)]
+    spread = f" (sd of tau {deviation[:, 0].max():.3f})" if len(rows) > 1 else ""
+    print(f"| {name} | {' | '.join(columns)} |{spread}")
+
+
+def twins(cells: list[Architecture], truth: dict[str, NDArray]) -> list[list[float]]:
+    """How well one isomorphic twin's accuracy ranks as the other's: the bound that noise sets."""
+    space = NB201()
+    classes: dict[Architecture, list[int]] = {}
+    for place, cell in enumerate(cells):
+        classes.setdefault(space.canonical(cell), []).append(place)
+    pairs = np.array([places[:2] for places in classes.values() if len(places) > 1])
+    return [agreement(values[pairs[:, 1]], values[pairs[:, 0]]) for values in truth.values()]
+
+
+def table(arguments: argparse.Namespace) -> None:
+    cells, truth = read_truth(arguments.table)
+    known = read_scores(arguments.scores)
+    space, whole = NB201(), NB201(prune=False)
+    counted = {
+        "macs": np.array([whole.macs(cell) for cell in cells], dtype=float),
+        "parameters": np.array([whole.parameters(cell) for cell in cells], dtype=float),
+        "live_macs": np.array([space.macs(cell) for cell in cells], dtype=float),
+    }
+    names = sorted({name for name, _, _ in known} - counted.keys())
+    for title, places in populations(cells).items():
+        print(f"\n{title}; C10/C100/IN16\n")
+        print("| score | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+        chosen = [representatives()[computed(cells[place])] for place in places]
+        accuracies = [values[places] for values in truth.values()]
+        for name, values in counted.items():
+            show(name, [[agreement(values[places], accuracy) for accuracy in accuracies]])
+        for name in names:
+            rows = []
+            for seed in sorted({seed for which, seed, _ in known if which == name}):
+                if all((name, seed, cell) in known for cell in chosen):
+                    scores = np.array([known[name, seed, cell] for cell in chosen])
+                    rows.append([agreement(scores, accuracy) for accuracy in accuracies])
+            if rows:
+                show(f"{name}, {len(rows)} seeds" if len(rows) > 1 else name, rows)
+    print("\nisomorphic twins\n")
+    show("the other twin's accuracy", [twins(cells, truth)])
+
+
+def cost(arguments: argparse.Namespace) -> None:
+    """CPU seconds of each score for a cell with many convolutions, least of three."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    batch = (
+        torch.randn(BATCH, 3, 32, 32, generator=generator),
+        torch.randint(10, (BATCH,), generator=generator),
+    )
+    print("| score | CPU-s, 1 cell a stage | 5 cells |\n|-|-|-|")
+    for name in arguments.metrics:
+        columns = []
+        for stage in (1, 5):
+            model, seconds = NB201(cells=stage).build((3, 2, 3, 2, 4, 1)), []
+            for _ in range(3):
+                start = time.process_time()
+                metric(name)(model, batch)
+                seconds.append(time.process_time() - start)
+            columns.append(f"{min(seconds):.3f}")
+        print(f"| {name} | {' | '.join(columns)} |", flush=True)
 
 
 def main() -> None:
@@ -110,9 +248,20 @@ def main() -> None:
     scoring.add_argument("--out", type=Path, required=True, help="file of scores")
     scoring.add_argument("--networks", type=int, help="random ones of the 15,625; default all")
     scoring.add_argument("--seeds", type=int, nargs="+", default=[0])
-    scoring.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
+    scoring.add_argument("--every", type=int, default=50, help="networks between two writes")
+    scoring.add_argument(
+        "--metrics",
+        nargs="+",
+        default=metric_names(),
+        help="names; a number of cells a stage may follow, as in naswot:5",
+    )
+    tables = commands.add_parser("table", help="how well the scores rank")
+    tables.add_argument("scores", type=Path, nargs="+", help="files that score wrote")
+    tables.add_argument("--table", type=Path, required=True, help="nb201.csv")
+    costs = commands.add_parser("cost", help="CPU seconds of each score")
+    costs.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
     arguments = parser.parse_args()
-    score(arguments)
+    {"score": score, "table": table, "cost": cost}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nascence.metrics import Metric, macs, naswot, parameters
+from nascence.metrics import Metric, metric_names
+from nascence.metrics import metric as metric_of
 from nascence.search import (
     NSGA2,
     TPE,
@@ -51,7 +52,7 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "NSGA2": NSGA2,
     "Evolution": Evolution,
 }
-METRICS: dict[str, Metric] = {"naswot": naswot, "parameters": parameters, "macs": macs}
+METRICS: dict[str, Metric] = {name: metric_of(name) for name in metric_names()}
 
 
 def seeded(seed: int = 0) -> torch.Generator:

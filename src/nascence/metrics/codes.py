@@ -50,6 +50,11 @@ _GATES = {
 }
 
 
+def is_activation(func: Any, *arguments: Any, **settings: Any) -> bool:
+    """Tell whether an operation, with these arguments after its input, switches at zero."""
+    return func in _GATES or (func in _RECTIFIERS and _RECTIFIERS[func](*arguments, **settings))
+
+
 class ActivationCodes(TorchDispatchMode):
     """While active, takes the code of every activation input that it has not met before.
 

@@ -53,7 +53,7 @@ def fisher(model: nn.Module, batch: Batch) -> float:
     """Return the sum over channels of ``1/2 mean_n (sum_hw a dL/da)^2``, times their fan-in.
 
     Turner, Crowley, O'Boyle, Storkey and Gray, "BlockSwap: Fisher-guided Block Substitution for
-    Network Compression on a Budget", ICLR 2020, equation 2, on the output a of every convolution
+    Network Compression on a Budget", ICLR 2020, on the output a of every convolution
     and linear layer, whether module or function. As in the code of Abdelfattah et al. (2021) each
     weight is given its output channel's value, so that the sum counts a channel as often as it
     has weights. L is the mean cross-entropy of the batch.

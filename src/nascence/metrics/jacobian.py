@@ -13,7 +13,7 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
     """Return ``-sum ln(e + k) + 1 / (e + k)`` over the eigenvalues e of the Jacobians' correlation.
 
     Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", first
-    version (arXiv 2006.04647v1), equation 2; ``jacob_cov`` of Abdelfattah et al. (2021). The
+    version (arXiv 2006.04647v1); ``jacob_cov`` of Abdelfattah et al. (2021). The
     Jacobian of an image is the slope of the sum of the outputs with respect to its pixels,
     k = 1e-5. Higher is better: the less two images' slopes resemble each other. The most, where
     no two correlate, is minus the number of images.
@@ -31,7 +31,7 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
         which costs about 1e5.
 
     Raises:
-        ValueError: a batch of fewer than two; a slope that is not finite.
+        ValueError: a batch of fewer than two; an output or a slope that is not finite.
     """
     correlation = _correlation(_slopes(model, batch[0])[0])
     if correlation is None:
@@ -44,8 +44,8 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
 def epe(model: nn.Module, batch: Batch) -> float:
     """Return the sum over classes of ``|sum ln(|r| + k)|``, r the correlations within a class.
 
-    Lopes, Alirezazadeh and Alexandre, "EPE-NAS", ICANN 2021, equations 3 to 5, the form for up to
-    100 classes; for more, equation 6: each class's sum is divided by its number of images, and
+    Lopes, Alirezazadeh and Alexandre, "EPE-NAS", ICANN 2021, the form for up to
+    100 classes; for more, each class's sum is divided by its number of images, and
     the score is the sum of all differences between classes over the number of classes. The
     number of classes is that of the outputs. Jacobians are those of
     :func:`jacobian_correlation`; k = 1e-5. A class with one image adds nothing to speak of.
@@ -54,7 +54,8 @@ def epe(model: nn.Module, batch: Batch) -> float:
         The score, or ``-inf`` where an image has no slope.
 
     Raises:
-        ValueError: a batch of fewer than two; labels that do not fit; a slope that is not finite.
+        ValueError: a batch of fewer than two; labels that do not fit; an output or a slope that
+            is not finite.
     """
     images, labels = batch
     if labels.shape != (len(images),):
@@ -80,6 +81,8 @@ def _slopes(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
     with torch.enable_grad():
         free = images.detach().requires_grad_()
         output = one_tensor(run(model, free))
+        if not output.isfinite().all():
+            raise ValueError("the network's output is not finite, so that its slopes mean nothing")
         (slope,) = gradients(output.sum(), {"the images": free})
     return slope.flatten(1).double(), output[0].numel()
 

@@ -6,14 +6,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from nascence.graph.cost import evaluation_mode
 from nascence.metrics.metric import Batch
 
 
-class _Tape(TorchDispatchMode):
+class Tape(TorchDispatchMode):
     """While active, notes which memory each operation makes of which, from ``image`` on.
 
     Memory is told apart by its storage, which is held so that none is used again.
@@ -56,15 +55,20 @@ def live_macs(model: nn.Module, batch: Batch) -> float:
     :func:`nascence.metrics.macs` does. A product with zero is not seen through.
     """
     image = batch[0][:1].clone()
-    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), _Tape(image) as tape:
+    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), Tape(image) as tape:
         output = model(image)
     return float(tape.macs(output))
 
 
 def _storages(values: Any) -> Iterator[tuple[int, Tensor]]:
-    for value in tree_leaves(values):
-        if isinstance(value, Tensor):
-            yield value.untyped_storage()._cdata, value
+    """Storages of the tensors in nested containers."""
+    if isinstance(values, Tensor):
+        yield values.untyped_storage()._cdata, values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _storages(value)
+    elif isinstance(values, dict):
+        yield from _storages(list(values.values()))
 
 
 def _reads_no_value(func: Any) -> bool:

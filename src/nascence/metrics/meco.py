@@ -13,7 +13,7 @@ def meco(model: nn.Module, batch: Batch) -> float:
     """Return the sum over modules of the least eigenvalue of their channels' correlation.
 
     Jiang, Wang and Bie, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Minimum
-    Eigenvalue of Correlation", NeurIPS 2023, equation 11. As in the published code every module
+    Eigenvalue of Correlation", NeurIPS 2023. As in the published code every module
     that gives feature maps counts, a block beside the layers it is made of, as often as it is
     called, and BatchNorm uses the statistics of the one image. A channel without variation
     correlates with nothing, itself included, so that the least eigenvalue is zero. Where the
@@ -28,12 +28,19 @@ def meco(model: nn.Module, batch: Batch) -> float:
             values or more each; feature maps that are not finite.
     """
     least: list[float] = []
+    known: dict[tuple[int, int], tuple[Tensor, float]] = {}
 
     def measure(module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.dim() > 2 and output.shape[1] > 1:
-            maps = output[0].flatten(1)
-            if maps.shape[1] > 1:
-                least.append(_least_eigenvalue(maps))
+        if not isinstance(output, Tensor) or output.dim() < 3:
+            return
+        maps = output[0].flatten(1)
+        if min(maps.shape) < 2:
+            return
+        # A block gives the tensor of its last layer, which is held so that it stays itself.
+        key = id(output), output._version
+        if key not in known:
+            known[key] = output, least_eigenvalue(maps)
+        least.append(known[key][1])
 
     handles = [module.register_forward_hook(measure) for module in model.modules()]
     try:
@@ -50,13 +57,16 @@ def meco(model: nn.Module, batch: Batch) -> float:
     return sum(least)
 
 
-def _least_eigenvalue(maps: Tensor) -> float:
+def least_eigenvalue(maps: Tensor) -> float:
     """Return that of the correlation of the rows of maps (C, values)."""
-    centred = maps.double() - maps.double().mean(1, keepdim=True)
-    norms = centred.norm(dim=1, keepdim=True)
-    if not norms.isfinite().all():
+    maps = maps.double()
+    if not maps.isfinite().all():
         raise ValueError("the network's feature maps are not finite, so that they mean nothing")
-    # rounding leaves a constant channel a little variation
-    constant = norms <= 1e-6 * maps.double().norm(dim=1, keepdim=True)
-    centred = torch.where(constant, 0.0, centred / norms)
+    if maps.shape[1] <= maps.shape[0]:
+        return 0.0  # without their mean the rows lie in fewer dimensions than they are
+    centred = maps - maps.mean(1, keepdim=True)
+    norms = centred.norm(dim=1, keepdim=True)
+    if bool((norms <= 1e-6 * maps.norm(dim=1, keepdim=True)).any()):
+        return 0.0  # a constant channel, to which rounding leaves a little variation
+    centred = centred / norms
     return max(0.0, float(torch.linalg.eigvalsh(centred @ centred.T)[0]))

@@ -1,6 +1,7 @@
 """Metrics by name, as the command line and studies call them."""
 
 from nascence.metrics.fisher import fisher
+from nascence.metrics.independence import channel_independence
 from nascence.metrics.jacobian import epe, jacobian_correlation
 from nascence.metrics.live import live_macs
 from nascence.metrics.meco import meco
@@ -14,8 +15,8 @@ from nascence.metrics.zen import zen
 _METRICS: dict[str, Metric] = {
     function.__name__: function
     for function in (
-        *(epe, fisher, gradient_norm, grasp, jacobian_correlation, l2_norm, live_macs, macs, meco),
-        *(naswot, parameters, plain, snip, swap, synflow, zen, zico),
+        *(channel_independence, epe, fisher, gradient_norm, grasp, jacobian_correlation, l2_norm),
+        *(live_macs, macs, meco, naswot, parameters, plain, snip, swap, synflow, zen, zico),
     )
 }
 

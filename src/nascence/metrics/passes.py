@@ -1,6 +1,6 @@
 """How scores run a network, so that it is left exactly as it was found."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,8 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from nascence.metrics.metric import Batch
+
+# What makes a network's scale not grow with its weights'; each takes its input first.
+_NORMALISATIONS = {F.batch_norm, F.instance_norm, F.group_norm, F.layer_norm, F.rms_norm}
 
 
 @contextmanager
@@ -49,12 +53,32 @@ def run(
         channels_last: give images of four dimensions in channels-last order. On a CPU convolutions
             and their first derivatives are faster in it, their second derivatives slower.
     """
-    if channels_last and images.dim() == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
+    if channels_last:
+        images = in_channels_last(images)
     # BatchNorm writes its running statistics: into copies.
     state = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with batch_statistics(model):
         return functional_call(model, {**state, **(parameters or {})}, (images,))
+
+
+class WithoutNormalisation(TorchFunctionMode):
+    """While active, a normalisation gives its input, whoever calls it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in _NORMALISATIONS:
+            return args[0] if args else (kwargs or {})["input"]
+        return func(*args, **(kwargs or {}))
+
+
+def in_channels_last(images: Tensor) -> Tensor:
+    """Return images in channels-last order if they have four dimensions, else as they are."""
+    return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
 
 
 def one_tensor(output: Any) -> Tensor:

@@ -1,7 +1,7 @@
 """Scores from the weights and the loss's gradient: sums over the whole network.
 
 Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-Cost Proxies for Lightweight NAS", ICLR 2021,
-section 3.2, take the criteria of pruning at initialisation and add them up. Sums run over the
+take the criteria of pruning at initialisation and add them up. Sums run over the
 weights: the parameters of two or more dimensions, kernels and matrices. The loss L is the mean
 cross-entropy of the batch, with BatchNorm in its batch's statistics whatever its mode, as in
 the published code. A weight that the output does not depend on has the gradient zero.
@@ -19,10 +19,20 @@ from nascence.metrics.metric import Batch
 from nascence.metrics.passes import gradients, loss_gradients, weights_of
 
 
-def snip(model: nn.Module, batch: Batch) -> float:
-    """Return ``sum |w dL/dw|``: Lee, Ajanthan and Torr, "SNIP", ICLR 2019, equation 4."""
+def saliencies(model: nn.Module, batch: Batch) -> dict[str, float]:
+    """Return the scores of :func:`snip`, :func:`plain` and :func:`gradient_norm` from one pass."""
     weights, slopes = loss_gradients(model, batch)
-    return _total((w * g).abs().sum() for w, g in zip(weights.values(), slopes, strict=True))
+    products = [w.detach() * g for w, g in zip(weights.values(), slopes, strict=True)]
+    return {
+        "snip": _total(product.abs().sum() for product in products),
+        "plain": _total(product.sum() for product in products),
+        "gradient_norm": _total(slope.norm() for slope in slopes),
+    }
+
+
+def snip(model: nn.Module, batch: Batch) -> float:
+    """Return ``sum |w dL/dw|``: Lee, Ajanthan and Torr, "SNIP", ICLR 2019."""
+    return saliencies(model, batch)["snip"]
 
 
 def plain(model: nn.Module, batch: Batch) -> float:
@@ -30,13 +40,12 @@ def plain(model: nn.Module, batch: Batch) -> float:
 
     Mozer and Smolensky, "Skeletonization", NeurIPS 1988, remove the units with the least of it.
     """
-    weights, slopes = loss_gradients(model, batch)
-    return _total((w * g).sum() for w, g in zip(weights.values(), slopes, strict=True))
+    return saliencies(model, batch)["plain"]
 
 
 def gradient_norm(model: nn.Module, batch: Batch) -> float:
     """Return the sum over the weight tensors of the Euclidean norm of ``dL/dw``."""
-    return _total(slope.norm() for slope in loss_gradients(model, batch)[1])
+    return saliencies(model, batch)["gradient_norm"]
 
 
 def l2_norm(model: nn.Module, batch: Batch) -> float:
@@ -49,7 +58,7 @@ def grasp(model: nn.Module, batch: Batch) -> float:
     """Return ``-sum w (H g)``, with g the gradient and H the Hessian of the loss.
 
     Wang, Zhang and Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow",
-    ICLR 2020, equation 8. Higher is better, as in Abdelfattah et al.; the product ``H g`` is the
+    ICLR 2020. Higher is better, as in Abdelfattah et al.; the product ``H g`` is the
     gradient of ``<g, constant g>``, by differentiating twice.
     """
     with torch.enable_grad():
@@ -64,7 +73,7 @@ def grasp(model: nn.Module, batch: Batch) -> float:
 def zico(model: nn.Module, batch: Batch, *, batches: int = 2) -> float:
     """Return the sum over weight tensors of ``ln sum mean|g| / std g`` over several batches.
 
-    Li, Yang, Bhardwaj and Marculescu, "ZiCo", ICLR 2023, equation 17. As in the published code
+    Li, Yang, Bhardwaj and Marculescu, "ZiCo", ICLR 2023. As in the published code
     the gradients are those of whole batches, here ``batches`` equal parts of ``batch``, the
     deviation is that of the population, and weights whose gradient does not vary are left out.
 

@@ -36,7 +36,7 @@ def swap(model: nn.Module, batch: Batch) -> float:
     """Return the number of different sample-wise activation patterns.
 
     Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: Sample-Wise Activation Patterns for
-    Ultra-Fast NAS", ICLR 2024, definition 3.2, without the regularisation by size. The pattern
+    Ultra-Fast NAS", ICLR 2024, without the regularisation by size. The pattern
     of a unit of an activation has a bit for each image, 1 where the unit's input is positive;
     the score is the number of different patterns over all units. Activations, modes and errors
     are those of :func:`nascence.metrics.naswot`; one image gives at most 2.

@@ -1,43 +1,23 @@
 """Score by the flow through a network whose weights are all made positive."""
 
 import math
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from nascence.metrics.metric import Batch
-from nascence.metrics.passes import one_tensor, run, weights_of
+from nascence.metrics.passes import WithoutNormalisation, one_tensor, run, weights_of
 
-# What makes a network's scale not grow with its weights'; each takes its input first.
-_NORMALISATIONS = {F.batch_norm, F.instance_norm, F.group_norm, F.layer_norm, F.rms_norm}
 # Input and biases are scaled by these, so that values beyond 1e308 come into range.
 _SCALES = (1.0, 2.0**-400, 2.0**-900)
-
-
-class _WithoutNormalisation(TorchFunctionMode):
-    """While active, a normalisation gives its input, whoever calls it."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if func in _NORMALISATIONS:
-            return args[0] if args else (kwargs or {})["input"]
-        return func(*args, **(kwargs or {}))
 
 
 def synflow(model: nn.Module, batch: Batch) -> float:
     """Return ``ln sum |w dR/dw|``, R the sum of outputs for an image of ones, all weights positive.
 
     Tanaka, Kunin, Yamins and Ganguli, "Pruning neural networks without any data by iteratively
-    conserving synaptic flow", NeurIPS 2020, equation 2, summed over the weights as Abdelfattah et
+    conserving synaptic flow", NeurIPS 2020, summed over the weights as Abdelfattah et
     al. (2021) do. Every parameter is replaced by its absolute value, and every normalisation
     (batch, instance, group, layer, root mean square) left out, wherever it stands. The sum is
     over parameters of two or more dimensions. In float64, and scaled where that is not enough.
@@ -53,7 +33,7 @@ def synflow(model: nn.Module, batch: Batch) -> float:
         ValueError: no weights; a flow beyond about 1e570.
     """
     state = {
-        name: value.detach().abs().double() if value.is_floating_point() else value.detach()
+        name: value.detach().abs().double() if value.is_floating_point() else value.detach().clone()
         for name, value in [*model.named_parameters(), *model.named_buffers()]
     }
     names = weights_of(dict(model.named_parameters())).keys()
@@ -77,7 +57,7 @@ def _flow(
         for name, x in state.items()
     }
     weights = {name: state[name].requires_grad_() for name in names}
-    with torch.enable_grad(), _WithoutNormalisation():
+    with torch.enable_grad(), WithoutNormalisation():
         output = one_tensor(run(model, ones * scale, scaled)).sum() * scale
     if not output.requires_grad:
         return 0.0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nascence.metrics.metric import Batch
-from nascence.metrics.passes import one_tensor, run
+from nascence.metrics.passes import in_channels_last, one_tensor, run
 
 _STEP = 0.01
 _ARGUMENTS = (
@@ -23,7 +23,8 @@ class _FeatureMaps(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.last: Tensor | None = None
+        self._last: Tensor | None = None
+        self._linear_after = 0
         self.deviations: list[Tensor] = []
 
     def __torch_function__(
@@ -38,8 +39,13 @@ class _FeatureMaps(TorchFunctionMode):
         else:
             output = func(*args, **(kwargs or {}))
         if isinstance(output, Tensor) and output.dim() == 4 and output[0, 0].numel() > 1:
-            self.last = output
+            self._last, self._linear_after = output, 0
+        self._linear_after += func is F.linear
         return output
+
+    def chosen(self, output: Tensor) -> Tensor:
+        """Return the last feature map, or the network's output where that does more with it."""
+        return output if self._last is None or self._linear_after > 1 else self._last
 
     def _normalise(self, input: Tensor, **arguments: Any) -> Tensor:
         """Normalise by the batch, whose variance a running one of momentum 1 takes over."""
@@ -55,10 +61,11 @@ def zen(model: nn.Module, batch: Batch, *, seed: int = 0) -> float:
 
     Lin, Wang, Sun, Chen, Sun, Qian, Li and Jin, "Zen-NAS", ICCV 2021, algorithm 1. f is the last
     feature map, that is the last tensor of four dimensions and more than one pixel that the pass
-    computes (its output where there is none), the distance its L1 norm as in the published code,
-    and s of each BatchNorm the root of its channels' mean variance over the batch. Weights
-    (parameters of two or more dimensions) are drawn from N(0, 1); other parameters are as
-    they are at initialisation: biases zero, scales of normalisations one.
+    computes; where there is none, or more than one linear layer follows it, f is the output. The
+    distance is the L1 norm, as in the published code, and s of each BatchNorm the root of its
+    channels' mean variance over the batch. Weights (parameters of two or more dimensions) are
+    drawn from N(0, 1); other parameters are as they are at initialisation: biases zero, scales of
+    normalisations one.
 
     Args:
         model: any network.
@@ -72,8 +79,8 @@ def zen(model: nn.Module, batch: Batch, *, seed: int = 0) -> float:
         ValueError: a result that is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
-    images = _normal(batch[0], generator)
-    changed = images + _STEP * _normal(batch[0], generator)
+    images = in_channels_last(_normal(batch[0], generator))
+    changed = images + _STEP * in_channels_last(_normal(batch[0], generator))
     parameters = {
         name: _normal(value, generator) if value.dim() > 1 else _initial(name, value)
         for name, value in model.named_parameters()
@@ -83,8 +90,8 @@ def zen(model: nn.Module, batch: Batch, *, seed: int = 0) -> float:
     with torch.no_grad():
         for x, maps in zip((images, changed), passes, strict=True):
             with maps:
-                output = run(model, x, parameters)
-            features.append(one_tensor(output) if maps.last is None else maps.last)
+                output = run(model, x, parameters, channels_last=False)
+            features.append(maps.chosen(one_tensor(output)))
     distance = (features[0] - features[1]).double().abs().flatten(1).sum(1).mean()
     scales = [float(deviation.double().log()) for deviation in passes[0].deviations]
     score = float(distance.log()) + sum(scales)

@@ -1,0 +1,72 @@
+"""Running a network leaves it as it was."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nascence.metrics.passes import batch_statistics, cross_entropy, free_parameters, gradients, run
+
+
+def test_batch_normalisation_uses_the_batch_and_keeps_its_buffers(network: nn.Module) -> None:
+    network.eval()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    images = torch.randn(5, 3, 8, 8) * 3 + 1
+    found = run(network, images)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert not any(module.training for module in network.modules())
+    torch.testing.assert_close(found, network.train()(images))
+
+
+def test_dropout_is_off_and_random_numbers_are_put_back() -> None:
+    class Noisy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.rand(())
+
+    before = torch.get_rng_state()
+    x = torch.randn(3, 4)
+    random_state = torch.get_rng_state()
+    torch.testing.assert_close(run(nn.Dropout(0.9), x), x)
+    run(Noisy(), x)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert not torch.equal(before, random_state)
+
+
+def test_modes_are_restored_after_an_error() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(3).eval(), nn.Dropout())
+    with batch_statistics(model):
+        assert [module.training for module in model] == [True, False]
+    with pytest.raises(RuntimeError, match="should contain 4 elements"):
+        run(model, torch.zeros(2, 4))
+    assert [module.training for module in model] == [False, True]
+
+
+def test_parameters_are_leaves_that_share_memory(network: nn.Module) -> None:
+    leaves = free_parameters(network.requires_grad_(False))
+    for name, value in network.named_parameters():
+        assert leaves[name].data_ptr() == value.data_ptr()
+        assert leaves[name].requires_grad
+        assert not value.requires_grad
+
+
+def test_tied_parameters_are_replaced_together() -> None:
+    first, last = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+    last.weight = first.weight
+    model = nn.Sequential(first, last)
+    found = run(model, torch.ones(1, 3), {"0.weight": torch.eye(3) * 2})
+    torch.testing.assert_close(found, torch.full((1, 3), 4.0))
+
+
+def test_gradients_of_what_is_not_used_are_zero() -> None:
+    x, unused = torch.ones(3, requires_grad=True), torch.ones(2, requires_grad=True)
+    slopes = gradients((2 * x).sum(), {"x": x, "unused": unused})
+    assert slopes[0].tolist() == [2, 2, 2]
+    assert slopes[1].tolist() == [0, 0]
+    assert gradients(torch.ones(()), {"x": x})[0].tolist() == [0, 0, 0]
+
+
+def test_labels_must_fit() -> None:
+    for labels in (torch.tensor([0, 3]), torch.tensor([-1, 0])):
+        with pytest.raises(ValueError, match="from 0 to 2"):
+            cross_entropy(torch.zeros(2, 3), labels)
+    with pytest.raises(ValueError, match=r"labels \(3,\)"):
+        cross_entropy(torch.zeros(2, 3), torch.zeros(3, dtype=torch.long))
