@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 _MODULES = frozenset(
     (
-        *("data", "design", "export", "graph", "hypernet", "metrics"),
+        *("data", "design", "export", "graph", "hypernet", "implicit", "metrics"),
         *("models", "params", "reparam", "report", "search", "spaces"),
     )
 )
@@ -35,6 +35,7 @@ __all__ = [
     "fold",
     "graph",
     "hypernet",
+    "implicit",
     "metrics",
     "models",
     "params",
