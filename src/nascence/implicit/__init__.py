@@ -6,15 +6,25 @@ from nascence.implicit.broyden import broyden
 from nascence.implicit.fixed_point import fixed_point
 from nascence.implicit.newton_krylov import newton_krylov
 from nascence.implicit.picard import picard
+from nascence.implicit.pyramid import (
+    ExplicitPyramid,
+    FusionCell,
+    ImplicitPyramid,
+    TopDownPyramid,
+)
 from nascence.implicit.solution import ConvergenceError, ConvergenceWarning, Solution, Status
 
 __all__ = [
     "ConvergenceError",
     "ConvergenceWarning",
+    "ExplicitPyramid",
+    "FusionCell",
     "Implicit",
+    "ImplicitPyramid",
     "Phantom",
     "Solution",
     "Status",
+    "TopDownPyramid",
     "Unrolled",
     "anderson",
     "broyden",
