@@ -12,12 +12,13 @@ broken-off one goes on from its checkpoint.
 """
 
 import argparse
+import copy
 import io
 import json
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ from nascence.models import ResNet
 from nascence.models.resnet import BasicBlock
 
 WIDTHS = (24, 32, 48, 64)
-MAPS = ("stages.1", "stages.2", "stages.3")
+STAGES = ("stages.1", "stages.2", "stages.3")
 STRIDES = (8, 16, 32)
 CHANNELS = 32
 AREAS = {"small": (0.0, 24.0**2), "medium": (24.0**2, 48.0**2), "large": (48.0**2, 1e9)}
@@ -61,8 +62,21 @@ PRETRAINING_STEPS = 2500
 implicit = partial(
     ImplicitPyramid, solver="picard", backward=Phantom(steps=3, damping=1.0), warn=False
 )
+
+
+def top_down(in_channels: Sequence[int], channels: int, *, extra: int) -> TopDownPyramid:
+    """The narrowest top-down pyramid with at least the parameters of the implicit one."""
+    wanted = count_parameters(ImplicitPyramid(in_channels, channels, extra=extra))
+    inner = channels
+    while True:
+        pyramid = TopDownPyramid(in_channels, channels, inner=inner, extra=extra)
+        if count_parameters(pyramid) >= wanted:
+            return pyramid
+        inner += 1
+
+
 ARMS: dict[str, Callable[..., nn.Module]] = {
-    "top-down": partial(TopDownPyramid, inner=37),
+    "top-down": top_down,
     "explicit, 1 block": ExplicitPyramid,
     "explicit, 4 blocks": partial(ExplicitPyramid, blocks=4),
     "implicit": implicit,
@@ -137,13 +151,18 @@ def merged(split: Split, classes: int) -> Split:
     return Split(split.images, torch.tensor(VEHICLE_OR_ANIMAL)[split.labels])
 
 
-def build(arm: str, backbone: ResNet, seed: int, classes: int) -> Detector:
-    """The detector of an arm; backbone and head start alike in all arms of a seed."""
+def build(arm: str, backbone: ResNet, seed: int, *, classes: int, maps: int) -> Detector:
+    """The detector of an arm; backbone and head start alike in all arms of a seed.
+
+    With fewer than three ``maps`` the backbone ends there, and the pyramid makes the levels left.
+    """
+    backbone = copy.deepcopy(backbone)
+    backbone.stages = backbone.stages[: maps + 1]
     torch.manual_seed(2 * seed)
     head = DetectionHead(CHANNELS, classes, STRIDES, convolutions=1)
     torch.manual_seed(2 * seed + 1)
-    pyramid = ARMS[arm](WIDTHS[1:], CHANNELS)
-    detector = Detector(FeatureMaps(backbone, MAPS), pyramid, head, reach=3.0)
+    pyramid = ARMS[arm](WIDTHS[1 : maps + 1], CHANNELS, extra=len(STAGES) - maps)
+    detector = Detector(FeatureMaps(backbone, STAGES[:maps]), pyramid, head, reach=3.0)
     return detector.to(memory_format=torch.channels_last)
 
 
@@ -151,9 +170,9 @@ def run(
     arm: str, seed: int, options: argparse.Namespace, backbone: ResNet, data: Dataset
 ) -> dict[str, Any]:
     """Train and test one arm."""
-    steps, classes = options.steps, options.classes
-    detector = build(arm, backbone, seed, classes)
-    name = f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}-{classes}-{steps}.pt"
+    steps, classes, maps = options.steps, options.classes, options.maps
+    detector = build(arm, backbone, seed, classes=classes, maps=maps)
+    name = f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}-{classes}-{maps}-{steps}.pt"
 
     def progress(step: int, loss: float) -> None:
         if step % 100 == 0:
@@ -175,7 +194,7 @@ def run(
     )
     tested = time.process_time() - started
     return {
-        **{"arm": arm, "seed": seed, "classes": classes, "steps": steps},
+        **{"arm": arm, "seed": seed, "classes": classes, "maps": maps, "steps": steps},
         **{"AP": found.ap, "AP50": found.ap50, "AP75": found.ap75, **found.by_area},
         "parameters": count_parameters(detector),
         "of the pyramid": count_parameters(detector.pyramid),
@@ -233,6 +252,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/pyramid"))
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--classes", type=int, choices=(2, 10), default=2)
+    parser.add_argument("--maps", type=int, choices=(1, 2, 3), default=3, help="of the backbone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(MAIN))
     parser.add_argument("--table", action="store_true", help="print what is there, train nothing")
@@ -242,7 +262,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    rows = [r for r in rows if (r["steps"], r["classes"]) == (options.steps, options.classes)]
+    same = ("steps", "classes", "maps")
+    rows = [row for row in rows if all(row[key] == getattr(options, key) for key in same)]
     done = {(row["arm"], row["seed"]) for row in rows}
     wanted = [(arm, seed) for seed in options.seeds for arm in options.arms]
     missing = [each for each in wanted if each not in done]
