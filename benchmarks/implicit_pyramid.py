@@ -66,13 +66,13 @@ implicit = partial(
 
 def top_down(in_channels: Sequence[int], channels: int, *, extra: int) -> TopDownPyramid:
     """The narrowest top-down pyramid with at least the parameters of the implicit one."""
-    wanted = count_parameters(ImplicitPyramid(in_channels, channels, extra=extra))
+    make = partial(TopDownPyramid, in_channels, channels, extra=extra)
     inner = channels
-    while True:
-        pyramid = TopDownPyramid(in_channels, channels, inner=inner, extra=extra)
-        if count_parameters(pyramid) >= wanted:
-            return pyramid
-        inner += 1
+    with torch.device("meta"):  # to count, without drawing weights
+        wanted = count_parameters(ImplicitPyramid(in_channels, channels, extra=extra))
+        while count_parameters(make(inner=inner)) < wanted:
+            inner += 1
+    return make(inner=inner)
 
 
 ARMS: dict[str, Callable[..., nn.Module]] = {
