@@ -3,8 +3,9 @@
     python benchmarks/implicit_pyramid.py --data cifar10-train.parquet --out runs/pyramid
     python benchmarks/implicit_pyramid.py --data cifar10-train.parquet --out runs/pyramid --table
 
-Scenes of 96 pixels with 1 to 5 CIFAR-10 pictures of 12 to 80 pixels on textured grounds; the last
-5,000 rows of the file are placed in the scenes of the test alone. The backbone (a residual network
+Scenes of 96 pixels with 1 to 5 CIFAR-10 pictures of 12 to 80 pixels on textured grounds, to be
+found as vehicles and animals (--classes 10 wants the ten classes); the last 5,000 rows of the file
+are placed in the scenes of the test alone. The backbone (a residual network
 of four blocks) is first trained to classify the pictures, once, as detectors start from ImageNet.
 Every arm of a seed then has the same backbone, the same head, the same first weights of both, the
 same scenes in the same order and the same steps. Finished arms in --out are read, not repeated; a
@@ -56,7 +57,10 @@ STRIDES = (8, 16, 32)
 CHANNELS = 32
 AREAS = {"small": (0.0, 24.0**2), "medium": (24.0**2, 48.0**2), "large": (48.0**2, 1e9)}
 TEST_SCENES = 500
-SCENE = partial(Scenes, size=96, objects=(1, 5), sides=(12, 80))
+SCENES = {
+    96: partial(Scenes, size=96, objects=(1, 5), sides=(12, 80)),
+    128: partial(Scenes, size=128, objects=(1, 6), sides=(12, 96)),
+}
 PRETRAINING_STEPS = 2500
 
 implicit = partial(
@@ -172,7 +176,8 @@ def run(
     """Train and test one arm."""
     steps, classes, maps = options.steps, options.classes, options.maps
     detector = build(arm, backbone, seed, classes=classes, maps=maps)
-    name = f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}-{classes}-{maps}-{steps}.pt"
+    stem = arm.replace(", ", "-").replace(" ", "-")
+    name = f"{stem}-{seed}-{classes}-{maps}-{options.size}-{steps}.pt"
 
     def progress(step: int, loss: float) -> None:
         if step % 100 == 0:
@@ -180,14 +185,14 @@ def run(
 
     result = train_detector(
         detector,
-        SCENE(merged(data.train, classes), seed=1000 + seed),
+        SCENES[options.size](merged(data.train, classes), seed=1000 + seed),
         normalise=data.normalise,
         optimizer=training.adamw(2e-3),
         steps=steps,
         checkpoint=options.out / name,
         progress=progress,
     )
-    test = SCENE(merged(data.validation, classes), seed=1)
+    test = SCENES[options.size](merged(data.validation, classes), seed=1)
     started = time.process_time()
     found = evaluate_detector(
         result.detector, test, normalise=data.normalise, count=TEST_SCENES, areas=AREAS
@@ -195,6 +200,7 @@ def run(
     tested = time.process_time() - started
     return {
         **{"arm": arm, "seed": seed, "classes": classes, "maps": maps, "steps": steps},
+        "size": options.size,
         **{"AP": found.ap, "AP50": found.ap50, "AP75": found.ap75, **found.by_area},
         "parameters": count_parameters(detector),
         "of the pyramid": count_parameters(detector.pyramid),
@@ -253,6 +259,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--classes", type=int, choices=(2, 10), default=2)
     parser.add_argument("--maps", type=int, choices=(1, 2, 3), default=3, help="of the backbone")
+    parser.add_argument("--size", type=int, choices=tuple(SCENES), default=96, help="of a scene")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(MAIN))
     parser.add_argument("--table", action="store_true", help="print what is there, train nothing")
@@ -262,7 +269,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    same = ("steps", "classes", "maps")
+    same = ("steps", "classes", "maps", "size")
     rows = [row for row in rows if all(row[key] == getattr(options, key) for key in same)]
     done = {(row["arm"], row["seed"]) for row in rows}
     wanted = [(arm, seed) for seed in options.seeds for arm in options.arms]
