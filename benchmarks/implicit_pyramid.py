@@ -5,11 +5,11 @@
 
 Scenes of 96 pixels with 1 to 5 CIFAR-10 pictures of 12 to 80 pixels on textured grounds, to be
 found as vehicles and animals (--classes 10 wants the ten classes); the last 5,000 rows of the file
-are placed in the scenes of the test alone. The backbone (a residual network
-of four blocks) is first trained to classify the pictures, once, as detectors start from ImageNet.
-Every arm of a seed then has the same backbone, the same head, the same first weights of both, the
-same scenes in the same order and the same steps. Finished arms in --out are read, not repeated; a
-broken-off one goes on from its checkpoint.
+are placed in the scenes of the test alone. The backbone (a residual network of four blocks) is
+first trained to classify the pictures, once, as detectors start from ImageNet. Every arm of a seed
+then has the same backbone, the same head, the same first weights of both, the same scenes in the
+same order and the same steps. Finished arms in --out are read, not repeated; a broken-off one goes
+on from its checkpoint.
 """
 
 import argparse
@@ -249,7 +249,8 @@ def table(rows: list[dict[str, Any]]) -> None:
     for arm in MAIN[:-1]:
         pairs = [(row["seed"], row["AP"]) for row in arms.get(arm, []) if row["seed"] in own]
         gains = ", ".join(f"{100 * (own[seed] - value):+.1f}" for seed, value in sorted(pairs))
-        print(f"\nimplicit less {arm}, AP points, seed by seed: {gains}")
+        if gains:
+            print(f"\nimplicit less {arm}, AP points, seed by seed: {gains}")
 
 
 def main() -> None:
