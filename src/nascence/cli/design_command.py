@@ -38,6 +38,10 @@ def design(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
+    family: Annotated[
+        str,
+        typer.Option(help="Kind of network: cells (searched) or mdeq (deep equilibrium)."),
+    ] = "cells",
     block: Annotated[
         str, typer.Option(help="Convolutions of the network: identity or repvgg.")
     ] = "identity",
@@ -71,6 +75,7 @@ def design(
             seed=seed,
             device=device,
             workers=workers,
+            family=family,
             block=block,
             baseline=baseline,
             trials=trials,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nascence import report
 from nascence.data import Dataset
-from nascence.design import network
+from nascence.design import mdeq_family, network
 from nascence.design.folder import RunFolder, environment
 from nascence.design.settings import Shares
 from nascence.spaces.cell import EDGES, live_edges
@@ -63,9 +63,9 @@ def report_contents(
         validation_images=len(data.validation),
         architecture=results.search["name"],
         cell_edges=_cell_edges(chosen),
-        skeleton=_skeleton(chosen["width"], chosen["cells"], max(data.image_shape[1:])),
+        skeleton=_skeleton(chosen, max(data.image_shape[1:])),
         candidates=tuple(report.CandidatePoint(**point) for point in results.search["candidates"]),
-        score_name="binary-code score per image + ln(MACs)",
+        score_name=results.search.get("score_name", "binary-code score per image + ln(MACs)"),
         curves=_curves(results),
         confusion=confusion(logits, data.validation.labels, data.classes),
         mistakes=_mistakes(logits, data),
@@ -144,6 +144,8 @@ def _mistakes(logits: Tensor, data: Dataset) -> tuple[report.Mistake, ...]:
 
 def _cell_edges(chosen: dict[str, Any]) -> tuple[tuple[int, int, str], ...]:
     """(from node, to node, operation) for every edge that the output depends on."""
+    if "streams" in chosen:
+        return ()  # the cell of an MDEQ is one for all its sizes
     operations = tuple(chosen[f"edge_{source}_{target}"] for source, target in EDGES)
     return tuple(
         (source, target, operation)
@@ -154,7 +156,10 @@ def _cell_edges(chosen: dict[str, Any]) -> tuple[tuple[int, int, str], ...]:
     )
 
 
-def _skeleton(width: int, cells: int, side: int) -> tuple[str, ...]:
+def _skeleton(chosen: dict[str, Any], side: int) -> tuple[str, ...]:
+    if "streams" in chosen:
+        return mdeq_family.skeleton(mdeq_family.Size(**chosen), side)
+    width, cells = chosen["width"], chosen["cells"]
     lines = [f"stem: 3x3 convolution, {width} channels, {side} px"]
     for stage in range(3):
         if stage:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.data import Batch, Dataset
-from nascence.design import recipe
+from nascence.design import mdeq_family, recipe
 from nascence.design.folder import RunError
 from nascence.export import read_metadata
 from nascence.graph import measure_latency
@@ -173,6 +173,8 @@ def check_images(data: Dataset) -> Tensor:
 def load_trained(path: Path) -> nn.Module:
     """The trained network of a run, its branches still there, from its safetensors file."""
     metadata = read_metadata(path)
+    if metadata.get("family") == "mdeq":
+        return load_state(mdeq_family.load(metadata), path).eval()
     space = space_of(
         metadata["block"],
         classes=len(json.loads(metadata["classes"])),

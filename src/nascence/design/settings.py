@@ -23,6 +23,7 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = Field(default=None, ge=1)
+    family: Literal["cells", "mdeq"] = "cells"
     block: Literal["identity", "repvgg"] = "identity"
     baseline: bool = True
     trials: int | None = Field(default=None, ge=1)

@@ -14,7 +14,7 @@ from torch import nn
 from nascence import export as exporting
 from nascence import report
 from nascence.data import Dataset
-from nascence.design import network, recipe
+from nascence.design import mdeq_family, network, recipe
 from nascence.design.contents import Results, report_contents, summary_of
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.settings import Shares
@@ -65,6 +65,8 @@ class Run:
 def search_stage(run: Run) -> dict[str, Any]:
     """Choose an architecture by its score before training, within the limits."""
     settings = run.folder.settings
+    if settings.family == "mdeq":
+        return mdeq_family.search(run)
     space = run.space
     batch = run.data.batch(min(128, len(run.data.train)), generator=run.generator(1))
     started = time.perf_counter()
@@ -118,6 +120,8 @@ def search_stage(run: Run) -> dict[str, Any]:
 
 def train_stage(run: Run) -> dict[str, Any]:
     """Train the chosen network for its share of the budget."""
+    if run.folder.settings.family == "mdeq":
+        return _train_mdeq(run)
     chosen = tuple(run.needed("search")["architecture"])
     space = run.space
     model = network.build(space, chosen, seed=run.folder.settings.seed)
@@ -146,6 +150,14 @@ def train_stage(run: Run) -> dict[str, Any]:
     described = {"architecture": space.to_json(chosen), "block": settings.block}
     result = _save_training(run, training, "trained", described)
     return {**result, "planned_steps": planned["steps"]}
+
+
+def _train_mdeq(run: Run) -> dict[str, Any]:
+    training, planned = mdeq_family.train_network(run, _training_progress(run, "train"))
+    decisions = run.needed("search")["decisions"]
+    described = {"family": "mdeq", "architecture": json.dumps(decisions)}
+    result = _save_training(run, training, "trained", described)
+    return {**result, "planned_steps": planned}
 
 
 def baseline_stage(run: Run) -> dict[str, Any]:

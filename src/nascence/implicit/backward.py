@@ -37,8 +37,8 @@ class Implicit:
     records one evaluation more, and going beyond raises RuntimeError.
     """
 
-    solver: str | Solver = "anderson"
-    tol: float = 1e-6
+    solver: str | Solver = "gmres"
+    tol: float = 1e-5
     max_iter: int = 40
     norm: Norm = "relative"
     order: int = 1
@@ -127,6 +127,25 @@ def unpack(flat: Tensor, like: Sequence[Tensor]) -> Tensors:
     )
 
 
+def transposed_product(
+    images: Tensors, inputs: Tensors, rows: Tensors, *, create_graph: bool
+) -> Tensors:
+    """``rows`` times the Jacobian of ``images`` by ``inputs``; zero where nothing depends."""
+    pairs = [pair for pair in zip(images, rows, strict=True) if pair[0].requires_grad]
+    if not pairs:
+        return tuple(torch.zeros_like(state) for state in inputs)
+    products = torch.autograd.grad(
+        [image for image, _ in pairs],
+        inputs,
+        [row for _, row in pairs],
+        retain_graph=True,
+        create_graph=create_graph,
+        allow_unused=True,
+    )
+    found = zip(products, inputs, strict=True)
+    return tuple(torch.zeros_like(state) if p is None else p for p, state in found)
+
+
 def damped(f: Callable[[Tensors], Tensors], states: Tensors, steps: int, damping: float) -> Tensors:
     """The states after ``steps`` damped evaluations."""
     for _ in range(steps):
@@ -145,6 +164,7 @@ def attach(
     backward: Implicit,
     *,
     strict: bool,
+    warn: bool,
 ) -> Tensors:
     """``states``, a fixed point of f, with the implicit gradient of what f depends on."""
     found, below = states, None
@@ -153,7 +173,7 @@ def attach(
         images = f(inputs)
         if not any(image.requires_grad for image in images):
             return states
-        below = _Linear(inputs, images, backward, strict, below)
+        below = _Linear(inputs, images, backward, strict, warn, below)
         # the first inputs are constants: what is sent to them would only be thrown away
         found = _FixedPoint.apply(below, *images, *(inputs if order else ()))
     return found
@@ -167,6 +187,7 @@ class _Linear:
     images: Tensors
     settings: Implicit
     strict: bool
+    warn: bool
     below: "_Linear | None"  # the system at the same point that ``inputs`` come from
     unsolved: Tensor | float = 0.0  # size of what the solve above sends here in place of zero
 
@@ -174,8 +195,12 @@ class _Linear:
         """u for the gradients g; where gradients are recorded, a function of all it came from."""
         settings = self.settings
 
+        def products(u: Tensors) -> Tensors:
+            recorded = torch.is_grad_enabled()
+            return transposed_product(self.images, self.inputs, u, create_graph=recorded)
+
         def image(u: Tensors) -> Tensors:
-            pairs = zip(self._transposed(u), gradients, strict=True)
+            pairs = zip(products(u), gradients, strict=True)
             return tuple(product + row for product, row in pairs)
 
         with torch.no_grad():
@@ -186,7 +211,7 @@ class _Linear:
                 max_iter=settings.max_iter,
                 norm=settings.norm,
             )
-        report(solution, strict=self.strict, warn=True, what="the backward solve")
+        report(solution, strict=self.strict, warn=self.warn, what="the backward solve")
         assert isinstance(solution.state, Tensor)
         u = unpack(solution.state, gradients)
         if self.below is not None:
@@ -195,23 +220,8 @@ class _Linear:
             self.below.unsolved = (10 * settings.tol + rounding) * size
         if torch.is_grad_enabled():
             once_less = replace(settings, order=settings.order - 1)
-            return attach(image, u, once_less, strict=self.strict)
+            return attach(image, u, once_less, strict=self.strict, warn=self.warn)
         return u
-
-    def _transposed(self, u: Tensors) -> Tensors:
-        """The product u J of the recorded evaluation."""
-        # an image that nothing depends on (a constant level) has no gradient to give
-        recorded = [pair for pair in zip(self.images, u, strict=True) if pair[0].requires_grad]
-        products = torch.autograd.grad(
-            [image for image, _ in recorded],
-            self.inputs,
-            [row for _, row in recorded],
-            retain_graph=True,
-            create_graph=torch.is_grad_enabled(),
-            allow_unused=True,
-        )
-        found = zip(products, self.inputs, strict=True)
-        return tuple(torch.zeros_like(z) if p is None else p for p, z in found)
 
 
 class _FixedPoint(torch.autograd.Function):
@@ -238,7 +248,7 @@ class _FixedPoint(torch.autograd.Function):
         if torch.is_grad_enabled() and not ctx.linked:
             raise RuntimeError(
                 "the implicit gradient is differentiated more often than it was recorded for; "
-                f"pass backward=Implicit(order={linear.settings.order + 1})"
+                "pass backward=Implicit(order=...) with a higher order"
             )
         u = linear.solve(gradients)
         if not ctx.linked:

@@ -55,7 +55,7 @@ def fixed_point(
 
     What failed is said by ``Solution.status``, by a :class:`ConvergenceWarning` and with
     ``strict=True`` by a :class:`ConvergenceError`; ``warn=False`` leaves out the warning of
-    samples that were merely cut off by ``max_iter``. The best iterate is returned then.
+    samples that were merely cut off, here or in the backward solve. The best iterate is returned.
 
     Layers in f with state of their own see every evaluation: BatchNorm in training mode mixes
     samples and updates its running statistics each time; use GroupNorm. Plain dropout draws
@@ -92,12 +92,13 @@ def fixed_point(
                 "an implicit gradient cannot be compiled; use backward='phantom', 'one_step' or "
                 "'unrolled', or compile under torch.no_grad()"
             )
-        found = attach(apply, found, chosen, strict=strict)
+        found = attach(apply, found, chosen, strict=strict, warn=warn)
     return replace(solution, state=found[0] if single else found)
 
 
 def _learning() -> bool:
-    return torch.is_grad_enabled()
+    """Whether gradients are wanted; what is exported is for inference, whatever the mode."""
+    return torch.is_grad_enabled() and not torch.compiler.is_exporting()
 
 
 class _Map:

@@ -9,6 +9,8 @@ from nascence.implicit.gmres import gmres
 from nascence.implicit.progress import Progress
 from nascence.implicit.solution import Norm, Solution
 
+_HALVINGS = 2
+
 
 def newton_krylov(
     f: Callable[[Tensor], Tensor],
@@ -23,9 +25,11 @@ def newton_krylov(
     """Inexact Newton for f(z) - z = 0 on flat states (B, N): Knoll & Keyes 2004.
 
     Products with the Jacobian are differences of f, each one evaluation; GMRES solves to the
-    forcing term of Eisenstat & Walker 1996, eq. 2.6, and steps that make a residual grow are
-    halved. With ``affine=True`` f is taken to be affine: differences are then exact at any
-    distance, and each step is GMRES restarted. Holds ``memory`` + 1 states.
+    forcing term of Eisenstat & Walker 1996, eq. 2.6. Steps that make a residual grow are halved,
+    and where that does not help, the step is one of Picard. So is the first: the zeros that
+    solves start from are where normalised cells are least smooth. With ``affine=True`` f is taken
+    to be affine: differences are then exact at any distance, and each step is GMRES restarted.
+    Holds ``memory`` + 1 states.
 
     Raises ValueError without a tolerance: where it goes depends on values.
     """
@@ -40,6 +44,7 @@ def newton_krylov(
     residual = fz - z
     forcing = torch.full_like(residual[:, 0], 0.0 if affine else 0.1)
     length = torch.linalg.vector_norm(residual, dim=1)
+    first = True
     while not progress.record(z, fz, residual):
         scale = torch.linalg.vector_norm(fz, dim=1)
         enough = 0.5 * tol * (scale if norm == "relative" else torch.ones_like(scale))
@@ -49,12 +54,13 @@ def newton_krylov(
         right = torch.where(running.unsqueeze(1), residual, 0)
         difference = _difference(f, progress, z, fz, reach)
         steps = min(memory, progress.left - 1)
-        if steps < 1:
+        if steps < 1 or (first and not affine):
             step = right
         else:
             target = torch.where(running, torch.maximum(enough, forcing * length), torch.inf)
             step = gmres(difference, right, target=target, memory=steps)
-        z, fz, residual, length_now = _searched(f, progress, z, step, length)
+        first = False
+        z, fz, residual, length_now = _searched(f, progress, z, step, residual)
         ratio = torch.nan_to_num(length_now / length, nan=1.0, posinf=1.0)
         if not affine:
             forcing = (0.9 * ratio**2).clamp(max=0.1)
@@ -76,18 +82,19 @@ def _difference(
 
 
 def _searched(
-    f: Callable[[Tensor], Tensor], progress: Progress, z: Tensor, step: Tensor, length: Tensor
+    f: Callable[[Tensor], Tensor], progress: Progress, z: Tensor, step: Tensor, residual: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The next iterate, its image, residual and residual norm; growing steps are halved."""
-    fraction = torch.ones_like(length).unsqueeze(1)
-    for halvings in range(5):
-        following = progress.advance(z + fraction * step)
+    length = torch.linalg.vector_norm(residual, dim=1)
+    for attempt in range(_HALVINGS + 2):
+        following = progress.advance(z + step)
         image = f(following)
-        residual = image - following
-        now = torch.linalg.vector_norm(residual, dim=1)
+        changed = image - following
+        now = torch.linalg.vector_norm(changed, dim=1)
         worse = progress.running & ~(now < length)
-        if halvings == 4 or progress.left <= 1 or not bool(worse.any()):
+        if attempt > _HALVINGS or progress.left <= 1 or not bool(worse.any()):
             break
         progress.spend()
-        fraction = torch.where(worse.unsqueeze(1), 0.5 * fraction, fraction)
-    return following, image, residual, now
+        shorter = residual if attempt == _HALVINGS else 0.5 * step
+        step = torch.where(worse.unsqueeze(1), shorter, step)
+    return following, image, changed, now
