@@ -5,7 +5,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
 CORE = {"params", "task", "training", "recalibration", "data", "graph"}
-SIBLINGS = {"models", "implicit", "reparam", "spaces", "metrics", "hypernet", "optim"}
+SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),

@@ -18,13 +18,22 @@ from nascence.implicit.mdeq import (
 from nascence.implicit.newton_krylov import newton_krylov
 from nascence.implicit.normalise import spectral_normalise, weight_normalise
 from nascence.implicit.picard import picard
+from nascence.implicit.pyramid import (
+    ExplicitPyramid,
+    FusionCell,
+    ImplicitPyramid,
+    TopDownPyramid,
+)
 from nascence.implicit.solution import ConvergenceError, ConvergenceWarning, Solution, Status
 
 __all__ = [
     "ConvergenceError",
     "ConvergenceWarning",
     "DEQ",
+    "ExplicitPyramid",
+    "FusionCell",
     "Implicit",
+    "ImplicitPyramid",
     "MDEQBackbone",
     "MDEQClassifier",
     "MDEQSegmenter",
@@ -32,6 +41,7 @@ __all__ = [
     "Solution",
     "SolveDropout",
     "Status",
+    "TopDownPyramid",
     "Unrolled",
     "anderson",
     "broyden",

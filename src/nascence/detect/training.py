@@ -1,0 +1,189 @@
+"""Training of a detector on scenes, and its average precision on others."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nascence.detect.average_precision import AREAS, AveragePrecision, average_precision
+from nascence.detect.boxes import Detections, Objects
+from nascence.detect.detector import Detector
+from nascence.detect.scenes import Scenes
+from nascence.params import CheckpointError, load_checkpoint, save_checkpoint
+from nascence.training import DivergenceError, OptimizerFactory, cosine, parameter_groups
+
+Normalise = Callable[[Tensor], Tensor]
+
+
+class Training(NamedTuple):
+    """A trained copy of the detector.
+
+    Attributes:
+        detector: In evaluation mode.
+        losses: Mean of the sum of the losses over each 1 % of the steps.
+        steps: How many were taken.
+        seconds: CPU seconds of this process that they took, over all resumed parts.
+    """
+
+    detector: Detector
+    losses: tuple[float, ...]
+    steps: int
+    seconds: float
+
+
+def train_detector(
+    detector: Detector,
+    scenes: Scenes,
+    *,
+    normalise: Normalise,
+    optimizer: OptimizerFactory,
+    steps: int,
+    batch_size: int = 16,
+    first: int = 0,
+    schedule: Callable[[float], float] = cosine,
+    clip: float | None = 10.0,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 20.0,
+    progress: Callable[[int, float], None] | None = None,
+) -> Training:
+    """Train a copy of ``detector``; step k sees scenes from ``first + k * batch_size`` on.
+
+    No scene is seen twice and there is no other randomness, so a training resumed from
+    ``checkpoint`` is bit-equal to an undisturbed one on a CPU. The checkpoint is written every
+    ``checkpoint_seconds`` and at the end, whole or not at all. ``normalise`` makes floats of
+    uint8 images, ``clip`` is the largest norm of the gradient, ``progress(step, loss)`` is called
+    after every step.
+
+    Raises DivergenceError when the loss is not finite, ValueError for impossible settings,
+    CheckpointError for the checkpoint of another training.
+    """
+    if steps < 1 or batch_size < 1 or first < 0:
+        raise ValueError(f"steps={steps}, batch_size={batch_size}, first={first}; too small")
+    run = _Run(detector, optimizer)
+    identity = {
+        **{"steps": steps, "batch": batch_size, "first": first, "scenes": scenes.seed},
+        "shapes": sorted((name, tuple(p.shape)) for name, p in detector.named_parameters()),
+    }
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint, identity)
+    saved = time.perf_counter()
+    while run.step < steps:
+        started = time.process_time()
+        images, objects = scenes.batch(first + run.step * batch_size, batch_size)
+        factor = schedule(run.step / steps)
+        loss = run.advance(normalise(images), objects, factor=factor, clip=clip)
+        run.note(loss, steps)
+        run.seconds += time.process_time() - started
+        due = run.step == steps or time.perf_counter() - saved > checkpoint_seconds
+        if checkpoint is not None and due:
+            save_checkpoint(checkpoint, {"identity": identity, "run": run.as_dict()})
+            saved = time.perf_counter()
+        if progress is not None:
+            progress(run.step, loss)
+    return Training(run.detector.eval(), tuple(run.losses), run.step, run.seconds)
+
+
+class _Run:
+    """What a checkpoint holds and a step changes."""
+
+    def __init__(self, detector: Detector, optimizer: OptimizerFactory) -> None:
+        self.detector = copy.deepcopy(detector).train()
+        self.optimizer = optimizer(parameter_groups(self.detector))
+        for group in self.optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        self.step = 0
+        self.seconds = 0.0
+        self.losses: list[float] = []
+        self.pending: list[float] = []
+
+    def advance(
+        self, images: Tensor, objects: Sequence[Objects], *, factor: float, clip: float | None
+    ) -> float:
+        """One step at ``factor`` times the learning rate; the loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        total = torch.stack(self.detector.losses(images, objects)).sum()
+        loss = float(total.detach())
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss became {loss} at step {self.step}; lower the learning rate or set clip"
+            )
+        total.backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(self.detector.parameters(), clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        return loss
+
+    def note(self, loss: float, steps: int) -> None:
+        """Add to the curve of losses."""
+        self.pending.append(loss)
+        if self.step * 100 // steps > (self.step - 1) * 100 // steps:
+            self.losses.append(sum(self.pending) / len(self.pending))
+            self.pending = []
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "detector": self.detector.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            **{"step": self.step, "seconds": self.seconds},
+            **{"losses": self.losses, "pending": self.pending},
+        }
+
+    def restore(self, path: Path, identity: dict[str, Any]) -> None:
+        """Take up the state in a checkpoint of the same training."""
+        content = load_checkpoint(path)
+        if content.get("identity") != identity:
+            raise CheckpointError(
+                f"{path} is of another training; choose another file or delete it"
+            )
+        saved = content["run"]
+        self.detector.load_state_dict(saved["detector"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.losses, self.pending = list(saved["losses"]), list(saved["pending"])
+
+
+def detect_all(
+    detector: Detector,
+    scenes: Scenes,
+    *,
+    normalise: Normalise,
+    count: int,
+    first: int = 0,
+    batch_size: int = 25,
+) -> tuple[list[Detections], list[Objects]]:
+    """What is found and what is there in scenes ``first`` to ``first + count - 1``."""
+    training = detector.training
+    detector.eval()
+    found: list[Detections] = []
+    truths: list[Objects] = []
+    for start in range(0, count, batch_size):
+        images, objects = scenes.batch(first + start, min(batch_size, count - start))
+        found += detector.detect(normalise(images))
+        truths += objects
+    detector.train(training)
+    return found, truths
+
+
+def evaluate_detector(
+    detector: Detector,
+    scenes: Scenes,
+    *,
+    normalise: Normalise,
+    count: int,
+    first: int = 0,
+    areas: Mapping[str, tuple[float, float]] = AREAS,
+    batch_size: int = 25,
+) -> AveragePrecision:
+    """COCO's average precision on scenes ``first`` to ``first + count - 1``."""
+    found, truths = detect_all(
+        detector, scenes, normalise=normalise, count=count, first=first, batch_size=batch_size
+    )
+    return average_precision(found, truths, classes=detector.head.classes, areas=areas)
