@@ -12,6 +12,7 @@ from nascence.spaces import (
     NB201,
     Architecture,
     Darts,
+    ProductSpace,
     SearchSpace,
     SuperNet,
     Zero,
@@ -174,6 +175,9 @@ def _constant(candidate: nn.Module, channels: int, convention: Convention) -> Te
 
 def _input_channels(supernet: SuperNet) -> dict[int, int]:
     """Channels that reach each mixed operation, by its place, from one forward pass."""
+    space = supernet.space
+    if not isinstance(space, ProductSpace):
+        raise ValueError(f"{space.description} is no space of independent decisions")
     found: dict[int, int] = {}
     handles = [
         mixed.register_forward_pre_hook(
@@ -182,11 +186,11 @@ def _input_channels(supernet: SuperNet) -> dict[int, int]:
         for mixed in supernet.operations()
     ]
     first = next(iter(supernet.parameters()))
-    images = torch.zeros(2, getattr(supernet.space, "in_channels", 3), 32, 32, device=first.device)
+    images = torch.zeros(2, getattr(space, "in_channels", 3), 32, 32, device=first.device)
     training = supernet.training
     try:
         sampler = torch.Generator().manual_seed(0)
-        (architecture,) = restricted_paths(supernet.space, supernet.choices, generator=sampler)
+        (architecture,) = restricted_paths(space, supernet.choices, generator=sampler)
         with torch.no_grad():
             supernet.eval()(images, architecture)
     finally:

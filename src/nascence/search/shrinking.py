@@ -172,7 +172,8 @@ def shrink(
     if at_most < 1 or drop < 1 or children < 1:
         raise ValueError(f"at_most is {at_most}, drop {drop}, children {children}; give 1 or more")
     initial = current = supernet
-    choices, rounds, total = supernet.choices, [], 0
+    choices, total = supernet.choices, 0
+    rounds: list[Round] = []
     while Restricted(space, choices).size > at_most:
         current = train(current.restrict(choices), len(rounds))
         evaluate = AngleEvaluator(initial, current, convention=convention)
