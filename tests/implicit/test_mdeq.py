@@ -16,7 +16,6 @@ from nascence.implicit import (
     mdeq_tiny,
     unrolled,
 )
-from nascence.implicit.mdeq_cell import MDEQCell
 from nascence.reparam import fold
 
 
@@ -33,16 +32,6 @@ def test_published_parameter_counts() -> None:
     assert count_parameters(tiny.backbone.equilibrium.cell) == pytest.approx(0.112e6, rel=0.005)
     assert count_parameters(large) == pytest.approx(11.1e6, rel=0.005)
     assert count_parameters(imagenet) == pytest.approx(16.8e6, rel=0.005)
-
-
-def test_streams_halve_and_start_from_zero() -> None:
-    cell = MDEQCell((8, 16, 16), groups=4, expansion=2)
-    injection = torch.randn(2, 8, 8, 12)
-    streams = cell.initial_state(injection)
-    assert [tuple(s.shape) for s in streams] == [(2, 8, 8, 12), (2, 16, 4, 6), (2, 16, 2, 3)]
-    assert [s.shape for s in cell(streams, injection)] == [s.shape for s in streams]
-    with pytest.raises(ValueError, match="6x8 pixels; 3 streams need multiples of 4"):
-        cell.initial_state(torch.zeros(1, 8, 6, 8))
 
 
 def test_it_finds_a_fixed_point_of_its_streams() -> None:
