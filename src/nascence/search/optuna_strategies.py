@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 _UP: Literal["maximize"] = "maximize"
-_REPEATS = 10
+_REPEATS = 5
 """Proposals in a row that may not be new before a random architecture is."""
 
 
@@ -62,7 +62,7 @@ class _OptunaStrategy:
         for _ in range(_REPEATS):
             trial = self._study.ask(self._distributions)
             architecture = tuple(trial.params[decision.name] for decision in self.space.decisions)
-            fits = self._allowed is None or self._allowed(architecture)
+            fits = self._fits(architecture)
             if fits and architecture not in self._seen:
                 self._open[architecture] = trial
                 break
@@ -78,6 +78,14 @@ class _OptunaStrategy:
             )
         self._seen.add(architecture)
         return architecture
+
+    def _fits(self, architecture: Architecture) -> bool:
+        """Whether it is one of the space, which can leave combinations out, and is allowed."""
+        try:
+            self.space.canonical(architecture)
+        except ValueError:
+            return False
+        return self._allowed is None or self._allowed(architecture)
 
     def tell_all(self, architecture: Architecture, values: tuple[float, ...]) -> None:
         """Let the sampler learn all values of an architecture, of which higher is better."""
