@@ -8,6 +8,7 @@ fell; Accelerate and the Trainer also stop, load their checkpoint, and must come
 weights. A package that is not installed is named.
 """
 
+import contextlib
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -147,6 +148,10 @@ def lightning(make: Callable[[], LearnedOptimizer], folder: Path) -> tuple[nn.Mo
 
 def main() -> None:
     warnings.simplefilter("ignore")
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    with contextlib.suppress(RuntimeError):  # torchvision beside a CPU-only torch needs them
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     torch.set_num_threads(1)
     before = whole_loss(Network())
     for name, run in (

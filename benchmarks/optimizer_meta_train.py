@@ -1,7 +1,7 @@
 """Meta-train the released small optimizer, and compare it on tasks that it has not seen.
 
     python benchmarks/optimizer_meta_train.py train --out runs/optimizer
-    python benchmarks/optimizer_meta_train.py evaluate --weights runs/.../optimizer.safetensors
+    python benchmarks/optimizer_meta_train.py evaluate --json found.json
 
 ``evaluate`` trains four tasks of each of five families, three times from other starts, with Adam
 at 0.001, the untrained start, the meta-trained optimizer, and Adam with the best of 14 learning
@@ -124,10 +124,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "trained": (trained, None, True),
         "trained, length not told": (trained, None, False),
     }
-    tables: dict[str, list[Tensor]] = {name: [] for name in optimizers}
-    for number, tasks in enumerate(families.values()):
+    path = Path(arguments.json)
+    done: dict[str, dict[str, list[list[float]]]] = (
+        json.loads(path.read_text()) if path.exists() else {}
+    )
+    for number, (family, tasks) in enumerate(families.items()):
+        if family in done:
+            continue
         stack = Stack.of(list(tasks) * arguments.repetitions)
         best = torch.empty(0)
+        found = {}
         for name, (optimizer, theta, known) in optimizers.items():
             # The same starts and batches for every optimizer; others in every repetition.
             generator = torch.Generator().manual_seed(1000 * arguments.seed + number)
@@ -140,13 +146,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
             )
             if theta is not None:
                 best = result.final.min(0).values
-                final = best
-            else:
-                final = result.final[0]
+            final = best if theta is not None else result.final[0]
             normalised = (final - best) / (result.first[0] - best)
-            tables[name].append(normalised.view(arguments.repetitions, TASKS))
-    stacked = {name: torch.stack(parts, 1) for name, parts in tables.items()}
-    report(stacked, list(families), arguments)
+            found[name] = normalised.view(arguments.repetitions, TASKS).tolist()
+        done[family] = found
+        path.write_text(json.dumps(done, indent=1))
+    tables = {
+        name: torch.stack([torch.tensor(done[family][name]) for family in families], 1)
+        for name in optimizers
+    }
+    report(tables, list(families))
 
 
 def rates() -> Params:
@@ -156,12 +165,11 @@ def rates() -> Params:
     return {**theta, "log_rate": torch.tensor(RATES).log()}
 
 
-def report(tables: dict[str, Tensor], families: list[str], arguments: argparse.Namespace) -> None:
+def report(tables: dict[str, Tensor], families: list[str]) -> None:
     """Medians over all tasks for each repetition, and for each family over repetitions."""
-    facts: dict[str, dict[str, float]] = {}
     for name, table in tables.items():  # (repetitions, families, tasks)
         medians = table.flatten(1).quantile(0.5, dim=1)
-        facts[name] = {
+        facts = {
             "median": medians.mean().item(),
             **{f"median {k}": median for k, median in enumerate(medians.tolist(), 1)},
             "mean": table.clamp(max=1).mean().item(),
@@ -171,9 +179,7 @@ def report(tables: dict[str, Tensor], families: list[str], arguments: argparse.N
                 for k, family in enumerate(families)
             },
         }
-        print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in facts[name].items()))
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(facts, indent=1))
+        print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in facts.items()))
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -213,7 +219,7 @@ def main() -> None:
     evaluation.add_argument("--steps", type=int, default=500)
     evaluation.add_argument("--repetitions", type=int, default=3)
     evaluation.add_argument("--seed", type=int, default=0)
-    evaluation.add_argument("--json")
+    evaluation.add_argument("--json", required=True, help="results so far; families in it are done")
     evaluation.set_defaults(run=evaluate)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
