@@ -190,6 +190,27 @@ def twins(cells: list[Architecture], truth: dict[str, NDArray]) -> list[list[flo
     return [agreement(values[pairs[:, 1]], values[pairs[:, 0]]) for values in truth.values()]
 
 
+def unfinished(
+    cells: list[Architecture],
+    truth: dict[str, NDArray],
+    known: dict[tuple[str, int, Architecture], float],
+) -> None:
+    """Print how each unfinished score ranks the random networks that it has come to so far."""
+    place, space, order = {cell: index for index, cell in enumerate(cells)}, NB201(), drawn()
+    print("\nunfinished: the first of the random order, and live_macs on the same\n")
+    for name, seed in sorted({(name, seed) for name, seed, _ in known}):
+        scored = [(name, seed, representatives()[computed(cell)]) in known for cell in order]
+        done = order[: scored.index(False)] if False in scored else []
+        if len(done) < 30:
+            continue
+        accuracies = [values[[place[cell] for cell in done]] for values in truth.values()]
+        scores = np.array([known[name, seed, representatives()[computed(cell)]] for cell in done])
+        live = np.array([space.macs(cell) for cell in done], dtype=float)
+        for title, values in ((f"{name}, seed {seed}", scores), ("live_macs", live)):
+            rows = [[agreement(values, accuracy) for accuracy in accuracies]]
+            show(f"{title}, {len(done):,} networks", rows)
+
+
 def table(arguments: argparse.Namespace) -> None:
     cells, truth = read_truth(arguments.table)
     known = read_scores(arguments.scores)
@@ -215,6 +236,7 @@ def table(arguments: argparse.Namespace) -> None:
                     rows.append([agreement(scores, accuracy) for accuracy in accuracies])
             if rows:
                 show(f"{name}, {len(rows)} seeds" if len(rows) > 1 else name, rows)
+    unfinished(cells, truth, known)
     print("\nisomorphic twins\n")
     show("the other twin's accuracy", [twins(cells, truth)])
 
@@ -256,7 +278,7 @@ def main() -> None:
         help="names; a number of cells a stage may follow, as in naswot:5",
     )
     tables = commands.add_parser("table", help="how well the scores rank")
-    tables.add_argument("scores", type=Path, nargs="+", help="files that score wrote")
+    tables.add_argument("scores", type=Path, nargs="*", help="files that score wrote")
     tables.add_argument("--table", type=Path, required=True, help="nb201.csv")
     costs = commands.add_parser("cost", help="CPU seconds of each score")
     costs.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
