@@ -11,8 +11,8 @@ __version__ = "0.1.0"
 
 _MODULES = frozenset(
     (
-        *("data", "design", "export", "graph", "hypernet", "implicit", "metrics"),
-        *("models", "params", "reparam", "report", "search", "spaces"),
+        *("data", "design", "detect", "export", "graph", "hypernet", "implicit", "metrics"),
+        *("models", "optim", "params", "reparam", "report", "search", "spaces", "task"),
     )
 )
 _NAMES = {
@@ -29,6 +29,7 @@ __all__ = [
     "adamw",
     "data",
     "design",
+    "detect",
     "evaluate",
     "expand",
     "export",
@@ -38,12 +39,14 @@ __all__ = [
     "implicit",
     "metrics",
     "models",
+    "optim",
     "params",
     "reparam",
     "report",
     "search",
     "sgd",
     "spaces",
+    "task",
     "trace",
     "train",
 ]
