@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.meta_train_optimizer import optimizer
 
 meta_train = typer.Typer(
-    no_args_is_help=True, help="Meta-train a hypernetwork on your images, in legs that resume."
+    no_args_is_help=True, help="Meta-train a hypernetwork or an optimizer, in legs that resume."
 )
 
 
@@ -128,3 +129,6 @@ def _text(facts: dict[str, Any]) -> str:
         for name, value in facts["validation"].items()
     ]
     return "\n".join([*lines, f"wrote {facts['weights']}"])
+
+
+meta_train.command()(optimizer)
