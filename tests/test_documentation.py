@@ -78,5 +78,6 @@ def test_commands_and_examples_run(workplace: Path, monkeypatch: pytest.MonkeyPa
         assert words[0] == "nascence", f"{page}: {line}"
         result = CliRunner().invoke(cli.app, [*words[1:], *SHORT.get(words[1], [])])
         assert result.exit_code == 0, (page, line, result.output, result.exception)
-    for page, code in blocks("python"):
-        exec(compile(code, page, "exec"), {"__name__": "example"})
+    scopes: dict[str, dict[str, object]] = {}
+    for page, code in blocks("python"):  # a page is read from its top: names stay known
+        exec(compile(code, page, "exec"), scopes.setdefault(page, {"__name__": "example"}))
