@@ -66,7 +66,7 @@ def test_notes_say_what_a_reader_must_know() -> None:
 
 
 def test_skeleton_names_every_stage() -> None:
-    lines = contents._skeleton(8, 2, 32)
+    lines = contents._skeleton({"width": 8, "cells": 2}, 32)
     assert lines[0] == "stem: 3x3 convolution, 8 channels, 32 px"
     assert [line for line in lines if line.startswith("2 cells")] == [
         "2 cells, 8 channels, 32 px",
