@@ -14,7 +14,7 @@ from nascence.implicit.solution import Norm, Solution, State
 
 
 class DEQ(nn.Module):
-    """Deep equilibrium layer: z with z = cell(z, *inputs). Bai, Kolter, Koltun 2019.
+    """Deep equilibrium layer: z with ``z = cell(z, *inputs)``. Bai, Kolter, Koltun 2019.
 
     ``cell`` is any module that takes the state and the inputs and gives the state back; a state
     is a tensor (B, ...) or a tuple of them. It starts from ``z0`` where given (a warm start from
