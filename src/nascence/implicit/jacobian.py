@@ -19,8 +19,8 @@ def jacobian_penalty(
 ) -> Tensor:
     """Estimate of ``|J|_F^2 / N`` of f at ``z``, averaged over samples, to add to a loss.
 
-    Hutchinson's estimator with normal probes e, ``E |e^T J|^2``, over the N values of a sample (Bai,
-    Koltun, Kolter 2021, eq. 7). ``z`` is a tensor (B, ...) or a tuple of them, and constant here;
+    Hutchinson's estimator with normal probes e, ``E |e^T J|^2``, over the N values of a sample
+    (Bai, Koltun, Kolter 2021, eq. 7). ``z`` is a tensor (B, ...) or a tuple of them, and constant here;
     gradients go to what f depends on. The probes come from ``generator``.
     """
     if probes < 1:
