@@ -20,8 +20,8 @@ def jacobian_penalty(
     """Estimate of ``|J|_F^2 / N`` of f at ``z``, averaged over samples, to add to a loss.
 
     Hutchinson's estimator with normal probes e, ``E |e^T J|^2``, over the N values of a sample
-    (Bai, Koltun, Kolter 2021, eq. 7). ``z`` is a tensor (B, ...) or a tuple of them, and constant here;
-    gradients go to what f depends on. The probes come from ``generator``.
+    (Bai, Koltun, Kolter 2021, eq. 7). ``z`` is a tensor (B, ...) or a tuple of them, and constant
+    here; gradients go to what f depends on. The probes come from ``generator``.
     """
     if probes < 1:
         raise ValueError(f"probes is {probes}; it must be at least 1")
