@@ -180,7 +180,7 @@ def add_step(rng: random.Random, network: RandomNetwork, values: list[Tensor]) -
             network.steps.append((name, inputs))
             values.append(result)
     except (RuntimeError, ValueError, NotImplementedError, IndexError):
-        pass
+        pass  # torch itself refuses this randomly drawn step: the network goes without it
 
 
 BINARY = {"add", "subtract", "concatenate", "concatenate three"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nascence.spaces import Architecture, Decision
+from nascence.spaces import Architecture, Choose, Decision
 from nascence.spaces.additive import (
     AdditiveSpace,
     Cost,
@@ -25,6 +25,11 @@ class Letters(AdditiveSpace):
     def __init__(self) -> None:
         decisions = Decision("a", ("x", "y", "z")), Decision("b", (1, 2)), Decision("c", ("x", "y"))
         super().__init__(decisions, default_side=1)
+
+    def network(self, choose: Choose) -> nn.Module:
+        return nn.Sequential(
+            *(choose(name, [nn.Identity] * len(choices)) for name, choices in self.decisions)
+        )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
         scale = side or self.default_side

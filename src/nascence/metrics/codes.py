@@ -1,5 +1,6 @@
 """Binary activation codes of a forward pass, gathered while it runs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +56,7 @@ def is_activation(func: Any, *arguments: Any, **settings: Any) -> bool:
     return func in _GATES or (func in _RECTIFIERS and _RECTIFIERS[func](*arguments, **settings))
 
 
-class ActivationCodes(TorchDispatchMode):
+class ActivationCodes(TorchDispatchMode, ABC):
     """While active, takes the code of every activation input that it has not met before.
 
     An input is the same where it is the same memory, unchanged since; memory that was freed and
@@ -72,9 +73,9 @@ class ActivationCodes(TorchDispatchMode):
         self.bits = 0
         self._met: dict[tuple, StorageWeakRef] = {}
 
+    @abstractmethod
     def take(self, rows: Tensor) -> None:
         """Take the code ``rows != 0``, (B, units)."""
-        raise NotImplementedError
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None

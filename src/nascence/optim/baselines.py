@@ -6,6 +6,7 @@ the logarithm of 1 - beta.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -17,7 +18,7 @@ from nascence.params import Params
 TensorRule = Callable[[Tensor, Params, Tensor], tuple[Tensor, Params]]
 
 
-class _TensorWise(LearnedOptimizer):
+class _TensorWise(LearnedOptimizer, ABC):
     """An optimizer that treats every tensor alone, by `rule`, and counts steps."""
 
     slots: tuple[str, ...] = ()
@@ -50,9 +51,9 @@ class _TensorWise(LearnedOptimizer):
             tensors[name] = {**slots, "step": step}
         return updates, {"tensors": tensors, "shared": state["shared"]}
 
+    @abstractmethod
     def rule(self, grad: Tensor, slots: Params, value: Tensor) -> tuple[Tensor, Params]:
         """The update of one tensor and its next slots; ``slots["step"]`` counts from 1."""
-        raise NotImplementedError
 
 
 def _log(name: str, value: float) -> nn.Parameter:

@@ -1,6 +1,7 @@
 """Spaces in which the costs of choices add up, so that no network is built to know them."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ def total(costs: Iterable[Cost]) -> Cost:
     return Cost(parameters, macs)
 
 
-class AdditiveSpace(ProductSpace):
+class AdditiveSpace(ProductSpace, ABC):
     """A space with one network and a table of what each choice adds to its cost.
 
     A space adds ``description``, ``network``, ``cost_table``, ``format`` and ``parse``.
@@ -54,17 +55,17 @@ class AdditiveSpace(ProductSpace):
         self._tables: dict[int | None, CostTable] = {}
 
     @property
+    @abstractmethod
     def description(self) -> str:
         """One line with the space and its settings: equal lines mean equal networks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def network(self, choose: Choose) -> nn.Module:
         """Build the network with what ``choose`` gives at each place of a decision."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cost_table(self, *, side: int | None = None) -> CostTable:
         """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return self.description
