@@ -41,10 +41,12 @@ class Size(NamedTuple):
 
     @property
     def name(self) -> str:
+        """How results name it."""
         return f"mdeq;streams={self.streams};width={self.width}"
 
     @property
     def channels(self) -> tuple[int, ...]:
+        """Channels of each stream, the finest first."""
         doubled = self.streams > 2
         return tuple(self.width << (level if doubled else 0) for level in range(self.streams))
 

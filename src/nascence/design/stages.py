@@ -36,14 +36,17 @@ class Run:
 
     @property
     def path(self) -> Path:
+        """The folder of the run."""
         return self.folder.path
 
     @property
     def example(self) -> torch.Tensor:
+        """One black image, (1, C, H, W)."""
         return torch.zeros(1, *self.data.image_shape)
 
     @property
     def space(self) -> NB201:
+        """The space that is searched."""
         return network.space_of(
             self.folder.settings.block,
             classes=self.data.classes,

@@ -137,6 +137,7 @@ class CodeKernel(ActivationCodes):
         return 2 * self._common - ones[:, None] - ones[None, :] + self.bits
 
     def take(self, rows: Tensor) -> None:
+        """Count the agreement of these codes, (images, activations)."""
         if not self._int8 or rows.shape[1] == 1:  # _int_mm of a single column is wrong, torch 2.13
             for part in rows.split(_BITS // self.images, dim=1):
                 code = part.ne(0).float()
