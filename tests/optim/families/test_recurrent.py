@@ -53,7 +53,8 @@ def test_the_loss_of_characters_by_hand(generator: torch.Generator) -> None:
     params["head.weight"] = torch.zeros(4, 29)
     params["head.bias"] = bias = torch.randn(29, generator=generator)
     draw = tuple(part[0] for part in problem.draw(1, "test", generator=generator))
-    text = language(int(constants["language"]))
+    constants["seen"] = torch.tensor(False)
+    text = language(int(constants["languages"][0]))
     total = 0.0
     for place in draw[0].tolist():
         for following in text[place + 1 : place + 7]:

@@ -12,6 +12,8 @@ from nascence.optim.families.text import (
     corpora,
     draw_places,
     language,
+    places_of,
+    sample_text,
     windows,
 )
 from nascence.task import TASK_SPLITS
@@ -63,3 +65,13 @@ def test_numbers_are_those_of_the_text_and_splits_are_apart(generator: torch.Gen
     mixed = windows(torch.tensor([5, 1]), places[0, :2], length=4)
     start = int(places[0, 1])
     assert "".join(ALPHABET[c] for c in mixed[1]) == language(1)[start : start + 4]
+
+
+def test_training_text_is_folded_and_the_rest_apart(generator: torch.Generator) -> None:
+    constants = sample_text(generator=generator)
+    constants |= {"characters": torch.tensor(700), "seen": torch.tensor(False)}
+    drawn = torch.tensor([12, 1399, 14_000, 19_000])
+    assert places_of(constants, drawn).tolist() == [12, 699, 14_000, 19_000]
+    constants["seen"] = torch.tensor(True)
+    assert places_of(constants, drawn).max() < 700
+    assert sorted(constants["languages"].tolist()) == list(range(LANGUAGES))

@@ -10,8 +10,14 @@ from torch.nn import functional
 from nascence.optim.families.images import CLASSES, batch_of, draw_rows, sample_images
 from nascence.optim.families.initial import initial_weight, sample_initialiser
 from nascence.optim.families.numbered import NumberedFamily, NumberedProblem
-from nascence.optim.families.ranges import choice
-from nascence.optim.families.text import LANGUAGES, SYMBOLS, draw_places, windows
+from nascence.optim.families.ranges import log_uniform
+from nascence.optim.families.text import (
+    SYMBOLS,
+    draw_places,
+    places_of,
+    sample_text,
+    windows,
+)
 from nascence.params import Params
 from nascence.task import Draw, TaskSplit
 
@@ -124,8 +130,8 @@ class RowClassifier(NumberedProblem):
 class CharacterModel(NumberedProblem):
     """The next character from all before it in a window, over an embedding.
 
-    Constants: ``language`` ``()``, one of the languages of `text`, and those of
-    `sample_initialiser`. The embedding is normal with deviation 1.
+    Constants: those of `sample_text`, of whose languages the first is read, those of
+    `sample_initialiser`, and ``embedding_scale`` ``()``, the deviation of the embedding.
     """
 
     cell: Cell
@@ -141,21 +147,23 @@ class CharacterModel(NumberedProblem):
         return 3 * self.batch_size * self.length * (step + ends)
 
     def sample(self, *, generator: torch.Generator) -> Params:
-        number = choice([1] * LANGUAGES, generator=generator)
-        return {"language": torch.tensor(number)} | sample_initialiser(generator=generator)
+        scale = torch.tensor(log_uniform(0.1, 1.0, generator=generator))
+        text = sample_text(generator=generator)
+        return text | sample_initialiser(generator=generator) | {"embedding_scale": scale}
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
         cell = init_cell(constants, self.cell, self.embedding, self.hidden, generator=generator)
         head = _init_linear(constants, "head", self.hidden, SYMBOLS, generator=generator)
         embedding = torch.randn(SYMBOLS, self.embedding, generator=generator)
-        return {"embedding": embedding} | cell | head
+        return {"embedding": embedding * constants["embedding_scale"]} | cell | head
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
         length = self.length + 1
         return draw_places(count, self.batch_size, split, length=length, generator=generator)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
-        text = windows(constants["language"], draw[0], length=self.length + 1)
+        places = places_of(constants, draw[0])
+        text = windows(constants["languages"][0], places, length=self.length + 1)
         # A product with rows of an identity is many times faster, backwards, than looking up.
         table, symbols = params["embedding"], torch.arange(SYMBOLS, device=text.device)
         embedded = (text[:, :-1, None] == symbols).to(table.dtype) @ table

@@ -6,6 +6,8 @@ from random import Random
 import torch
 from torch import Tensor
 
+from nascence.optim.families.ranges import happens, log_uniform
+from nascence.params import Params
 from nascence.task import Draw, TaskSplit
 
 ALPHABET = " .,abcdefghijklmnopqrstuvwxyz"
@@ -116,9 +118,33 @@ def corpora(device: str = "cpu") -> Tensor:
 def draw_places(
     count: int, size: int, split: TaskSplit, *, length: int, generator: torch.Generator
 ) -> Draw:
-    """Where windows of ``length`` characters start, ``(count, size)``, inside a split."""
+    """Where windows of ``length`` characters start, ``(count, size)``, inside a split.
+
+    Those of train are folded by `places_of`.
+    """
     first, last = PLACES[split]
     return (torch.randint(first, last - length + 1, (count, size), generator=generator),)
+
+
+def sample_text(*, generator: torch.Generator) -> Params:
+    """Constants of a task on text.
+
+    ``languages`` ``(LANGUAGES,)``, an order of them; ``characters`` ``()``, where windows of the
+    training text start, the first 500 to all; ``seen`` ``()``, whether what is called validation
+    and test is training text, for 0.15 of the tasks.
+    """
+    longest = PLACES["train"][1]
+    return {
+        "languages": torch.randperm(LANGUAGES, generator=generator),
+        "characters": torch.tensor(round(log_uniform(500, longest, generator=generator))),
+        "seen": torch.tensor(happens(0.15, generator=generator)),
+    }
+
+
+def places_of(constants: Params, drawn: Tensor) -> Tensor:
+    """Where windows start for what `draw_places` gave; ``constants`` are of `sample_text`."""
+    training = (drawn < PLACES["train"][1]) | constants["seen"]
+    return torch.where(training, drawn % constants["characters"], drawn)
 
 
 def windows(languages: Tensor, places: Tensor, *, length: int) -> Tensor:
