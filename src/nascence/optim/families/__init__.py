@@ -1,19 +1,34 @@
 """Families of tasks to optimise, numbered, the same everywhere."""
 
-from collections.abc import Callable
-
 from nascence.optim.families.mlp import Perceptron, Yardstick
+from nascence.optim.families.numbered import CostedFamily, NumberedFamily, NumberedProblem
 from nascence.optim.families.quadratics import Quadratic, Quadratics
-from nascence.task import TaskFamily
+from nascence.optim.families.registry import (
+    FAMILIES,
+    HELD_OUT,
+    TRAINING,
+    chosen,
+    family,
+    task,
+    task_names,
+)
+from nascence.optim.families.reparametrised import Reparametrised, ReparametrisedFamily
 
-FAMILIES: dict[str, Callable[[], TaskFamily]] = {"yardstick": Yardstick, "quadratic": Quadratics}
-
-
-def family(name: str) -> TaskFamily:
-    """A family by its name; raises ValueError for one that there is not."""
-    if name not in FAMILIES:
-        raise ValueError(f"task family is {name!r}; allowed are {', '.join(FAMILIES)}")
-    return FAMILIES[name]()
-
-
-__all__ = ["FAMILIES", "Perceptron", "Quadratic", "Quadratics", "Yardstick", "family"]
+__all__ = [
+    "FAMILIES",
+    "HELD_OUT",
+    "TRAINING",
+    "CostedFamily",
+    "NumberedFamily",
+    "NumberedProblem",
+    "Perceptron",
+    "Quadratic",
+    "Quadratics",
+    "Reparametrised",
+    "ReparametrisedFamily",
+    "Yardstick",
+    "chosen",
+    "family",
+    "task",
+    "task_names",
+]
