@@ -62,8 +62,7 @@ def rollout(
     for _ in range(steps):
         batch = _repeated_batch(stack, "train", settings, generator)
         grads, loss = gradients(whole.constants, params, batch)
-        updates, state = optimizer.update_stacked(theta, grads, state, params, loss=loss)
-        params = {name: value + updates[name] for name, value in params.items()}
+        optimizer.step_stacked_(theta, grads, state, params, loss=loss)
     return Rollout(first, measured(), params)
 
 
