@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nascence.optim.families.classification import cross_entropy
 from nascence.optim.families.images import CLASSES, batch_of, draw_rows, sample_images
 from nascence.optim.families.initial import ACTIVATIONS, initial_weight, sample_initialiser
 from nascence.optim.families.multilayer import init_layers, layers, products
@@ -111,7 +112,7 @@ class Convolutional(NumberedProblem):
             count=len(self.head_widths) - 1,
             prefix="head",
         )
-        return functional.cross_entropy(logits, labels)
+        return cross_entropy(logits, labels)
 
 
 def convolutional() -> NumberedFamily:

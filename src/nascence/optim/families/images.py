@@ -96,5 +96,5 @@ def batch_of(
     # The row follows from the remainder; the high bits of the same number are as good as new ones.
     turned = constants["mirrored"] & training & (drawn // 2**20 % 2 == 1)
     scale = constants["input_scale"]
-    inputs = images[row + len(labels) * turned].to(scale.dtype) * scale
+    inputs = functional.embedding(row + len(labels) * turned, images).to(scale.dtype) * scale
     return inputs, constants["classes"][labels[row]]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nascence.optim.families.classification import cross_entropy
 from nascence.optim.families.images import CLASSES, draw_rows, rows_of, sample
 from nascence.params import Params
 from nascence.task import Draw, Problem, Task, TaskSplit, seed_of
@@ -48,10 +49,10 @@ class Perceptron(Problem):
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
         images, labels = sample(self.side, device=str(draw[0].device))
         rows = rows_of(draw[0], constants["rows"])
-        inputs = images.flatten(1)[rows] * constants["input_scale"]
+        inputs = functional.embedding(rows, images.flatten(1)) * constants["input_scale"]
         hidden = torch.relu(inputs @ params["first.weight"] + params["first.bias"])
         logits = hidden @ params["last.weight"] + params["last.bias"]
-        return functional.cross_entropy(logits, constants["classes"][labels[rows]])
+        return cross_entropy(logits, constants["classes"][labels[rows]])
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from nascence.optim.families.classification import cross_entropy
 from nascence.optim.families.images import CLASSES, batch_of, draw_rows, sample_images
 from nascence.optim.families.initial import ACTIVATIONS, initial_weight, sample_initialiser
 from nascence.optim.families.numbered import NumberedFamily, NumberedProblem
@@ -78,7 +78,7 @@ class Multilayer(NumberedProblem):
         inputs, labels = batch_of(constants, draw[0], side=self.side, grey=self.grey)
         count = len(self.hidden) + 1
         logits = layers(params, inputs, activation=self.activation, count=count)
-        return functional.cross_entropy(logits, labels)
+        return cross_entropy(logits, labels)
 
 
 def multilayer() -> NumberedFamily:

@@ -5,8 +5,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from nascence.optim.families.classification import cross_entropy
 from nascence.optim.families.images import CLASSES, batch_of, draw_rows, sample_images
 from nascence.optim.families.initial import initial_weight, sample_initialiser
 from nascence.optim.families.numbered import NumberedFamily, NumberedProblem
@@ -123,7 +123,7 @@ class RowClassifier(NumberedProblem):
         images, labels = batch_of(constants, draw[0], side=self.side)
         hidden = unrolled(params, self.cell, images.unflatten(-1, (self.side, self.side)))[-1]
         logits = hidden @ params["head.weight"] + params["head.bias"]
-        return functional.cross_entropy(logits, labels)
+        return cross_entropy(logits, labels)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class CharacterModel(NumberedProblem):
         embedded = (text[:, :-1, None] == symbols).to(table.dtype) @ table
         hidden = torch.stack(unrolled(params, self.cell, embedded), 1)
         logits = hidden @ params["head.weight"] + params["head.bias"]
-        return functional.cross_entropy(logits.flatten(0, 1), text[:, 1:].flatten())
+        return cross_entropy(logits.flatten(0, 1), text[:, 1:].flatten())
 
 
 def recurrent() -> NumberedFamily:
