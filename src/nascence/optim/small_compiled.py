@@ -48,8 +48,9 @@ class Loops:
             by_row = work.second.new_zeros((self.networks, self.rows))
             by_column = work.second.new_zeros((self.networks, self.columns))
         change = torch.cat([decays.momenta, decays.second[:, None]], 1)
-        held = [self.grad, self.value, work.momenta.contiguous(), work.second.contiguous()]
-        held += [work.new_momenta, work.new_second, change, by_row, by_column, squares]
+        held: list[Tensor | None] = [self.grad, self.value]
+        held += [work.momenta.contiguous(), work.second.contiguous(), work.new_momenta]
+        held += [work.new_second, change, by_row, by_column, squares]
         sizes = (self.networks, self.rows, self.columns)
         self.library.moments(*map(_address, held), *map(ctypes.c_int64, sizes))
         return Sums(squares.float(), by_row, by_column)
@@ -57,8 +58,9 @@ class Loops:
     def apply(self, folded: Folded) -> None:
         work = self.work
         first = [self.grad, self.value, work.new_momenta, work.new_second]
-        layers = [folded.by_row, folded.down, folded.by_column, folded.across, folded.weights]
-        layers += [folded.middle, folded.middle_bias, folded.outer, folded.outer_bias]
+        layers = [folded.by_row, folded.down, folded.by_column, folded.across]
+        layers += [folded.weights, folded.middle, folded.middle_bias]
+        layers += [folded.outer, folded.outer_bias]
         held = [None if part is None else part.contiguous() for part in (*layers, folded.size)]
         sizes = (self.networks, self.rows, self.columns)
         self.library.apply(

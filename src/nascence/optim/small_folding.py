@@ -58,6 +58,10 @@ class Folded(NamedTuple):
     outer_bias: Tensor
     size: Tensor
 
+    def of(self, networks: slice) -> "Folded":
+        """Of some of the networks."""
+        return Folded(*(None if part is None else part[networks] for part in self))  # type: ignore[arg-type]
+
 
 def fold(
     network: Network,
@@ -111,9 +115,7 @@ def _matrix(
     return weights[:, :, :16].contiguous(), by_row, by_column, down, across
 
 
-def _vector(
-    network: Network, square: Tensor, corrected: Corrections, shift: Tensor
-) -> _First:
+def _vector(network: Network, square: Tensor, corrected: Corrections, shift: Tensor) -> _First:
     """Where the factored moments are the second moment itself, inputs are equal."""
     square[:, 16:19] = square[:, 22:25] = square[:, 2:3]
     square[:, 19:22] = 1 / (square[:, 2:3] + EPSILON)

@@ -139,7 +139,7 @@ class Pieces:
     def apply(self, folded: Folded) -> None:
         for piece in self.pieces:
             piece.prepare()
-            mine = Folded(*(None if part is None else part[piece.networks] for part in folded))
+            mine = folded.of(piece.networks)
             if mine.down is None:
                 torch.mul(piece.gradient, piece.inverse, out=piece.spare)
                 own = torch.cat([mine.weights[:, :, :4], mine.weights[:, :, 7:]], 2)

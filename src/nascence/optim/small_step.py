@@ -65,9 +65,7 @@ def step_stacked(
     """
     new = {name: torch.empty_like(old[name]) for name in ("momenta", "second")}
     target = torch.zeros(value.shape, device=value.device)
-    following = step_into(
-        network, decays, clock, grad, old, value, new, target, compiled=compiled
-    )
+    following = step_into(network, decays, clock, grad, old, value, new, target, compiled=compiled)
     return target, following
 
 

@@ -221,7 +221,7 @@ class TextClassifier(NumberedProblem):
         text = windows(constants["languages"][labels], places, length=self.length)
         hidden = unrolled(params, self.cell, _embedded(params["embedding"], text))[-1]
         logits = hidden @ params["head.weight"] + params["head.bias"]
-        return functional.cross_entropy(logits, labels)
+        return cross_entropy(logits, labels)
 
 
 def recurrent() -> NumberedFamily:
