@@ -23,9 +23,10 @@ from torch.nn import functional
 
 from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
 from nascence.optim.cohorts import training_tasks
-from nascence.optim.families import Quadratics, Yardstick
+from nascence.optim.families import FAMILIES, TRAINING, Quadratics, Yardstick
 from nascence.optim.families.images import draw_rows, rows_of, sample
 from nascence.optim.rollout import rollout
+from nascence.optim.theta import fill_, flatten
 from nascence.params import Params
 from nascence.task import Draw, Problem, Stack, Task, TaskSplit
 
@@ -183,21 +184,27 @@ def report(tables: dict[str, Tensor], families: list[str]) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    optimizer = Small(4)
+    if arguments.start is not None:
+        fill_(optimizer, flatten(load(arguments.start)))
     result = meta_train(
-        Small(4),
-        [Yardstick(), Quadratics()],
+        optimizer,
+        [FAMILIES[name]() for name in TRAINING],
         out=arguments.out,
+        seed=arguments.seed,
         steps=arguments.steps,
         workers=arguments.workers,
         cohorts=4,
-        pairs=32,
+        pairs=64,
         window=25,
-        lengths=(50, 500),
-        ramp=100,
+        lengths=(50, 1000),
+        ramp=400,
+        method=arguments.method,
         measure_every=5,
-        learning_rate=1e-3,
+        learning_rate=arguments.learning_rate,
         held_out=HELD_OUT,
-        checkpoint_seconds=30,
+        checkpoint_seconds=60,
+        compiled=arguments.compiled,
     )
     rate = result.particle_steps / result.seconds
     print(
@@ -211,8 +218,13 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     training = commands.add_parser("train")
     training.add_argument("--out", type=Path, required=True)
-    training.add_argument("--steps", type=int, default=400)
+    training.add_argument("--steps", type=int, default=1500)
     training.add_argument("--workers", type=int, default=1)
+    training.add_argument("--compiled", action="store_true", help="the loop in C++")
+    training.add_argument("--start", help="weights to start from")
+    training.add_argument("--method", default="single")
+    training.add_argument("--learning-rate", type=float, default=3e-3)
+    training.add_argument("--seed", type=int, default=0)
     training.set_defaults(run=train)
     evaluation = commands.add_parser("evaluate")
     evaluation.add_argument("--weights", default="optimizer-small")

@@ -372,13 +372,15 @@ def test_a_bfloat16_state_goes_nearly_the_same_way() -> None:
     assert torch.cosine_similarity(*ends, dim=0) > 0.95
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_fast_step_is_the_plain_one_over_2000_steps(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "compiled"), [*((name, False) for name in ARCHITECTURES), ("small", True)]
+)
+def test_the_fast_step_is_the_plain_one_over_2000_steps(name: str, compiled: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     plain = ARCHITECTURES[name]().requires_grad_(False)
     fast = nn.Parameter(torch.randn(9, 5, generator=generator))
     params = {"": fast.detach().clone()}
-    optimizer = Learned([fast], weights=plain, num_steps=2000)
+    optimizer = Learned([fast], weights=plain, num_steps=2000, compiled=compiled)
     state = plain.init(params, num_steps=2000)
     for step in range(2000):
         loss = torch.tensor(1 + 1 / (1 + step))

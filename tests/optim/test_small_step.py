@@ -1,21 +1,25 @@
-"""The step in pieces against the one with every input written out."""
+"""The step in pieces, and in a compiled loop, against the one with every input written out."""
 
 import pytest
 import torch
 
-from nascence.optim import Small, small_step
+from nascence.optim import Small, small_pieces
 from nascence.optim.contract import LearnedOptimizer
 
 SHAPES = {"matrix": (16, 12), "kernel": (8, 3, 3, 3), "vector": (25,), "scalar": (), "thin": (2, 9)}
+SHAPES["longer than a block"] = (5, 301)
 
 
-@pytest.mark.parametrize("piece", [24_576, 60])
+@pytest.mark.parametrize(("hidden", "piece"), [(5, 24_576), (5, 60), (4, None), (11, None)])
 @torch.no_grad()
-def test_particles_and_pieces_agree_with_the_plain_form(
-    piece: int, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+def test_particles_agree_with_the_plain_form(
+    hidden: int, piece: int | None, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(small_step, "PIECE", piece)
-    count, optimizer = 4, Small(5)
+    count, optimizer = 4, Small(hidden)
+    if piece is None:
+        optimizer.compiled = True
+    else:
+        monkeypatch.setattr(small_pieces, "PIECE", piece)
     params = {n: torch.randn(count, *s, generator=generator) for n, s in SHAPES.items()}
     theta = {
         n: v + 0.1 * torch.randn(count, *v.shape, generator=generator)

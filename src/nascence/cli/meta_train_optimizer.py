@@ -43,6 +43,10 @@ def optimizer(
     start: Annotated[
         str | None, typer.Option(help="Weights to start from; without it, an untrained optimizer.")
     ] = None,
+    compiled: Annotated[
+        bool,
+        typer.Option("--compiled", help="The small step as a compiled loop; needs a C++ compiler."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +81,7 @@ def optimizer(
                     objective=objective,  # type: ignore[arg-type]
                     sigma=sigma,
                     learning_rate=learning_rate,
+                    compiled=compiled,
                     progress=lambda entry: show("optimizer", entry["step"] / steps, _brief(entry)),
                 )
         except KeyboardInterrupt:

@@ -81,10 +81,7 @@ class LearnedOptimizer(nn.Module, ABC):
         updates, following = self.update(grads, state, params, loss=loss, valid_loss=valid_loss)
         for name, update in updates.items():
             params[name].add_(update, alpha=rates[name])
-            for key, value in following["tensors"][name].items():
-                state["tensors"][name][key].copy_(value)
-        for key, value in following["shared"].items():
-            state["shared"][key].copy_(value)
+        _write({**following, "tensors": {n: following["tensors"][n] for n in updates}}, state)
 
     def forward(
         self,
@@ -111,6 +108,36 @@ class LearnedOptimizer(nn.Module, ABC):
 
         updates, following = vmap(one)(theta, grads, state, params, loss)
         return updates, following
+
+    @torch.no_grad()
+    def step_stacked_(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> None:
+        """`update_stacked` in place: ``params`` and ``state`` are changed."""
+        updates, following = self.update_stacked(theta, grads, state, params, loss=loss)
+        _write(following, state)
+        for name, update in updates.items():
+            params[name] += update
+
+
+def _write(following: State, state: State) -> None:
+    for name, slots in following["tensors"].items():
+        for key, value in slots.items():
+            state["tensors"][name][key].copy_(value)
+    for key, value in following["shared"].items():
+        state["shared"][key].copy_(value)
+
+
+def copied(state: State) -> State:
+    """A copy that `LearnedOptimizer.step_stacked_` may change."""
+    tensors = {
+        name: {key: value.clone() for key, value in slots.items()}
+        for name, slots in state["tensors"].items()
+    }
+    return {
+        "tensors": tensors,
+        "shared": {key: value.clone() for key, value in state["shared"].items()},
+    }
 
 
 def horizon(num_steps: Tensor | float | None) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from nascence.optim.contract import LearnedOptimizer, State
+from nascence.optim.contract import LearnedOptimizer, State, copied
 from nascence.optim.theta import unflatten
 from nascence.params import Params
 from nascence.task import Stack
@@ -129,13 +129,13 @@ def advance(
     perturbed = unflatten(optimizer, torch.cat([theta + sigma * noise, theta - sigma * noise]))
     twice = Stack(stack.names * 2, stack.problem, _doubled(stack.constants))
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
-    params, state, losses = unroll.params, unroll.state, []
+    params = {name: value.clone() for name, value in unroll.params.items()}
+    state, losses = copied(unroll.state), []
     steps = min(window, unroll.length - unroll.step)
     for step in range(1, steps + 1):
         batch = tuple(torch.cat([x, x]) for x in stack.batch("train", generator=generator))
         grads, loss = gradients(twice.constants, params, batch)
-        updates, state = optimizer.update_stacked(perturbed, grads, state, params, loss=loss)
-        params = {name: value + updates[name] for name, value in params.items()}
+        optimizer.step_stacked_(perturbed, grads, state, params, loss=loss)
         if step % measure_every == 0 or step == steps:
             held_out = stack.batch("outer-valid", generator=generator)
             losses.append(twice.loss(params, tuple(torch.cat([x, x]) for x in held_out)))

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from nascence.optim.checkpoint import load
 from nascence.optim.contract import LearnedOptimizer, State
-from nascence.optim.small import Small
+from nascence.optim.small import compiled as compiled_form
 from nascence.optim.theta import flatten
 from nascence.params import Params
 
@@ -36,8 +36,8 @@ class Learned(Optimizer):
             ``lr * 0.001 * weight_decay`` of a parameter away.
         state_dtype: Of the averages that are kept for each parameter; ``torch.bfloat16`` halves
             them.
-        compiled: Compile the step of the small optimizer with ``torch.compile``, which takes about
-            a minute at the first step and needs a C++ compiler, or Triton on a GPU.
+        compiled: Take the compiled step of the small optimizer, several times faster on a CPU. It
+            needs a C++ compiler, for some seconds when it is first used on a machine.
 
     The loss, which the hierarchical optimizer uses, comes from the closure, from
     ``step(loss=...)`` or from setting `loss` before ``step()``; without one it goes on. A
@@ -46,7 +46,8 @@ class Learned(Optimizer):
     A step with a gradient that is not finite is skipped: a RuntimeWarning says so, and
     `skipped_steps` counts.
 
-    Raises ValueError for complex or integer parameters, and settings that are not allowed.
+    Raises ValueError for complex or integer parameters, and settings that are not allowed; OSError
+    if there is no compiler for ``compiled``.
     """
 
     def __init__(
@@ -69,9 +70,7 @@ class Learned(Optimizer):
         else:
             self.learned = load(weights).requires_grad_(False)
         if compiled:
-            if not isinstance(self.learned, Small):
-                raise ValueError(f"{type(self.learned).__name__} has no compiled step; Small has")
-            self.learned.compiled = True
+            self.learned = compiled_form(self.learned)
         self.num_steps = num_steps
         self.state_dtype = state_dtype
         self.skipped_steps = 0

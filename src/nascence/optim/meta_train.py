@@ -13,6 +13,7 @@ from nascence.optim.checkpoint import save
 from nascence.optim.cohorts import Cohorts, LocalCohorts, Outcome, ProcessCohorts, Settings
 from nascence.optim.contract import LearnedOptimizer
 from nascence.optim.evolution import Method, Objective, check_form
+from nascence.optim.small import compiled as compiled_form
 from nascence.optim.theta import fill_, flatten
 from nascence.params import CheckpointError, load_checkpoint, save_checkpoint, write_whole
 from nascence.task import TaskFamily
@@ -56,6 +57,7 @@ def meta_train(
     measure_every: int = 10,
     held_out: float = 0.2,
     checkpoint_seconds: float = 60.0,
+    compiled: bool = False,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> MetaTraining:
     """Meta-train ``optimizer``, in place of whose weights a copy is changed, on tasks of families.
@@ -70,8 +72,10 @@ def meta_train(
     both; a later call with the same ``out`` goes on where a leg ended, with the same outcome as if
     there had been one. ``out`` gets a checkpoint, a log of one JSON object for an outer step, and
     the weights with a card. The outcome does not depend on ``workers``, the number of processes.
+    ``compiled`` takes the compiled step of the small optimizer, several times faster.
 
-    Raises ValueError for impossible settings and CheckpointError for the checkpoint of others.
+    Raises ValueError for impossible settings, CheckpointError for the checkpoint of others, and
+    OSError if ``compiled`` finds no compiler.
     """
     if steps is None and seconds is None:
         raise ValueError("neither steps nor seconds is given; give one or both")
@@ -87,6 +91,8 @@ def meta_train(
         *(seed, pairs, window, lengths, ramp, method, objective, sigma),
         *(measure_every, known, held_out),
     )
+    if compiled:
+        optimizer = compiled_form(optimizer)
     run = _Run(optimizer, families, settings, cohorts, learning_rate, clip, out)
     group = _cohorts(optimizer, families, settings, cohorts, workers)
     try:
@@ -139,6 +145,7 @@ class _Run:
             "cohorts": str(cohorts),
             "learning_rate": str(learning_rate),
             "clip": str(clip),
+            "compiled": str(getattr(optimizer, "compiled", False)),
         }
 
     def go(

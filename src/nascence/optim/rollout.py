@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from nascence.optim.contract import LearnedOptimizer
+from nascence.optim.contract import LearnedOptimizer, copied
 from nascence.params import Params
 from nascence.task import Draw, Stack, TaskSplit
 
@@ -57,13 +57,12 @@ def rollout(
 
     first = measured()
     length = torch.full((settings * tasks,), float(steps) if known else torch.inf)
-    state = optimizer.init_stacked(params, num_steps=length)
+    state = copied(optimizer.init_stacked(params, num_steps=length))
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
     for _ in range(steps):
         batch = _repeated_batch(stack, "train", settings, generator)
         grads, loss = gradients(whole.constants, params, batch)
-        updates, state = optimizer.update_stacked(theta, grads, state, params, loss=loss)
-        params = {name: value + updates[name] for name, value in params.items()}
+        optimizer.step_stacked_(theta, grads, state, params, loss=loss)
     return Rollout(first, measured(), params)
 
 

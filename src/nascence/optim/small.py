@@ -8,6 +8,7 @@ nothing overflows; the network changes an Adam direction, so that an untrained o
 Adam; and a linear head on what is known of a whole tensor sets the size of its step.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.optim.contract import LearnedOptimizer, State, horizon
+from nascence.optim.small_compiled import library
 from nascence.optim.small_network import (
     EPSILON,
     INPUTS,
@@ -28,7 +30,7 @@ from nascence.optim.small_network import (
     matrix_shape,
     step_size,
 )
-from nascence.optim.small_step import step_into, step_stacked
+from nascence.optim.small_step import clocks, step_into, step_stacked
 from nascence.optim.time_features import TIME_FEATURES, time_features
 from nascence.params import Params
 
@@ -65,7 +67,7 @@ class Small(LearnedOptimizer):
         if generator is None:
             generator = torch.Generator().manual_seed(0)
         self.hidden = hidden
-        self.compiled = False
+        self.compiled = False  # see `compiled`
         self.learning_rate = learning_rate
 
         def normal(rows: int, columns: int, deviation: float) -> nn.Parameter:
@@ -125,17 +127,19 @@ class Small(LearnedOptimizer):
         self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
     ) -> tuple[Params, State]:
         network, decays = self.network(theta), self.decays(theta)
+        old = [state["tensors"][name] for name in grads]
         updates, tensors = {}, dict(state["tensors"])
-        for name, grad in grads.items():
+        told = clocks(decays, old, state["shared"]["num_steps"])
+        for (name, grad), slots, clock in zip(grads.items(), old, told, strict=True):
             updates[name], tensors[name] = step_stacked(
-                network,
-                decays,
-                grad,
-                state["tensors"][name],
-                params[name],
-                state["shared"]["num_steps"],
+                *(network, decays, clock, grad, slots, params[name]), compiled=self.compiled
             )
         return updates, {"tensors": tensors, "shared": state["shared"]}
+
+    def step_stacked_(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> None:
+        self._step_(theta, grads, state, params, dict.fromkeys(grads, 1.0))
 
     @torch.no_grad()
     def step_(
@@ -148,41 +152,33 @@ class Small(LearnedOptimizer):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> None:
-        plain: Params = dict(self.named_parameters())
-        theta = {name: value[None] for name, value in plain.items()}
+        def stacked(values: Params) -> Params:
+            return {name: value[None] for name, value in values.items()}
+
+        tensors = {name: stacked(state["tensors"][name]) for name in grads}
+        one: State = {"tensors": tensors, "shared": stacked(state["shared"])}
+        theta = stacked(dict(self.named_parameters()))
+        self._step_(theta, stacked(grads), one, stacked(params), rates)
+
+    def _step_(
+        self, theta: Params, grads: Params, state: State, params: Params, rates: dict[str, float]
+    ) -> None:
+        """The step of N networks in place."""
+        if not grads:
+            return
         network, decays = self.network(theta), self.decays(theta)
-        for name, grad in grads.items():
-            if self.compiled and "row" in state["tensors"][name]:
-                self._compiled_step_(plain, grad, state, params, name, rates[name])
-                continue
-            slots = {key: value[None] for key, value in state["tensors"][name].items()}
-            scaled = network._replace(learning_rate=network.learning_rate * rates[name])
+        old = [state["tensors"][name] for name in grads]
+        told = clocks(decays, old, state["shared"]["num_steps"])
+        for (name, grad), slots, clock in zip(grads.items(), old, told, strict=True):
+            scaled = network
+            if rates[name] != 1:
+                scaled = network._replace(learning_rate=network.learning_rate * rates[name])
             following = step_into(
-                scaled,
-                decays,
-                grad[None],
-                slots,
-                params[name][None],
-                state["shared"]["num_steps"][None],
-                slots,
-                params[name][None],
+                *(scaled, decays, clock, grad, slots, params[name], slots, params[name]),
+                compiled=self.compiled,
             )
             for key in following.keys() - {"momenta", "second"}:
                 slots[key].copy_(following[key])
-
-    def _compiled_step_(
-        self, theta: Params, grad: Tensor, state: State, params: Params, name: str, rate: float
-    ) -> None:
-        from nascence.optim import small_compiled
-
-        network, slots = self.network(theta), state["tensors"][name]
-        network = network._replace(learning_rate=network.learning_rate * rate)
-        following = small_compiled.step_into(
-            *(network, self.decays(theta), grad, slots, params[name]),
-            state["shared"]["num_steps"],
-        )
-        for key, value in following.items():
-            slots[key].copy_(value)
 
     def decays(self, theta: Params) -> Decays:
         """1 - beta of the momenta ``(..., 3)``, the second moment ``(...)``, the factors."""
@@ -267,3 +263,17 @@ class Small(LearnedOptimizer):
         direction = torch.clamp(direction, -LARGEST_DIRECTION, LARGEST_DIRECTION)
         size = step_size(network, time, square, corrected, (rows, columns))
         return (-size * direction).reshape(value.shape), new
+
+
+def compiled(optimizer: LearnedOptimizer) -> Small:
+    """A copy of a small optimizer whose step is the loop of `nascence.optim.small_compiled`.
+
+    Elsewhere than on a CPU the step stays as it was. Raises ValueError for another architecture,
+    and OSError if there is no C++ compiler.
+    """
+    if not isinstance(optimizer, Small):
+        raise ValueError(f"{type(optimizer).__name__} has no compiled step; Small has")
+    library(optimizer.hidden)
+    copied = copy.deepcopy(optimizer)
+    copied.compiled = True
+    return copied

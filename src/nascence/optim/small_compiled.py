@@ -1,144 +1,132 @@
-"""The step of the small optimizer for ``torch.compile``: one loop over the parameters each pass.
+"""The two passes of the small optimizer as a compiled loop, on a CPU.
 
-The hidden units are written out one by one, so that the compiler keeps what belongs to a
-parameter in registers and writes nothing but the new state and value.
+The C++ of `small_step.cpp` is compiled with the compiler of the machine when it is first used,
+in seconds, for its processor and the number of hidden units, and kept in the cache folder. In
+one loop over the parameters everything between the inputs and the step stays in registers.
 """
 
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from nascence.optim.small_network import (
-    EPSILON,
-    INPUTS,
-    LARGEST_DIRECTION,
-    LARGEST_GRADIENT,
-    Corrections,
-    Decays,
-    Network,
-    corrections,
-    input_scales,
-    matrix_shape,
-    step_size,
+from nascence.data.cache import default_folder
+from nascence.optim.small_folding import Folded, Sums
+from nascence.optim.small_network import Decays
+from nascence.optim.small_pieces import Work
+
+SOURCE = Path(__file__).with_name("small_step.cpp")
+FLAGS = (
+    *("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno"),
+    *("-fno-trapping-math", "-ffp-contract=fast", "-shared", "-fPIC"),
 )
-from nascence.optim.time_features import time_features
-from nascence.params import Params
 
 
-def _moments(
-    grad: Tensor, value: Tensor, momenta: Tensor, second: Tensor, decays: Decays
-) -> tuple[Tensor, ...]:
-    """Moves the averages of a matrix on; sums of squares of what has to be normalised."""
-    g = grad.clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
-    moved = [momenta[k] + decays.momenta[k] * (g - momenta[k]) for k in range(3)]
-    square = g * g
-    new_second = second + decays.second * (square - second)
-    inverse = torch.rsqrt(new_second + EPSILON)
-    values = [value, torch.sqrt(new_second), inverse, *moved, *(m * inverse for m in moved)]
-    sums = [x.square().sum() for x in values]
-    for k in range(3):
-        momenta[k].copy_(moved[k])
-    second.copy_(new_second)
-    return square.sum(1), square.sum(0), torch.stack(sums)
+class Loops:
+    """`nascence.optim.small_pieces.Passes` in compiled loops, for float32 on a CPU."""
+
+    def __init__(self, work: Work, *, hidden: int) -> None:
+        self.grad, self.value = work.grad.contiguous(), work.value.contiguous()
+        self.work = work
+        self.networks, self.rows, self.columns = work.grad.shape
+        self.library = library(hidden)
+
+    def moments(self, decays: Decays) -> Sums:
+        work = self.work
+        squares = work.second.new_zeros((self.networks, 10), dtype=torch.float64)
+        by_row = by_column = None
+        if self.rows > 1:
+            by_row = work.second.new_zeros((self.networks, self.rows))
+            by_column = work.second.new_zeros((self.networks, self.columns))
+        change = torch.cat([decays.momenta, decays.second[:, None]], 1)
+        held: list[Tensor | None] = [self.grad, self.value]
+        held += [work.momenta.contiguous(), work.second.contiguous(), work.new_momenta]
+        held += [work.new_second, change, by_row, by_column, squares]
+        sizes = (self.networks, self.rows, self.columns)
+        self.library.moments(*map(_address, held), *map(ctypes.c_int64, sizes))
+        return Sums(squares.float(), by_row, by_column)
+
+    def apply(self, folded: Folded) -> None:
+        work = self.work
+        first = [self.grad, self.value, work.new_momenta, work.new_second]
+        layers = [folded.by_row, folded.down, folded.by_column, folded.across]
+        layers += [folded.weights, folded.middle, folded.middle_bias]
+        layers += [folded.outer, folded.outer_bias]
+        held = [None if part is None else part.contiguous() for part in (*layers, folded.size)]
+        sizes = (self.networks, self.rows, self.columns)
+        self.library.apply(
+            *map(_address, (*first, *held, work.target)), *map(ctypes.c_int64, sizes)
+        )
 
 
-def _apply(
-    grad: Tensor,
-    value: Tensor,
-    momenta: Tensor,
-    second: Tensor,
-    sides: tuple[Tensor, Tensor, Tensor, Tensor],
-    layers: tuple[Tensor, ...],
-    target: Tensor,
-    size: Tensor,
-) -> None:
-    """The network for each parameter of a matrix; adds the step to ``target``.
+def _address(tensor: Tensor | None) -> ctypes.c_void_p:
+    if tensor is None:
+        return ctypes.c_void_p()
+    assert tensor.is_contiguous()
+    return ctypes.c_void_p(tensor.data_ptr())
 
-    ``sides``: by row ``(hidden, rows)`` and ``(3, rows)``, by column ``(hidden, columns)`` and
-    ``(3, columns)``: parts of the first layer, and of the factored root.
+
+@lru_cache(maxsize=8)
+def library(hidden: int) -> ctypes.CDLL:
+    """The loops for a network of ``hidden`` units, compiled if they are not in the cache.
+
+    Raises OSError if there is no compiler, or it fails.
     """
-    by_row, down, by_column, across = sides
-    first, middle, middle_bias, outer, outer_bias = layers
-    g = grad.clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
-    inverse = torch.rsqrt(second + EPSILON)
-    factors = [down[k][:, None] * across[k][None] for k in range(3)]
-    adam = [momenta[k] * inverse for k in range(3)]
-    inputs = [g, value, torch.sqrt(second), inverse, *(momenta[k] for k in range(3)), *adam]
-    inputs += [g * factor for factor in factors]
-    inputs += [momenta[k] * factors[k] for k in range(3)]
-    hidden = []
-    for unit in range(first.shape[0]):
-        total = by_row[unit][:, None] + by_column[unit][None]
-        for k, x in enumerate(inputs):
-            total = total + first[unit, k] * x
-        hidden.append(torch.relu(total))
-    for weights, bias in ((middle, middle_bias), (outer, outer_bias)):
-        following = []
-        for unit in range(weights.shape[0]):
-            total = bias[unit]
-            for k, x in enumerate(hidden):
-                total = total + weights[unit, k] * x
-            following.append(torch.relu(total) if weights is middle else total)
-        hidden = following
-    direction = adam[0] * hidden[0] + hidden[1]
-    direction = direction.clamp(-LARGEST_DIRECTION, LARGEST_DIRECTION)
-    target.add_(direction * size)
+    command = [*_compiler(), *FLAGS, f"-DHIDDEN={hidden}"]
+    source = SOURCE.read_bytes()
+    name = hashlib.blake2b(repr((command, _processor())).encode() + source, digest_size=16)
+    folder = default_folder()
+    if folder is not None:
+        path = folder / "compiled" / f"small-step-{name.hexdigest()}.so"
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+                    os.replace(_compile(command, Path(scratch)), path)
+            return ctypes.CDLL(str(path))
+        except PermissionError:
+            pass  # a cache that cannot be written is done without
+    with tempfile.TemporaryDirectory() as scratch:
+        return ctypes.CDLL(str(_compile(command, Path(scratch))))
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> tuple[Any, Any]:
-    return torch.compile(_moments, dynamic=True), torch.compile(_apply, dynamic=True)
-
-
-def step_into(
-    network: Network,
-    decays: Decays,
-    grad: Tensor,
-    slots: Params,
-    value: Tensor,
-    num_steps: Tensor,
-) -> Params:
-    """The step of one factored tensor, added to ``value``; ``slots`` moves on.
-
-    Weights have no leading axis here. Returns the next row and column averages and step.
-    """
-    moments, apply = _compiled()
-    rows, columns = shape = matrix_shape(value.shape)
-    grad, matrix = grad.reshape(shape), value.view(shape)
-    momenta, second = slots["momenta"].view(3, rows, columns), slots["second"].view(shape)
-    step = slots["step"] + 1
-    row, column, sums = moments(grad, matrix, momenta, second, decays)
-    square = torch.zeros(INPUTS, device=value.device)
-    square[0] = row.sum() / (rows * columns)
-    square[1:10] = sums / (rows * columns)
-    change = decays.factors[:, None]
-    row = torch.lerp(slots["row"], (row / columns).expand_as(slots["row"]), change)
-    column = torch.lerp(slots["column"], (column / rows).expand_as(slots["column"]), change)
-    down, across = torch.rsqrt(row + EPSILON), torch.rsqrt(column + EPSILON)
-    ends = [row.sqrt(), down, column.sqrt(), across]
-    square[16:] = torch.cat([(end * end).mean(1) for end in ends])
-    corrected = corrections(decays, step, factored=True)
-    time = time_features(step, num_steps)
-    weights = network.inner * input_scales(square, corrected)
-    shift = network.time @ time + network.inner_bias
-    sides = (
-        weights[:, 16:22] @ torch.cat(ends[:2]) + shift[:, None],
-        down * (row.mean(1, keepdim=True) + EPSILON).sqrt(),
-        weights[:, 22:] @ torch.cat(ends[2:]),
-        across,
+def _compiler() -> list[str]:
+    """The command of ``CXX``, else the first C++ compiler on the path."""
+    command = shlex.split(os.environ.get("CXX", ""))
+    for name in [command[0]] if command else ["c++", "g++", "clang++"]:
+        if found := shutil.which(name):
+            return [found, *command[1:]]
+    raise OSError(
+        "the compiled step needs a C++ compiler and found none; install g++ or clang, name one in "
+        "the variable CXX, or do without compiling"
     )
-    scale, bias = _nominal(network, corrected)
-    layers = (weights[:, :16].contiguous(), network.middle, network.middle_bias, scale, bias)
-    size = -step_size(network, time, square, corrected, shape)
-    apply(grad, matrix, momenta, second, sides, layers, matrix, size)
-    return {"row": row, "column": column, "step": step}
 
 
-def _nominal(network: Network, corrected: Corrections) -> tuple[Tensor, Tensor]:
-    """The last layer with ``n̂ (1 + a)`` over n in place of a."""
-    ratio = corrected.second / corrected.momenta[0]
-    scale = torch.stack([ratio, torch.ones_like(ratio)])
-    one = scale.new_tensor([1.0, 0.0])
-    return network.outer * scale[:, None], (network.outer_bias + one) * scale
+def _compile(command: list[str], folder: Path) -> Path:
+    path = folder / "small_step.so"
+    done = subprocess.run(
+        [*command, str(SOURCE), "-o", str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
+        raise OSError(f"{command[0]} cannot compile the step: {said}; do without compiling")
+    return path
+
+
+def _processor() -> str:
+    """What code for this processor may not be shared beyond."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()} {platform.processor()} {flags}"

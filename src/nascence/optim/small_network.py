@@ -52,7 +52,7 @@ class Corrections(NamedTuple):
     factors: Tensor  # (..., 3)
 
 
-def corrections(decays: Decays, step: Tensor, *, factored: bool) -> Corrections:
+def corrections(decays: Decays, step: Tensor, *, factored: bool = True) -> Corrections:
     """For ``step`` ``(...)``, counted from 1 (Kingma & Ba 2015, section 3)."""
 
     def reached(decay: Tensor, step: Tensor) -> Tensor:
