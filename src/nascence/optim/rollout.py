@@ -44,16 +44,13 @@ def rollout(
         theta = {name: value[None] for name, value in optimizer.named_parameters()}
     tasks, settings = len(stack), len(next(iter(theta.values())))
     theta = {name: value.repeat_interleave(tasks, 0) for name, value in theta.items()}
-    whole = Stack(stack.names * settings, stack.problem, _repeated(stack.constants, settings))
+    constants = _repeated(stack.constants, settings)
     params = _repeated(stack.init(generator=generator), settings)
 
     def measured() -> Tensor:
-        losses = [
-            whole.loss(params, _repeated_batch(stack, split, settings, generator))
-            for _ in range(batches)
-        ]
-        mean = torch.stack(losses).mean(0).view(settings, tasks)
-        return torch.nan_to_num(mean, nan=torch.inf, posinf=torch.inf)
+        return mean_losses(
+            stack, params, settings=settings, split=split, batches=batches, generator=generator
+        )
 
     first = measured()
     length = torch.full((settings * tasks,), float(steps) if known else torch.inf)
@@ -61,10 +58,31 @@ def rollout(
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
     for _ in range(steps):
         batch = _repeated_batch(stack, "train", settings, generator)
-        grads, loss = gradients(whole.constants, params, batch)
+        grads, loss = gradients(constants, params, batch)
         updates, state = optimizer.update_stacked(theta, grads, state, params, loss=loss)
         params = {name: value + updates[name] for name, value in params.items()}
     return Rollout(first, measured(), params)
+
+
+@torch.no_grad()
+def mean_losses(
+    stack: Stack,
+    params: Params,
+    *,
+    settings: int,
+    split: TaskSplit,
+    batches: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Losses ``(settings, tasks)`` of parameters ``(settings * tasks, ...)``, as in `Rollout`."""
+    constants = _repeated(stack.constants, settings)
+    whole = Stack(stack.names * settings, stack.problem, constants)
+    losses = [
+        whole.loss(params, _repeated_batch(stack, split, settings, generator))
+        for _ in range(batches)
+    ]
+    mean = torch.stack(losses).mean(0).view(settings, len(stack))
+    return torch.nan_to_num(mean, nan=torch.inf, posinf=torch.inf)
 
 
 def _repeated(values: Params, count: int) -> Params:

@@ -1,0 +1,196 @@
+"""The two forms of Adam that published comparisons tune, with the spaces they are tuned in.
+
+Both are from TaskSet (Metz et al. 2020, arXiv:2002.11887, appendix) and work under vmap with one
+setting for each network. Their schedules are in units of the whole training; where its length is
+not known they take it to be `REFERENCE_STEPS`.
+"""
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from nascence.optim.baselines import Adam, AdamW, logarithm
+from nascence.optim.contract import State
+from nascence.params import Params
+
+REFERENCE_STEPS = 10_000.0
+# Half-decades from 3e-7 to 1, those of the comparison in Metz et al. (2020, arXiv:2009.11243).
+LEARNING_RATES = tuple(
+    round(factor * 10.0**power, 9) for power in range(-7, 1) for factor in (1, 3)
+)[1:-1]
+
+
+class _Scheduled(Adam):
+    """Adam with a penalty in the gradient and a schedule of its rate."""
+
+    @abstractmethod
+    def penalised(self, grad: Tensor, value: Tensor) -> Tensor:
+        """The gradient of the loss and the penalties on the parameters."""
+
+    @abstractmethod
+    def factor(self, taken: Tensor, length: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+
+    def update(
+        self,
+        grads: Params,
+        state: State,
+        params: Params,
+        *,
+        loss: Tensor | None = None,
+        valid_loss: Tensor | None = None,
+    ) -> tuple[Params, State]:
+        changed = {
+            name: self.penalised(grad.float(), params[name].float()) for name, grad in grads.items()
+        }
+        updates, following = super().update(changed, state, params)
+        told = state["shared"]["num_steps"]
+        length = torch.where(torch.isfinite(told), told, REFERENCE_STEPS)
+        for name, update in updates.items():
+            updates[name] = self.factor(state["tensors"][name]["step"], length) * update
+        return updates, following
+
+
+class Adam8p(_Scheduled):
+    """Adam with eight settings: rate, betas, epsilon, l1, l2, linear and exponential decay.
+
+    The gradient is that of ``loss + l1 sum |w| + l2 sum w²``, and the rate is multiplied by
+    ``max(1 - linear t, 0) exp(-exponential t)`` with t the steps taken, rescaled so that the whole
+    training has 10,000. Epsilon is that of algorithm 1 of Kingma & Ba. Theta gains ``log_l1``,
+    ``log_l2``, ``log_linear`` and ``log_exponential`` to that of Adam.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        linear: float = 0.0,
+        exponential: float = 0.0,
+    ) -> None:
+        super().__init__(learning_rate, betas=betas, epsilon=epsilon)
+        self.log_l1 = logarithm("l1", l1, zero=True)
+        self.log_l2 = logarithm("l2", l2, zero=True)
+        self.log_linear = logarithm("linear", linear, zero=True)
+        self.log_exponential = logarithm("exponential", exponential, zero=True)
+
+    def penalised(self, grad: Tensor, value: Tensor) -> Tensor:
+        return grad + self.log_l1.exp() * value.sign() + 2 * self.log_l2.exp() * value
+
+    def factor(self, taken: Tensor, length: Tensor) -> Tensor:
+        time = taken * (REFERENCE_STEPS / length)
+        linear = torch.clamp(1 - self.log_linear.exp() * time, min=0)
+        return linear * torch.exp(-self.log_exponential.exp() * time)
+
+
+class NAdamWCosine(_Scheduled, AdamW):
+    """AdamW, or NAdamW where ``nesterov`` is 1, with l2 penalty, warm-up and cosine decay.
+
+    The rate rises from 0 over the share ``warmup`` of the training (at most ``constant``), stays
+    until the share ``constant``, and falls along half a cosine to ``floor`` times itself. The
+    penalty adds ``l2 w`` to the gradient; the published code subtracts it, which lets weights grow,
+    and its port to torch makes warm-up last at least as long as ``constant``: both are not copied.
+    Theta gains ``log_l2``, ``nesterov``, ``warmup``, ``floor`` and ``constant`` to that of AdamW.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        l2: float = 0.0,
+        nesterov: float = 1.0,
+        warmup: float = 0.0,
+        floor: float = 1.0,
+        constant: float = 1.0,
+    ) -> None:
+        super().__init__(learning_rate, betas=betas, epsilon=epsilon, weight_decay=weight_decay)
+        self.log_l2 = logarithm("l2", l2, zero=True)
+        shares = {"nesterov": nesterov, "warmup": warmup, "floor": floor, "constant": constant}
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}; it must be between 0 and 1")
+            setattr(self, name, nn.Parameter(torch.tensor(float(value))))
+
+    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
+        return first + self.nesterov * decay * (grad - first)
+
+    def penalised(self, grad: Tensor, value: Tensor) -> Tensor:
+        return grad + self.log_l2.exp() * value
+
+    def factor(self, taken: Tensor, length: Tensor) -> Tensor:
+        done = torch.clamp(taken / length, max=1.0)
+        warmup = torch.minimum(self.warmup, self.constant)
+        rising = done / torch.clamp(warmup, min=1e-12)
+        fallen = torch.clamp((done - self.constant) / (1 - self.constant).clamp(min=1e-6), 0, 1)
+        cosine = self.floor + (1 - self.floor) * (0.5 + 0.5 * torch.cos(math.pi * fallen))
+        return torch.where(done < warmup, rising, cosine)
+
+
+def learning_rates() -> Params:
+    """Theta of `Adam` at each of the 14 `LEARNING_RATES`: AdamLR."""
+    adam = Adam()
+    theta = {
+        name: value.detach().repeat(len(LEARNING_RATES)) for name, value in adam.named_parameters()
+    }
+    return {**theta, "log_rate": torch.tensor(LEARNING_RATES).log()}
+
+
+def sample_adam8p(count: int, *, generator: torch.Generator) -> Params:
+    """Theta ``(count,)`` of `Adam8p`, log-uniform in the published ranges.
+
+    Rate 1e-8 to 10, 1 - beta1 1e-4 to 1, 1 - beta2 1e-6 to 1, epsilon 1e-10 to 1,000, l1 and l2
+    1e-8 to 10, linear decay 1e-7 to 1e-4, exponential 1e-6 to 1e-3.
+    """
+    ranges = {
+        "log_rate": (1e-8, 10.0),
+        "log_decay1": (1e-4, 1.0),
+        "log_decay2": (1e-6, 1.0),
+        "log_epsilon": (1e-10, 1e3),
+        "log_l1": (1e-8, 10.0),
+        "log_l2": (1e-8, 10.0),
+        "log_linear": (1e-7, 1e-4),
+        "log_exponential": (1e-6, 1e-3),
+    }
+    drawn = torch.rand(count, len(ranges), generator=generator)
+    return {
+        name: math.log(low) + math.log(high / low) * drawn[:, column]
+        for column, (name, (low, high)) in enumerate(ranges.items())
+    }
+
+
+def sample_nadamw(count: int, *, generator: torch.Generator) -> Params:
+    """Theta ``(count,)`` of `NAdamWCosine`, drawn from the space of the published opt_list.
+
+    Log-uniform: rate 1e-5 to 1, 1 - beta1 1e-3 to 1, 1 - beta2 1e-5 to 1, epsilon 1e-8 to 10,000.
+    Nesterov for half; for a third each weight decay, l2 or both, 1e-5 to 0.1; for half a warm-up of
+    1e-5 to 0.1; a floor of 0 for half, of 1e-5 to 1 for the others; constant for a uniform share.
+    """
+    drawn = torch.rand(count, 13, generator=generator).unbind(1)
+    either = drawn[8]
+    zero, never = torch.tensor(0.0), torch.tensor(-torch.inf)
+
+    def between(uniform: Tensor, low: float, high: float) -> Tensor:
+        return math.log(low) + math.log(high / low) * uniform
+
+    return {
+        "log_rate": between(drawn[0], 1e-5, 1.0),
+        "log_decay1": between(drawn[1], 1e-3, 1.0),
+        "log_decay2": between(drawn[2], 1e-5, 1.0),
+        "log_epsilon": between(drawn[3], 1e-8, 1e4),
+        "nesterov": (drawn[4] < 0.5).float(),
+        "constant": drawn[5],
+        "log_shrink": torch.where(
+            (either < 1 / 3) | (either >= 2 / 3), between(drawn[6], 1e-5, 0.1), never
+        ),
+        "log_l2": torch.where(either >= 1 / 3, between(drawn[7], 1e-5, 0.1), never),
+        "warmup": torch.where(drawn[9] < 0.5, between(drawn[10], 1e-5, 0.1).exp(), zero),
+        "floor": torch.where(drawn[11] < 0.5, between(drawn[12], 1e-5, 1.0).exp(), zero),
+    }
