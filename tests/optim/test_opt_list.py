@@ -69,6 +69,8 @@ def test_the_released_list_says_where_it_comes_from() -> None:
     theta, card = load_opt_list(), read_opt_list_card()
     assert theta.keys() == dict(NAdamWCosine().named_parameters()).keys()
     assert len(theta["log_rate"]) == 1000
-    assert card["tasks"] and card["steps"] and card["candidates"]
+    assert card["tasks"]
+    assert card["steps"]
+    assert card["candidates"]
     settings = torch.stack([theta[name] for name in sorted(theta)], 1)
     assert len(settings.unique(dim=0)) == 1000

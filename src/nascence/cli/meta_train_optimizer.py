@@ -35,11 +35,21 @@ def optimizer(
     start: Annotated[
         str | None, typer.Option(help="Weights to start from; without it, an untrained optimizer.")
     ] = None,
+    self_train: Annotated[
+        bool,
+        typer.Option("--self-train", help="A learned optimizer moves theta in the place of Adam."),
+    ] = False,
+    outer: Annotated[
+        str, typer.Option(help="Weights of the one that does with --self-train.")
+    ] = "optimizer-small",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Meta-train a learned optimizer by evolution strategies; a later leg goes on exactly."""
+    """Meta-train a learned optimizer by evolution strategies; a later leg goes on exactly.
+
+    With --self-train a learned optimizer trains another copy.
+    """
     with failures_as_lines():
         from nascence.design.settings import parse_duration
         from nascence.optim import create, load, meta_train
@@ -47,6 +57,7 @@ def optimizer(
 
         chosen = [family(name) for name in families.split(",") if name]
         untrained = create(architecture) if start is None else load(start)
+        teacher = load(outer) if self_train else None
         bounds = _two(lengths)
         if steps < 1 or workers < 1:
             raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
@@ -69,6 +80,7 @@ def optimizer(
                     objective=objective,  # type: ignore[arg-type]
                     sigma=sigma,
                     learning_rate=learning_rate,
+                    outer=teacher,
                     progress=lambda entry: show("optimizer", entry["step"] / steps, _brief(entry)),
                 )
         except KeyboardInterrupt:

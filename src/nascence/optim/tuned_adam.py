@@ -113,11 +113,10 @@ class NAdamWCosine(_Scheduled, AdamW):
     ) -> None:
         super().__init__(learning_rate, betas=betas, epsilon=epsilon, weight_decay=weight_decay)
         self.log_l2 = logarithm("l2", l2, zero=True)
-        shares = {"nesterov": nesterov, "warmup": warmup, "floor": floor, "constant": constant}
-        for name, value in shares.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value}; it must be between 0 and 1")
-            setattr(self, name, nn.Parameter(torch.tensor(float(value))))
+        self.nesterov = _share("nesterov", nesterov)
+        self.warmup = _share("warmup", warmup)
+        self.floor = _share("floor", floor)
+        self.constant = _share("constant", constant)
 
     def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
         return first + self.nesterov * decay * (grad - first)
@@ -132,6 +131,12 @@ class NAdamWCosine(_Scheduled, AdamW):
         fallen = torch.clamp((done - self.constant) / (1 - self.constant).clamp(min=1e-6), 0, 1)
         cosine = self.floor + (1 - self.floor) * (0.5 + 0.5 * torch.cos(math.pi * fallen))
         return torch.where(done < warmup, rising, cosine)
+
+
+def _share(name: str, value: float) -> nn.Parameter:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; it must be between 0 and 1")
+    return nn.Parameter(torch.tensor(float(value)))
 
 
 def learning_rates() -> Params:
