@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nascence.data import load
+from nascence.optim.families.ranges import happens, log_uniform
+from nascence.params import Params
 from nascence.task import Draw, TaskSplit
 
 # Rows of the bundled sample; the last thousand are its validation images.
@@ -52,3 +54,47 @@ def draw_rows(count: int, size: int, split: TaskSplit, *, generator: torch.Gener
 def rows_of(drawn: Tensor, train_rows: Tensor) -> Tensor:
     """Rows of `sample` for what `draw_rows` gave, the first ``train_rows`` of train alone."""
     return torch.where(drawn >= 0, drawn % train_rows, -1 - drawn)
+
+
+@lru_cache(maxsize=8)
+def _mirrored(side: int, grey: bool, device: str) -> tuple[Tensor, Tensor]:
+    """`sample` and behind it the mirror image of every row, flattened: ``(12000, C side²)``."""
+    images, labels = sample(side, grey=grey, device=device)
+    return torch.cat([images, images.flip(-1)]).flatten(1), labels
+
+
+def sample_images(*, generator: torch.Generator) -> Params:
+    """Constants of a task on images.
+
+    ``rows`` ``()``, how many training images there are, 250 to 4,000; ``input_scale`` ``()``, a
+    factor of the pixels, 0.5 to 2; ``classes`` ``(10,)``, the label that stands for each class, for
+    one task in four with two classes to a label; ``mirrored`` ``()``, whether training images are
+    mirrored at random, for 0.3 of the tasks; ``seen`` ``()``, whether what is called validation
+    and test is training data, for 0.15 (Metz et al. 2020).
+    """
+    grouped = happens(0.25, generator=generator)
+    return {
+        "rows": torch.tensor(round(log_uniform(250, 4000, generator=generator))),
+        "input_scale": torch.tensor(log_uniform(0.5, 2.0, generator=generator)),
+        "classes": torch.randperm(CLASSES, generator=generator) // (2 if grouped else 1),
+        "mirrored": torch.tensor(happens(0.3, generator=generator)),
+        "seen": torch.tensor(happens(0.15, generator=generator)),
+    }
+
+
+def batch_of(
+    constants: Params, drawn: Tensor, *, side: int, grey: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Flat images ``(B, C side²)`` and labels ``(B,)`` for what `draw_rows` gave.
+
+    ``constants`` are those of `sample_images`.
+    """
+    images, labels = _mirrored(side, grey, str(drawn.device))
+    training = drawn >= 0
+    row = torch.where(training, drawn, -1 - drawn)
+    row = torch.where(training | constants["seen"], row % constants["rows"], row)
+    # The row follows from the remainder; the high bits of the same number are as good as new ones.
+    turned = constants["mirrored"] & training & (drawn // 2**20 % 2 == 1)
+    scale = constants["input_scale"]
+    inputs = images[row + len(labels) * turned].to(scale.dtype) * scale
+    return inputs, constants["classes"][labels[row]]

@@ -25,6 +25,11 @@ class Perceptron(Problem):
     batch_size: int = 64
     side: int = 8
 
+    @property
+    def cost(self) -> int:
+        """Multiply-adds of a step: three times those of the loss of a batch."""
+        return 3 * self.batch_size * self.hidden * (self.side**2 + CLASSES)
+
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
         inputs = self.side**2
         scale = constants["init_scale"]
@@ -59,6 +64,11 @@ class Yardstick:
 
     def __len__(self) -> int:
         return self.count
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds of a step."""
+        return self.problem.cost
 
     def task(self, index: int) -> Task:
         """Task ``index``; raises IndexError outside the family."""

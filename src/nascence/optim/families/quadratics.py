@@ -21,6 +21,11 @@ class Quadratic(Problem):
 
     size: int
 
+    @property
+    def cost(self) -> int:
+        """Multiply-adds of a step: three times those of the loss."""
+        return 3 * self.size * (self.size + 2)
+
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
         return {"x": torch.randn(self.size, generator=generator) * constants["init_scale"]}
 
@@ -43,6 +48,11 @@ class Quadratics:
 
     def __len__(self) -> int:
         return self.count
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds of a step of the largest."""
+        return max(Quadratic(size).cost for size in SIZES)
 
     def task(self, index: int) -> Task:
         """Task ``index``; raises IndexError outside the family."""
