@@ -118,7 +118,8 @@ def test_the_penalty_of_nadamw_shrinks() -> None:
 
 
 def rate_after(optimizer: NAdamWCosine, taken: int, length: int) -> float:
-    return optimizer.factor(torch.tensor(float(taken)), torch.tensor(float(length))).item()
+    theta = dict(optimizer.named_parameters())
+    return optimizer.factor(theta, torch.tensor(float(taken)), torch.tensor(float(length))).item()
 
 
 def test_the_schedule_at_hand_worked_points() -> None:

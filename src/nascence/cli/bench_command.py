@@ -98,6 +98,8 @@ def _compare(
     from nascence.optim.standings import standings
     from nascence.report.optimizer_page import write_comparison
 
+    if not families:
+        raise ValueError("no task family is named; name one, or all")
     held_out = seen_families(weights)
     chosen = [family(name) for name in (FAMILIES if families == ["all"] else families)]
     with shown(out, quiet=quiet) as show:

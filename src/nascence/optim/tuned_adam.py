@@ -23,15 +23,30 @@ LEARNING_RATES = tuple(
 
 
 class _Scheduled(Adam):
-    """Adam with a penalty in the gradient and a schedule of its rate."""
+    """Adam with penalties in the gradient and a schedule of its rate.
+
+    What depends on settings takes them as ``theta``: ``()`` each, or ``(N,)`` for N networks.
+    """
 
     @abstractmethod
-    def penalised(self, grad: Tensor, value: Tensor) -> Tensor:
-        """The gradient of the loss and the penalties on the parameters."""
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        """What the gradient gains: the first times the signs, the second times the values."""
 
     @abstractmethod
-    def factor(self, taken: Tensor, length: Tensor) -> Tensor:
+    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
         """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+
+    def lookahead(self, theta: Params) -> Tensor | None:
+        """The share of Nesterov's step, if there can be one."""
+        return None
+
+    def shrinkage(self, theta: Params) -> Tensor | None:
+        """Decoupled weight decay in units of the rate, if there can be any."""
+        return None
+
+    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
+        share = self.lookahead(dict(self.named_parameters()))
+        return first if share is None else first + share * decay * (grad - first)
 
     def update(
         self,
@@ -42,15 +57,64 @@ class _Scheduled(Adam):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> tuple[Params, State]:
-        changed = {
-            name: self.penalised(grad.float(), params[name].float()) for name, grad in grads.items()
-        }
+        theta: Params = dict(self.named_parameters())
+        sign, value = self.penalties(theta)
+        changed = {}
+        for name, grad in grads.items():
+            weight = params[name].float()
+            changed[name] = grad.float() + value * weight
+            if sign is not None:
+                changed[name] = changed[name] + sign * weight.sign()
         updates, following = super().update(changed, state, params)
-        told = state["shared"]["num_steps"]
-        length = torch.where(torch.isfinite(told), told, REFERENCE_STEPS)
+        length = _length(state["shared"]["num_steps"])
         for name, update in updates.items():
-            updates[name] = self.factor(state["tensors"][name]["step"], length) * update
+            updates[name] = self.factor(theta, state["tensors"][name]["step"], length) * update
         return updates, following
+
+    def update_stacked(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> tuple[Params, State]:
+        """`update` with as few passes over memory as there can be; comparisons live in it."""
+        length = _length(state["shared"]["num_steps"])
+        updates, tensors = {}, dict(state["tensors"])
+        for name, grad in grads.items():
+            old = state["tensors"][name]
+            factor = self.factor(theta, old["step"], length)
+            updates[name], tensors[name] = self._stacked(theta, factor, grad, old, params[name])
+        return updates, {"tensors": tensors, "shared": state["shared"]}
+
+    def _stacked(
+        self, theta: Params, factor: Tensor, grad: Tensor, old: Params, weight: Tensor
+    ) -> tuple[Tensor, Params]:
+        """The step of one tensor ``(N, ...)`` of N networks, with settings and factor ``(N,)``."""
+
+        def wide(setting: Tensor) -> Tensor:
+            return setting.view(-1, *[1] * (grad.dim() - 1))
+
+        sign, value = self.penalties(theta)
+        penalised = torch.addcmul(grad, wide(value), weight)
+        if sign is not None:
+            penalised.addcmul_(wide(sign), weight.sign())
+        decay1, decay2 = theta["log_decay1"].exp(), theta["log_decay2"].exp()
+        first = torch.lerp(old["first"], penalised, wide(decay1))
+        square = penalised * penalised
+        second = torch.lerp(old["second"], square, wide(decay2))
+        share = self.lookahead(theta)
+        update = first.clone() if share is None else first.lerp(penalised, wide(share * decay1))
+        step = old["step"] + 1
+        # (m / c1) / (√(v / c2) + ε) is m (√c2 / c1) / (√v + ε √c2)
+        root2 = (1 - (1 - decay2) ** step).sqrt()
+        size = factor * theta["log_rate"].exp()
+        denominator = torch.sqrt(second, out=square).add_(wide(theta["log_epsilon"].exp() * root2))
+        update.div_(denominator).mul_(wide(-size * root2 / (1 - (1 - decay1) ** step)))
+        shrink = self.shrinkage(theta)
+        if shrink is not None:
+            update.addcmul_(wide(-size * shrink), weight)
+        return update, {"first": first, "second": second, "step": step}
+
+
+def _length(told: Tensor) -> Tensor:
+    return torch.where(torch.isfinite(told), told, REFERENCE_STEPS)
 
 
 class Adam8p(_Scheduled):
@@ -79,13 +143,13 @@ class Adam8p(_Scheduled):
         self.log_linear = logarithm("linear", linear, zero=True)
         self.log_exponential = logarithm("exponential", exponential, zero=True)
 
-    def penalised(self, grad: Tensor, value: Tensor) -> Tensor:
-        return grad + self.log_l1.exp() * value.sign() + 2 * self.log_l2.exp() * value
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
 
-    def factor(self, taken: Tensor, length: Tensor) -> Tensor:
+    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
         time = taken * (REFERENCE_STEPS / length)
-        linear = torch.clamp(1 - self.log_linear.exp() * time, min=0)
-        return linear * torch.exp(-self.log_exponential.exp() * time)
+        linear = torch.clamp(1 - theta["log_linear"].exp() * time, min=0)
+        return linear * torch.exp(-theta["log_exponential"].exp() * time)
 
 
 class NAdamWCosine(_Scheduled, AdamW):
@@ -118,18 +182,22 @@ class NAdamWCosine(_Scheduled, AdamW):
         self.floor = _share("floor", floor)
         self.constant = _share("constant", constant)
 
-    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
-        return first + self.nesterov * decay * (grad - first)
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        return None, theta["log_l2"].exp()
 
-    def penalised(self, grad: Tensor, value: Tensor) -> Tensor:
-        return grad + self.log_l2.exp() * value
+    def lookahead(self, theta: Params) -> Tensor | None:
+        return theta["nesterov"]
 
-    def factor(self, taken: Tensor, length: Tensor) -> Tensor:
+    def shrinkage(self, theta: Params) -> Tensor | None:
+        return theta["log_shrink"].exp()
+
+    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+        constant, floor = theta["constant"], theta["floor"]
         done = torch.clamp(taken / length, max=1.0)
-        warmup = torch.minimum(self.warmup, self.constant)
+        warmup = torch.minimum(theta["warmup"], constant)
         rising = done / torch.clamp(warmup, min=1e-12)
-        fallen = torch.clamp((done - self.constant) / (1 - self.constant).clamp(min=1e-6), 0, 1)
-        cosine = self.floor + (1 - self.floor) * (0.5 + 0.5 * torch.cos(math.pi * fallen))
+        fallen = torch.clamp((done - constant) / (1 - constant).clamp(min=1e-6), 0, 1)
+        cosine = floor + (1 - floor) * (0.5 + 0.5 * torch.cos(math.pi * fallen))
         return torch.where(done < warmup, rising, cosine)
 
 
