@@ -35,10 +35,20 @@ def test_legs_go_on_and_weights_are_written(tmp_path: Path) -> None:
     assert isinstance(load(facts["weights"]), Small)
 
 
+def test_families_come_by_groups_and_in_other_units(tmp_path: Path) -> None:
+    shown = ["--families", "training:units", "--max-cost", "20000", "--steps", "1", "--json"]
+    code, printed, _ = run("--out", str(tmp_path), *TINY, *shown)
+    assert code == 0
+    card = read_card(json.loads(printed)["weights"])
+    assert card["families"] == "quadratic:units (1200), function:units (840)"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--families", "words"], "task family is 'words'"),
+        (["--families", "mlp:metres"], "behind the colon stands units or"),
+        (["--max-cost", "1"], "no task family is left"),
         (["--architecture", "velo"], "architecture is 'velo'"),
         (["--lengths", "many"], "--lengths is 'many'"),
         (["--method", "both"], "method='both'"),

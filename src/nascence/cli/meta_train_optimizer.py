@@ -15,8 +15,16 @@ def optimizer(
         str, typer.Option(help="small, hierarchical or feed-forward.")
     ] = "small",
     families: Annotated[
-        str, typer.Option(help="Task families, with commas; one twice counts twice.")
+        str,
+        typer.Option(
+            help="Task families, with commas; one twice counts twice; training is all of those "
+            "that are not held out for tests, and name:units has parameters in other units."
+        ),
     ] = "yardstick,quadratic",
+    max_cost: Annotated[
+        int | None,
+        typer.Option(help="Leave out families with tasks of more multiply-adds a step."),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Outer steps of the whole run.")] = 1000,
     leg: Annotated[
         str | None,
@@ -53,9 +61,9 @@ def optimizer(
     with failures_as_lines():
         from nascence.design.settings import parse_duration
         from nascence.optim import create, load, meta_train
-        from nascence.optim.families import family
+        from nascence.optim.families import chosen
 
-        chosen = [family(name) for name in families.split(",") if name]
+        tasks = chosen(families, max_cost=max_cost)
         untrained = create(architecture) if start is None else load(start)
         teacher = load(outer) if self_train else None
         bounds = _two(lengths)
@@ -65,7 +73,7 @@ def optimizer(
             with shown(out, quiet=quiet) as show:
                 result = meta_train(
                     untrained,
-                    chosen,
+                    tasks,
                     out=out,
                     seed=seed,
                     steps=steps,

@@ -11,6 +11,9 @@ from nascence.optim.families import FAMILIES, family
 from nascence.params import Params
 from nascence.task import TASK_SPLITS, Stack, Task, TaskFamily, stacks
 
+# What costs much is shown on the small families of the same problems.
+SMALL = [name for name in FAMILIES if not name.endswith("-wide")]
+
 
 @pytest.fixture(params=FAMILIES)
 def tasks(request: pytest.FixtureRequest) -> TaskFamily:
@@ -59,7 +62,7 @@ def doubled(values: Params) -> Params:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "yardstick"])
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "yardstick"])
 def test_gradients_are_finite_differences(name: str, generator: torch.Generator) -> None:
     """In double precision, along a random direction, of a task of every problem."""
     for task in one_of_each(family(name)):
@@ -87,7 +90,7 @@ def test_gradients_are_finite_differences(name: str, generator: torch.Generator)
 
 def test_the_cost_is_what_torch_counts(tasks: TaskFamily, generator: torch.Generator) -> None:
     for task in one_of_each(tasks):
-        if tasks.name in ("function", "quadratic"):
+        if tasks.name in ("function", "quadratic", "quadratic-wide"):
             continue  # which have no products of matrices that it counts
         params = task.init(generator=generator)
         batch = task.batch("train", generator=generator)
@@ -103,13 +106,14 @@ def test_names_are_unique_and_numbers_bounded(tasks: TaskFamily) -> None:
             tasks.task(index)
 
 
-def test_training_reduces_the_loss(tasks: TaskFamily, generator: torch.Generator) -> None:
+@pytest.mark.parametrize("name", SMALL)
+def test_training_reduces_the_loss(name: str, generator: torch.Generator) -> None:
     """Twenty steps of Adam from a mild start improve the mean over a family's problems."""
     from nascence.optim import Adam
     from nascence.optim.rollout import rollout
 
     better = []
-    for task in one_of_each(tasks):
+    for task in one_of_each(family(name))[:6]:
         stack = Stack.of([task])
         done = rollout(Adam(0.02), stack, steps=20, generator=generator, split="train")
         better.append(bool(done.final < done.first))

@@ -1,44 +1,34 @@
 """Families of tasks to optimise, numbered, the same everywhere."""
 
-from collections.abc import Callable
-
-from nascence.optim.families.autoencoders import autoencoder
-from nascence.optim.families.convolutional import convolutional
-from nascence.optim.families.functions import function
 from nascence.optim.families.mlp import Perceptron, Yardstick
-from nascence.optim.families.multilayer import multilayer, softmax
-from nascence.optim.families.numbered import NumberedFamily, NumberedProblem
+from nascence.optim.families.numbered import CostedFamily, NumberedFamily, NumberedProblem
 from nascence.optim.families.quadratics import Quadratic, Quadratics
-from nascence.optim.families.recurrent import characters, recurrent
-from nascence.task import TaskFamily
-
-FAMILIES: dict[str, Callable[[], TaskFamily]] = {
-    "yardstick": Yardstick,
-    "quadratic": Quadratics,
-    "mlp": multilayer,
-    "softmax": softmax,
-    "autoencoder": autoencoder,
-    "function": function,
-    "recurrent": recurrent,
-    "convolutional": convolutional,
-    "characters": characters,
-}
-
-
-def family(name: str) -> TaskFamily:
-    """A family by its name; raises ValueError for one that there is not."""
-    if name not in FAMILIES:
-        raise ValueError(f"task family is {name!r}; allowed are {', '.join(FAMILIES)}")
-    return FAMILIES[name]()
-
+from nascence.optim.families.registry import (
+    FAMILIES,
+    HELD_OUT,
+    TRAINING,
+    chosen,
+    family,
+    task,
+    task_names,
+)
+from nascence.optim.families.reparametrised import Reparametrised, ReparametrisedFamily
 
 __all__ = [
     "FAMILIES",
+    "HELD_OUT",
+    "TRAINING",
+    "CostedFamily",
     "NumberedFamily",
     "NumberedProblem",
     "Perceptron",
     "Quadratic",
     "Quadratics",
+    "Reparametrised",
+    "ReparametrisedFamily",
     "Yardstick",
+    "chosen",
     "family",
+    "task",
+    "task_names",
 ]

@@ -68,3 +68,12 @@ def autoencoder() -> NumberedFamily:
         Autoencoder((32, 8, 32), "swish", 64, side=4, likelihood="bernoulli"),
     )
     return NumberedFamily("autoencoder", problems, 800)
+
+
+def wide_autoencoder() -> NumberedFamily:
+    """Autoencoders of images of 16x16 with layers of up to 128 units."""
+    problems = (
+        Autoencoder((128, 32, 128), "relu", 64, side=16),
+        Autoencoder((64, 64, 16, 64, 64), "tanh", 128, side=16),
+    )
+    return NumberedFamily("autoencoder-wide", problems, 80)

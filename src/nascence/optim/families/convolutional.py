@@ -127,3 +127,13 @@ def convolutional() -> NumberedFamily:
         Convolutional((6, 12), (2, 2), "tanh", "full", full=16, batch_size=32),
     )
     return NumberedFamily("convolutional", problems, 640)
+
+
+def wide_convolutional() -> NumberedFamily:
+    """Convolutional classifiers of coloured images of 16x16, up to 64 channels."""
+    problems = (
+        Convolutional((16, 32, 64), (2, 2, 2), "relu", "pool", 0, 64, 16, grey=False),
+        Convolutional((16, 32), (2, 2), "relu", "full", 64, 64, 16, grey=False),
+        Convolutional((32, 32, 32), (2, 1, 2), "tanh", "pool", 0, 32, 16, grey=False),
+    )
+    return NumberedFamily("convolutional-wide", problems, 90)

@@ -115,3 +115,14 @@ def softmax() -> NumberedFamily:
         Multilayer((), batch_size=32, grey=False),
     )
     return NumberedFamily("softmax", problems, 600)
+
+
+def wide_multilayer() -> NumberedFamily:
+    """Perceptrons of the larger published sizes: colours, 16x16 pixels, batches up to 512."""
+    problems = (
+        Multilayer((128,), "relu", 128, side=16),
+        Multilayer((64, 64, 64), "tanh", 64, side=16),
+        Multilayer((128, 128), "relu", 512, side=8, grey=False),
+        Multilayer((128,) * 6, "elu", 64, side=16, grey=False),
+    )
+    return NumberedFamily("mlp-wide", problems, 120)

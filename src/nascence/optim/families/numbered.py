@@ -2,11 +2,21 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from nascence.params import Params
-from nascence.task import Problem, Task, seed_of
+from nascence.task import Problem, Task, TaskFamily, seed_of
+
+
+class CostedFamily(TaskFamily, Protocol):
+    """A family that knows what a step of its most costly task takes."""
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds of matrix products in a step."""
+        ...
 
 
 class NumberedProblem(Problem):

@@ -45,6 +45,7 @@ class Quadratics:
 
     count: int = 1200
     name: str = "quadratic"
+    sizes: tuple[int, ...] = SIZES
 
     def __len__(self) -> int:
         return self.count
@@ -52,14 +53,14 @@ class Quadratics:
     @property
     def cost(self) -> int:
         """Multiply-adds of a step of the largest."""
-        return max(Quadratic(size).cost for size in SIZES)
+        return max(Quadratic(size).cost for size in self.sizes)
 
     def task(self, index: int) -> Task:
         """Task ``index``; raises IndexError outside the family."""
         if not 0 <= index < self.count:
             raise IndexError(f"{self.name} has tasks 0 to {self.count - 1}, not {index}")
         generator = torch.Generator().manual_seed(seed_of(self.name, index))
-        size = SIZES[index % len(SIZES)]
+        size = self.sizes[index % len(self.sizes)]
         condition, scale, init, noisy, noise = torch.rand(5, generator=generator).tolist()
         spectrum = 10 ** (-3 * condition * torch.rand(size, generator=generator))
         basis = torch.linalg.qr(torch.randn(size, size, generator=generator))[0]
@@ -72,3 +73,8 @@ class Quadratics:
             "init_scale": torch.tensor(init_scale),
         }
         return Task(f"{self.name}/{index}", Quadratic(size), constants)
+
+
+def wide_quadratics() -> Quadratics:
+    """Quadratics of 128 to 512 dimensions; few, as a matrix takes up to a megabyte."""
+    return Quadratics(60, "quadratic-wide", (128, 256, 512))

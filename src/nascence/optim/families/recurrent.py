@@ -85,6 +85,15 @@ def unrolled(params: Params, cell: Cell, inputs: Tensor) -> list[Tensor]:
     return found
 
 
+def _embedded(table: Tensor, text: Tensor) -> Tensor:
+    """Rows of ``(SYMBOLS, E)`` for characters ``(B, length)``.
+
+    A product with rows of an identity is many times faster, backwards, than looking them up.
+    """
+    symbols = torch.arange(SYMBOLS, device=text.device)
+    return (text[..., None] == symbols).to(table.dtype) @ table
+
+
 def _init_linear(
     constants: Params, name: str, inputs: int, outputs: int, *, generator: torch.Generator
 ) -> Params:
@@ -164,12 +173,55 @@ class CharacterModel(NumberedProblem):
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
         places = places_of(constants, draw[0])
         text = windows(constants["languages"][0], places, length=self.length + 1)
-        # A product with rows of an identity is many times faster, backwards, than looking up.
-        table, symbols = params["embedding"], torch.arange(SYMBOLS, device=text.device)
-        embedded = (text[:, :-1, None] == symbols).to(table.dtype) @ table
+        embedded = _embedded(params["embedding"], text[:, :-1])
         hidden = torch.stack(unrolled(params, self.cell, embedded), 1)
         logits = hidden @ params["head.weight"] + params["head.bias"]
         return functional.cross_entropy(logits.flatten(0, 1), text[:, 1:].flatten())
+
+
+@dataclass(frozen=True)
+class TextClassifier(NumberedProblem):
+    """Which of ``classes`` languages a window of text is in, from the last state.
+
+    Constants: those of `sample_text`, of whose languages the first ``classes`` are read, of
+    `sample_initialiser`, and ``embedding_scale`` ``()``, the deviation of the embedding.
+    """
+
+    cell: Cell
+    hidden: int
+    embedding: int = 8
+    length: int = 8
+    batch_size: int = 16
+    classes: int = 8
+
+    @property
+    def cost(self) -> int:
+        step = GATES[self.cell] * self.hidden * (self.embedding + self.hidden)
+        step += SYMBOLS * self.embedding
+        return 3 * self.batch_size * (self.length * step + self.hidden * self.classes)
+
+    def sample(self, *, generator: torch.Generator) -> Params:
+        scale = torch.tensor(log_uniform(0.1, 1.0, generator=generator))
+        text = sample_text(generator=generator)
+        return text | sample_initialiser(generator=generator) | {"embedding_scale": scale}
+
+    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        cell = init_cell(constants, self.cell, self.embedding, self.hidden, generator=generator)
+        head = _init_linear(constants, "head", self.hidden, self.classes, generator=generator)
+        embedding = torch.randn(SYMBOLS, self.embedding, generator=generator)
+        return {"embedding": embedding * constants["embedding_scale"]} | cell | head
+
+    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        labels = torch.randint(self.classes, (count, self.batch_size), generator=generator)
+        places = draw_places(count, self.batch_size, split, length=self.length, generator=generator)
+        return *places, labels
+
+    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        places, labels = places_of(constants, draw[0]), draw[1]
+        text = windows(constants["languages"][labels], places, length=self.length)
+        hidden = unrolled(params, self.cell, _embedded(params["embedding"], text))[-1]
+        logits = hidden @ params["head.weight"] + params["head.bias"]
+        return functional.cross_entropy(logits, labels)
 
 
 def recurrent() -> NumberedFamily:
@@ -196,3 +248,28 @@ def characters() -> NumberedFamily:
         CharacterModel("lstm", 8, embedding=4, length=12),
     )
     return NumberedFamily("characters", problems, 600)
+
+
+def text() -> NumberedFamily:
+    """Small recurrent classifiers of text of 8 to 16 characters."""
+    problems = (
+        TextClassifier("vanilla", 16, length=12),
+        TextClassifier("gru", 16),
+        TextClassifier("lstm", 12),
+        TextClassifier("vanilla", 24, classes=4),
+        TextClassifier("gru", 8, length=16, batch_size=8),
+        TextClassifier("lstm", 8, embedding=4, length=12),
+    )
+    return NumberedFamily("text", problems, 600)
+
+
+def wide_recurrent() -> NumberedFamily:
+    """Recurrent networks of the larger published sizes: 64 to 128 units, texts of up to 40."""
+    problems = (
+        CharacterModel("vanilla", 64, 16, 32, 32),
+        CharacterModel("gru", 64, 16, 24, 32),
+        CharacterModel("lstm", 128, 32, 32, 32),
+        TextClassifier("gru", 64, 16, 40, 32),
+        RowClassifier("lstm", 64, 64, 16),
+    )
+    return NumberedFamily("recurrent-wide", problems, 100)
