@@ -31,11 +31,10 @@ TASKS = {
     "function": 20,
     "softmax": 6,
     "mlp": 7,
-    "yardstick": 2,
-    "autoencoder": 3,
-    "recurrent": 3,
-    "characters": 2,
-    "convolutional": 1,
+    "yardstick": 1,
+    "autoencoder": 2,
+    "recurrent": 1,
+    "characters": 1,
 }
 HELD_OUT = 0.2
 BATCHES = 5

@@ -66,6 +66,7 @@ def test_the_probe_is_drawn(tmp_path: Path) -> None:
     [
         (["--families", "words"], "task family is 'words'"),
         (["--families", ","], "no task family"),
+        (["--max-cost", "1"], "no task family is left"),
         (["--optimizers", "velo"], "optimizer is 'velo'"),
         (["--optimizers", ""], "name at least one"),
         (["--weights", "nowhere"], "nowhere is not a file"),

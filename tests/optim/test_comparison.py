@@ -15,7 +15,7 @@ from nascence.optim.comparison import (
     group_of,
 )
 from nascence.optim.contestants import Contestant
-from nascence.optim.families import Quadratics, Yardstick
+from nascence.optim.families import Quadratics, ReparametrisedFamily, Yardstick
 from nascence.optim.trials import run_trials
 from nascence.params import CheckpointError
 from nascence.task import Stack, seed_of
@@ -32,16 +32,17 @@ def rates(*values: float) -> Contestant:
 PLAIN = Contestant("SGD 0.01", SGD(0.01, momentum=0.0))
 
 
-def test_tasks_are_half_from_the_last_fifth_and_the_same_in_any_number() -> None:
-    family = Yardstick(count=100)
-    few, many = choose_tasks(family, 3), choose_tasks(family, 9)
-    late = [int(task.name.split("/")[1]) >= 80 for task in many]
-    assert late == [True] * 5 + [False] * 4
-    assert [task.name for task in few[:2]] == [task.name for task in many[:2]]
-    assert few[2].name == many[5].name
-    assert len({task.name for task in many}) == 9
+def test_tasks_are_half_from_the_last_fifth_and_of_few_problems() -> None:
+    family = Quadratics(count=300)
+    for count, problems in ((1, 1), (3, 1), (9, 3)):
+        tasks = choose_tasks(family, count)
+        late = [int(task.name.split("/")[1]) >= 240 for task in tasks]
+        assert late == [True] * (count - count // 2) + [False] * (count // 2)
+        assert len({task.name for task in tasks}) == count
+        assert 1 <= len({task.problem for task in tasks}) <= problems
+        assert [task.name for task in choose_tasks(family, count)] == [task.name for task in tasks]
     with pytest.raises(ValueError, match="50 tasks of yardstick"):
-        choose_tasks(family, 50)
+        choose_tasks(Yardstick(count=100), 50)
 
 
 def test_groups() -> None:
@@ -49,6 +50,8 @@ def test_groups() -> None:
     assert group_of("yardstick/79", family, {"yardstick": 0.2}) == SEEN
     assert group_of("yardstick/80", family, {"yardstick": 0.2}) == HELD_OUT
     assert group_of("yardstick/5", family, {"quadratic": 0.2}) == UNSEEN
+    units = ReparametrisedFamily(family, "task")
+    assert group_of("yardstick:units/5", units, {"yardstick": 0.2}) == SEEN
 
 
 def test_results_are_those_of_trials_alone(tmp_path: Path) -> None:

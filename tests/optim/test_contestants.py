@@ -71,7 +71,7 @@ def test_what_is_not_there_is_said() -> None:
 
 def test_cards_say_what_was_seen(tmp_path: Path) -> None:
     assert seen_families(["optimizer-small"]).keys() == {"yardstick", "quadratic"}
-    card = {"families": "mlp (12), two-words (3)", "held_out": "0.1"}
+    card = {"families": "mlp:units (12), two-words (3)", "held_out": "0.1"}
     save(Small(), tmp_path / "a", card=card)
     save(Small(), tmp_path / "b", card={"families": "mlp (12)", "held_out": "0.05"})
     save(load("optimizer-small"), tmp_path / "c")

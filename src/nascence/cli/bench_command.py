@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nascence.optim.comparison import Settings
     from nascence.optim.contestants import Contestant
     from nascence.optim.standings import Standing
+    from nascence.task import TaskFamily
 
 bench = typer.Typer(no_args_is_help=True, help="Compare with other methods, and draw it.")
 
@@ -38,8 +39,15 @@ def optimizers(
         str, typer.Option(help="Of the learned: names of released weights, or files, with commas.")
     ] = "optimizer-small",
     families: Annotated[
-        str, typer.Option(help="Task families, with commas; all means all of them.")
+        str,
+        typer.Option(
+            help="Task families, with commas; training, held-out and all stand for several."
+        ),
     ] = "all",
+    max_cost: Annotated[
+        int,
+        typer.Option(help="Leave out families with tasks of more multiply-adds a step."),
+    ] = 700_000,
     tasks: Annotated[int, typer.Option(help="Tasks of each family.")] = 2,
     steps: Annotated[
         int | None, typer.Option(help="Steps of each training; 100, and 2000 for the probe.")
@@ -63,6 +71,7 @@ def optimizers(
     with failures_as_lines():
         from nascence.optim.comparison import Settings
         from nascence.optim.contestants import contestants
+        from nascence.optim.families import chosen
 
         tuned = _numbers("--trials", trials)
         entrants = contestants(_words(names), weights=_words(weights), trials=tuned)
@@ -72,7 +81,12 @@ def optimizers(
             settings = Settings(tasks, 100 if steps is None else steps, seeds, seed)
             try:
                 facts, words = _compare(
-                    entrants, _words(families), _words(weights), settings, out=out, quiet=quiet
+                    entrants,
+                    chosen(families, max_cost=max_cost),
+                    _words(weights),
+                    settings,
+                    out=out,
+                    quiet=quiet,
                 )
             except KeyboardInterrupt:
                 line(f"stopped; the same command goes on with {out}")
@@ -82,7 +96,7 @@ def optimizers(
 
 def _compare(
     entrants: "Sequence[Contestant]",
-    families: list[str],
+    families: "Sequence[TaskFamily]",
     weights: list[str],
     settings: "Settings",
     *,
@@ -94,21 +108,17 @@ def _compare(
 
     from nascence.optim.comparison import compare, group_of
     from nascence.optim.contestants import seen_families
-    from nascence.optim.families import FAMILIES, family
     from nascence.optim.standings import standings
     from nascence.report.optimizer_page import write_comparison
 
-    if not families:
-        raise ValueError("no task family is named; name one, or all")
     held_out = seen_families(weights)
-    chosen = [family(name) for name in (FAMILIES if families == ["all"] else families)]
     with shown(out, quiet=quiet) as show:
         results = compare(
-            *(entrants, chosen, settings),
+            *(entrants, families, settings),
             out=out,
             progress=lambda done, what: show("optimizers", done, what),
         )
-    known = {each.name: each for each in chosen}
+    known = {each.name: each for each in families}
     groups = {
         task: group_of(task, known[result.family], held_out)
         for result in results
@@ -117,7 +127,7 @@ def _compare(
     found = standings(results, groups)
     page = out / "report.html"
     described = (
-        f"{len(groups)} tasks of {len(chosen)} families",
+        f"{len(groups)} tasks of {len(families)} families",
         f"{settings.steps:,} steps",
         f"{settings.seeds} repetitions" if settings.seeds > 1 else "1 repetition",
         f"{sum(result.seconds for result in results):,.0f} s of CPU time",
@@ -125,7 +135,7 @@ def _compare(
     write_comparison(found, page, facts=described)
     facts = {
         "settings": asdict(settings),
-        "families": [each.name for each in chosen],
+        "families": [each.name for each in families],
         "seen": held_out,
         "tasks": groups,
         "seconds": sum(result.seconds for result in results),

@@ -76,20 +76,30 @@ class Result:
 def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
     """``count`` tasks of a family, half of them (the larger, if odd) from its last fifth.
 
-    The last fifth is what meta-training does not use. The choice follows from the family and the
+    The last fifth is what meta-training does not use. They are of ``count / 3`` problems or fewer,
+    as tasks of one problem are trained side by side. The choice follows from the family and the
     count alone. Raises ValueError if the family has fewer.
     """
     generator = torch.Generator().manual_seed(seed_of(f"{family.name} compared", 0))
     order = torch.randperm(len(family), generator=generator).tolist()
     bound = training_tasks(len(family), LAST_SHARE)
-    late = [index for index in order if index >= bound][: count - count // 2]
-    early = [index for index in order if index < bound][: count // 2]
-    if len(late) + len(early) < count:
+    late = [index for index in order if index >= bound]
+    early = [index for index in order if index < bound]
+    problems = {family.task(index).problem for index in late[: -(-count // 3)]}
+    found: list[Task] = []
+    for indices, wanted in ((late, count - count // 2), (early, count)):
+        for index in indices:
+            if len(found) >= wanted:
+                break
+            task = family.task(index)
+            if task.problem in problems:
+                found.append(task)
+    if len(found) < count:
         raise ValueError(
-            f"{count} tasks of {family.name} were asked for; it has {len(family)}, "
-            f"{len(family) - bound} in its last fifth"
+            f"{count} tasks of {family.name} were asked for; of its {len(family)} only "
+            f"{len(found)} can be had, half of them from its last fifth"
         )
-    return [family.task(index) for index in late + early]
+    return found
 
 
 def group_of(name: str, family: TaskFamily, held_out: Mapping[str, float]) -> str:
@@ -97,10 +107,11 @@ def group_of(name: str, family: TaskFamily, held_out: Mapping[str, float]) -> st
 
     ``held_out`` has, for every family that meta-training used, the share at its end that it left.
     """
-    if family.name not in held_out:
+    plain = family.name.partition(":")[0]
+    if plain not in held_out:
         return UNSEEN
     index = int(name.rsplit("/", 1)[1])
-    return SEEN if index < training_tasks(len(family), held_out[family.name]) else HELD_OUT
+    return SEEN if index < training_tasks(len(family), held_out[plain]) else HELD_OUT
 
 
 def compare(

@@ -125,7 +125,8 @@ def seen_families(weights: Sequence[str]) -> dict[str, float]:
     for each in weights:
         card = read_card(each)
         share = float(card.get("held_out", 0.0))
-        for family in re.findall(r"([^\s,]+) \(\d+\)", str(card.get("families", ""))):
+        for named in re.findall(r"([^\s,]+) \(\d+\)", str(card.get("families", ""))):
+            family = named.partition(":")[0]  # other units of the parameters are no other tasks
             seen[family] = min(share, seen.get(family, 1.0))
     return seen
 
@@ -133,4 +134,4 @@ def seen_families(weights: Sequence[str]) -> dict[str, float]:
 def file_name(contestant: Contestant, family: str) -> str:
     """Of the results of one contestant on one family."""
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(contestant.name).stem).strip("-.") or "optimizer"
-    return f"{family}--{plain}-{contestant.fingerprint}.json"
+    return f"{family.replace(':', '-')}--{plain}-{contestant.fingerprint}.json"
