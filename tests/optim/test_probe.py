@@ -34,10 +34,10 @@ def test_gradient_descent_ends_at_the_nearest_point_in_closed_form() -> None:
 
 
 def test_adam_stops_at_the_nearest_point_and_weight_decay_goes_to_the_origin() -> None:
-    adam = probe(Adam(0.01), steps=600)
-    assert adam.distance.max() < 1e-3
-    assert (adam.along - 1).abs().max() < 1e-3
-    decayed = probe(AdamW(0.01, weight_decay=1.0), steps=600)
+    adam = probe(Adam(0.02), steps=300)
+    assert adam.distance.max() < 2e-3
+    assert (adam.along - 1).abs().max() < 2e-3
+    decayed = probe(AdamW(0.02, weight_decay=1.0), steps=300)
     assert decayed.distance.max() < 0.01
     assert decayed.along.max() < 0.1
 

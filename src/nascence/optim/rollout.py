@@ -44,7 +44,7 @@ def rollout(
         theta = {name: value[None] for name, value in optimizer.named_parameters()}
     tasks, settings = len(stack), len(next(iter(theta.values())))
     theta = {name: value.repeat_interleave(tasks, 0) for name, value in theta.items()}
-    constants = _repeated(stack.constants, settings)
+    whole = Stack(stack.names * settings, stack.problem, _repeated(stack.constants, settings))
     params = _repeated(stack.init(generator=generator), settings)
 
     def measured() -> Tensor:
@@ -58,7 +58,7 @@ def rollout(
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
     for _ in range(steps):
         batch = _repeated_batch(stack, "train", settings, generator)
-        grads, loss = gradients(constants, params, batch)
+        grads, loss = gradients(whole.constants, params, batch)
         updates, state = optimizer.update_stacked(theta, grads, state, params, loss=loss)
         params = {name: value + updates[name] for name, value in params.items()}
     return Rollout(first, measured(), params)
