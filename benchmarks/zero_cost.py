@@ -118,9 +118,11 @@ def score_cell(
         if cells not in networks:
             torch.manual_seed(derived_seed(seed, cell))
             networks[cells] = NB201(cells=cells).build(cell)
-        if wanted in TOGETHER and wanted not in found:
+        if name in TOGETHER and wanted not in found:
             together = saliencies(networks[cells], small)
-            found |= {other: together[other] for other in TOGETHER if other in names}
+            for other in TOGETHER:
+                if (key := wanted.replace(name, other)) in names:
+                    found[key] = together[other]
         elif wanted not in found:
             found[wanted] = metric(name)(networks[cells], small if name in SMALL else batch)
     return found
