@@ -14,6 +14,7 @@ same CPU time of one thread. Finished rows in --out are read, not repeated. Scor
 """
 
 import argparse
+import contextlib
 import json
 import math
 import statistics
@@ -79,9 +80,7 @@ def pick(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder) / "latencies.json"
         cost = network.Cost(deployed, block="identity", side=32, in_channels=3, measured=measured)
-        limits = cost.limits(
-            work=cost.work(space.parse(LARGEST)), parameters=None, latency_ms=None
-        )
+        limits = cost.limits(work=cost.work(space.parse(LARGEST)), parameters=None, latency_ms=None)
         batch = data.batch(128, generator=torch.Generator().manual_seed(1000 * seed + 1))
         score = scores(space, cost, batch, seed)[name]
         start, known = time.process_time(), {}
@@ -93,10 +92,8 @@ def pick(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
             return known[architecture]
 
         generator = torch.Generator().manual_seed(1000 * seed + 2)
-        try:
+        with contextlib.suppress(OutOfTime):
             search(Evolution(space, generator=generator, allowed=limits), within_time, trials=5000)
-        except OutOfTime:
-            pass
         best = max(known, key=lambda architecture: known[architecture])
         return {
             "network": space.format(best),
@@ -110,9 +107,7 @@ def train(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]
     space = network.space_of("identity", classes=data.classes, in_channels=3)
     model = network.build(space, space.parse(name), seed=seed)
     generator = torch.Generator().manual_seed(1000 * seed + 3)
-    found = training.train(
-        model, data, **recipe.designed(32), seconds=seconds, generator=generator
-    )
+    found = training.train(model, data, **recipe.designed(32), seconds=seconds, generator=generator)
     return {"accuracy": 100 * found.curve[-1].accuracy, "steps": found.steps}
 
 

@@ -264,7 +264,9 @@ def fit(arguments: argparse.Namespace) -> None:
     """Ridge regression on the ranks of all scores, fitted on CIFAR-10 accuracies of some."""
     cells, truth = read_truth(arguments.table)
     places, names, scores = complete(cells, read_scores(arguments.scores))
-    print(f"fitted on the CIFAR-10 accuracies of some of 1,000 networks; scores: {', '.join(names)}")
+    print(
+        f"fitted on the CIFAR-10 accuracies of some of 1,000 networks; scores: {', '.join(names)}"
+    )
     print("| labelled | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
     for labelled in arguments.labelled:
         rows = []
