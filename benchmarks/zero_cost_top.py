@@ -6,8 +6,8 @@ Scores are those that ``zero_cost.py score`` wrote, of its 1,000 random networks
 ``--supernets``, the mean rank of candidates' angle and of negative loss of the three supernets
 that ``nb201_supernets.py run`` left. Every sum of the ranks of one to three of them is tried on
 500 of the networks; that with the largest tau within the best fifth by CIFAR-10 accuracy is shown
-on the other 500 and, where its scores are known, over all networks, there by the ranks among those
-first 500. Constant baselines that rank as another score does are left out.
+on the other 500 and on as many of all networks, in their random order, as its scores have come to,
+there by the ranks among the 500. Counts that rank as ``live_macs`` does are left out.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from zero_cost import (
     agreement,
     complete,
     computed,
+    drawn,
     read_scores,
     read_truth,
     representatives,
@@ -68,6 +69,17 @@ def chosen_sums(
     return sorted(found, reverse=True)
 
 
+def scored(
+    known: dict[tuple[str, int, Architecture], float], names: tuple[str, ...]
+) -> list[Architecture]:
+    """The first networks of the random order that have all of some scores."""
+    order = drawn()
+    for place, cell in enumerate(order):
+        if not all((name, 0, representatives()[computed(cell)]) in known for name in names):
+            return order[:place]
+    return order
+
+
 def first_of(scores: NDArray, truth: dict[str, NDArray], count: int) -> str:
     """True accuracies of the network with the best score, and of the best among ``count``."""
     order = np.argsort(-scores, kind="stable")[:count]
@@ -85,16 +97,9 @@ def main() -> None:
     known = read_scores(options.scores)
     places, names, scores = complete(cells, known)
     sample = {name: scores[:, i] for i, name in enumerate(names) if name not in LEFT_OUT}
-    everywhere: dict[str, NDArray] = {}
-    distinct = [representatives()[computed(cell)] for cell in cells]
-    for name in sample:
-        if all((name, 0, cell) in known for cell in distinct):
-            everywhere[name] = np.array([known[name, 0, cell] for cell in distinct])
-    live = np.array([NB201().macs(cell) for cell in cells], dtype=float)
-    everywhere["live_macs"] = live
     if options.supernets:
-        everywhere |= of_supernets(options.supernets, cells)
-        sample |= {name: everywhere[name][places] for name in ("angle", "negative loss")}
+        means = of_supernets(options.supernets, cells)
+        sample |= {name: values[places] for name, values in means.items()}
     order = np.random.default_rng(0).permutation(len(places))
     part, rest = order[:PART], order[PART:]
     accuracies = {name: truth[name][places] for name in TRUTH}
@@ -108,14 +113,20 @@ def main() -> None:
     for which in dict.fromkeys([sums[0][2], *singles, *((name,) for name in ranks)]):
         total = sum(ranks[name] for name in which)[rest]
         show(" + ".join(which), [[agreement(total, a[rest]) for a in accuracies.values()]])
-    print("\n| on all | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
-    for which in [sums[0][2], *((name,) for name in everywhere)]:
-        if all(name in everywhere for name in which):
-            total = sum(ranks_among(everywhere[name], sample[name][part]) for name in which)
-            if len(which) == 1:
-                total = everywhere[which[0]]
-            show(" + ".join(which), [[agreement(total, values) for values in truth.values()]])
-            print("first, true accuracy:", first_of(total, truth, 50))
+    best, place = sums[0][2], {cell: index for index, cell in enumerate(cells)}
+    many = scored(known, best) if set(best) <= set(names) else []
+    found = [place[cell] for cell in many]
+    print(f"\n| on {len(many):,} | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+    of_many = {name: value[found] for name, value in truth.items()}
+    columns = {"live_macs": np.array([NB201().macs(cell) for cell in many], dtype=float)}
+    for name in best if many else ():
+        values = [known[name, 0, representatives()[computed(cell)]] for cell in many]
+        columns[name] = np.array(values)
+    ranked = [ranks_among(columns[name], sample[name][part]) for name in best if many]
+    columns[" + ".join(best)] = sum(ranked)
+    for name, values in columns.items() if many else ():
+        show(name, [[agreement(values, accuracy) for accuracy in of_many.values()]])
+        print("first, true accuracy:", first_of(values, of_many, 50))
 
 
 if __name__ == "__main__":
