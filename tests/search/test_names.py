@@ -64,10 +64,13 @@ def test_evaluators_by_name(name: str) -> None:
     assert needs_images(name) == (name != "table")
 
 
-def test_ranks_are_summed_over_names() -> None:
-    evaluate = evaluator_named("macs+parameters", NB201(width=2, cells=1, classes=4), sources())
+@pytest.mark.parametrize("names", ["macs+parameters", "channel_independence+synflow"])
+def test_ranks_are_summed_over_names(names: str) -> None:
+    evaluate = evaluator_named(names, NB201(width=2, cells=1, classes=4), sources())
     assert isinstance(evaluate, RankSum)
-    assert evaluate((3,) * 6) > 1.9
+    assert set(evaluate.ranks((3,) * 6)) == set(names.split("+"))
+    assert evaluate((3,) * 6) > 1.8
+    assert evaluate((1,) * 6) < 1
     with pytest.raises(ValueError, match="names an evaluator twice"):
         evaluator_named("macs+macs", SPACE, sources())
 

@@ -176,6 +176,8 @@ def _rows(x: Tensor) -> Tensor:
 
 def _extent(x: Tensor) -> tuple[tuple[int, int], ...]:
     """Strides and sizes that say which memory a tensor covers, however its shape divides it."""
+    if x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):
+        return ((1, x.numel()),)
     merged: list[tuple[int, int]] = []
     for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
         if size == 1:

@@ -1,0 +1,133 @@
+"""Which sum of scores ranks the best networks of NAS-Bench-201, and what it finds among all.
+
+    python benchmarks/zero_cost_top.py --table nb201.csv [--supernets supernets] scores.jsonl [...]
+
+Scores are those that ``zero_cost.py score`` wrote, of its 1,000 random networks, and, with
+``--supernets``, the mean rank of candidates' angle and of negative loss of the three supernets
+that ``nb201_supernets.py run`` left. Every sum of the ranks of one to three of them is tried on
+500 of the networks; that with the largest tau within the best fifth by CIFAR-10 accuracy is shown
+on the other 500 and on as many of all networks, in their random order, as its scores have come to,
+there by the ranks among the 500. Counts that rank as ``live_macs`` does are left out.
+"""
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nascence.metrics import kendall_tau, top_kendall_tau
+from nascence.params import load_checkpoint
+from nascence.search import AngleEvaluator
+from nascence.spaces import NB201, Architecture, SuperNet
+from zero_cost import (
+    TRUTH,
+    agreement,
+    complete,
+    computed,
+    drawn,
+    read_scores,
+    read_truth,
+    representatives,
+    show,
+)
+from zero_cost_fit import ranks_among
+
+LEFT_OUT = ("macs", "parameters")
+PART = 500
+
+
+def of_supernets(folder: Path, cells: list[Architecture]) -> dict[str, NDArray]:
+    """Mean rank over three supernets of the candidates' angle and of negative loss."""
+    small, means = NB201(width=8, cells=1), {}
+    for seed in (0, 1, 2):
+        content = load_checkpoint(folder / f"supernet-{seed}.pt")
+        initial, current = SuperNet(small), SuperNet(small)
+        initial.load_state_dict(content["initial"])
+        current.load_state_dict(content["trained"])
+        angle = AngleEvaluator(initial, current, convention="candidates")
+        places = [small.index(cell) for cell in cells]
+        loss = load_checkpoint(folder / f"scores-{seed}-1.pt")["negative loss"][places]
+        found = {"angle": angle.many(torch.tensor(cells)).numpy(), "negative loss": loss.numpy()}
+        for name, values in found.items():
+            means[name] = means.get(name, 0) + ranks_among(values, values) / 3
+    return means
+
+
+def chosen_sums(
+    ranks: dict[str, NDArray], truth: NDArray, part: NDArray
+) -> list[tuple[float, float, tuple[str, ...]]]:
+    """Tau within the best fifth, tau and names of every sum of one to three, best first."""
+    found = []
+    for size in (1, 2, 3):
+        for names in combinations(ranks, size):
+            total = sum(ranks[name] for name in names)[part]
+            top = top_kendall_tau(total, truth[part], fraction=0.2)
+            found.append((top, kendall_tau(total, truth[part]), names))
+    return sorted(found, reverse=True)
+
+
+def scored(
+    known: dict[tuple[str, int, Architecture], float], names: tuple[str, ...]
+) -> list[Architecture]:
+    """The first networks of the random order that have all of some scores."""
+    order = drawn()
+    for place, cell in enumerate(order):
+        if not all((name, 0, representatives()[computed(cell)]) in known for name in names):
+            return order[:place]
+    return order
+
+
+def first_of(scores: NDArray, truth: dict[str, NDArray], count: int) -> str:
+    """True accuracies of the network with the best score, and of the best among ``count``."""
+    order = np.argsort(-scores, kind="stable")[:count]
+    first = "/".join(f"{values[order[0]]:.2f}" for values in truth.values())
+    return f"{first}; of {count}: " + "/".join(f"{v[order].max():.2f}" for v in truth.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("scores", type=Path, nargs="+", help="files that zero_cost.py score wrote")
+    parser.add_argument("--table", type=Path, required=True, help="nb201.csv")
+    parser.add_argument("--supernets", type=Path, help="folder of nb201_supernets.py")
+    options = parser.parse_args()
+    cells, truth = read_truth(options.table)
+    known = read_scores(options.scores)
+    places, names, scores = complete(cells, known)
+    sample = {name: scores[:, i] for i, name in enumerate(names) if name not in LEFT_OUT}
+    if options.supernets:
+        means = of_supernets(options.supernets, cells)
+        sample |= {name: values[places] for name, values in means.items()}
+    order = np.random.default_rng(0).permutation(len(places))
+    part, rest = order[:PART], order[PART:]
+    accuracies = {name: truth[name][places] for name in TRUTH}
+    ranks = {name: ranks_among(values, values[part]) for name, values in sample.items()}
+    sums = chosen_sums(ranks, accuracies["C10"], part)
+    print(f"{len(sums)} sums on {PART} networks: tau in the best fifth and tau, CIFAR-10")
+    for top, tau, which in sums[:8]:
+        print(f"{top:.3f} {tau:.3f} {' + '.join(which)}")
+    print("\n| on the rest | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+    singles = [(name,) for name in ("channel_independence", "synflow", "live_macs")]
+    for which in dict.fromkeys([sums[0][2], *singles, *((name,) for name in ranks)]):
+        total = sum(ranks[name] for name in which)[rest]
+        show(" + ".join(which), [[agreement(total, a[rest]) for a in accuracies.values()]])
+    best, place = sums[0][2], {cell: index for index, cell in enumerate(cells)}
+    many = scored(known, best) if set(best) <= set(names) else []
+    found = [place[cell] for cell in many]
+    print(f"\n| on {len(many):,} | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+    of_many = {name: value[found] for name, value in truth.items()}
+    columns = {"live_macs": np.array([NB201().macs(cell) for cell in many], dtype=float)}
+    for name in best if many else ():
+        values = [known[name, 0, representatives()[computed(cell)]] for cell in many]
+        columns[name] = np.array(values)
+    ranked = [ranks_among(columns[name], sample[name][part]) for name in best if many]
+    columns[" + ".join(best)] = sum(ranked)
+    for name, values in columns.items() if many else ():
+        show(name, [[agreement(values, accuracy) for accuracy in of_many.values()]])
+        print("first, true accuracy:", first_of(values, of_many, 50))
+
+
+if __name__ == "__main__":
+    main()
