@@ -5,7 +5,8 @@
     python benchmarks/angle.py shrink --data cifar10-train.parquet --out angle --seeds 0
     python benchmarks/angle.py report --table nb201.csv --out angle
 
-``train`` keeps supernets with true and with random labels at 10, 30 and 100 % of their training.
+``train`` keeps supernets with true labels, with random ones and with random ones of few images at
+10, 30 and 100 % of their training.
 ``score`` keeps the re-calibrated accuracies and losses of ``--sample`` random networks, and at the
 end of a training of all that SPOS's evolution asks for. ``shrink`` trains between the drops, as
 published. All three go on with what ``--out`` lacks. ``report`` prints means over seeds: Kendall's
@@ -54,12 +55,12 @@ from nascence.spaces import Architecture, SuperNet, restricted_paths
 TRUTHS = {"CIFAR-10": "c10_test_200", "CIFAR-100": "c100_test_200", "ImageNet16": "in16_test_200"}
 NOTHING_OF_NORM = CONVENTIONS["rlnas"]._replace(name="without BatchNorm", norm=False)
 TRIALS = 500
-IMAGES = 500
+IMAGES = 250
 Row = dict[str, list[float]]
 
 
 def train_all(arguments: argparse.Namespace) -> None:
-    """Train what ``--out`` lacks: true and random labels of one seed, then the next seed."""
+    """Train what ``--out`` lacks: every kind of labels of one seed, then the next seed."""
     data = read_images(arguments.data, arguments.out)
     for seed in arguments.seeds:
         for kind in KINDS:
@@ -76,7 +77,7 @@ def evaluator_of(supernet: SuperNet, data: Dataset, kind: str) -> OneShotEvaluat
     """Score by validation images; with random labels, which those lack, by training images."""
     split = data.validation if kind == "true" else data.train
     last = data.train.images
-    batches = [data.normalise(last[-128:]), data.normalise(last[-256:-128])]
+    batches = [data.normalise(last[-64:]), data.normalise(last[-128:-64])]
     images = data.normalise(split.images[:IMAGES])
     return OneShotEvaluator(
         supernet, images, split.labels[:IMAGES], measure="loss", recalibration=batches
@@ -84,11 +85,11 @@ def evaluator_of(supernet: SuperNet, data: Dataset, kind: str) -> OneShotEvaluat
 
 
 def score(arguments: argparse.Namespace) -> None:
-    """Accuracies and losses of the sample, and of what evolution asks for at the end."""
+    """Accuracies and losses of the sample, those of the end of every training first."""
     data = read_images(arguments.data, arguments.out)
-    for seed in arguments.seeds:
+    for part in reversed(PARTS):
         for kind in KINDS:
-            for part in PARTS:
+            for seed in arguments.seeds:
                 path = kept_path(arguments.out, kind, seed, part)
                 target = path.with_name(path.name.replace("supernet", "scores"))
                 if not path.exists() or target.exists():
@@ -324,13 +325,13 @@ def main() -> None:
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
         command.add_argument("--out", type=Path, required=True)
         command.add_argument("--sample", type=int, default=400)
-        command.add_argument("--trials", type=int, default=300, help="of evolution on accuracy")
+        command.add_argument("--trials", type=int, default=200, help="of evolution on accuracy")
         if name == "report":
             command.add_argument("--table", type=Path, required=True)
         else:
             command.add_argument("--data", type=Path, required=True)
-        command.add_argument("--steps", type=int, default=3000 if name == "shrink" else 8000)
-        command.add_argument("--later-steps", type=int, default=300, help="between drops")
+        command.add_argument("--steps", type=int, default=1500 if name == "shrink" else 4000)
+        command.add_argument("--later-steps", type=int, default=150, help="between drops")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.run(arguments)
