@@ -228,6 +228,7 @@ class _Run:
         self.model = copy.deepcopy(model).to(device).train()
         self.average = copy.deepcopy(self.model).eval() if average_decay is not None else None
         self.average_decay = average_decay or 0.0
+        self.parameters = list(self.model.parameters())  # to walk a supernet is a tenth of a step
         self.optimizer = optimizer(parameter_groups(self.model))
         for group in self.optimizer.param_groups:
             group["initial_lr"] = group["lr"]
@@ -257,7 +258,7 @@ class _Run:
         self.scaler.scale(loss).backward()
         if clip is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+            nn.utils.clip_grad_norm_(self.parameters, clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
