@@ -18,6 +18,7 @@ from nascence.cli.devices import device_of
 from nascence.data import Dataset, Split
 from nascence.data import load as load_data
 from nascence.hypernet import GHN, in_processes, meta_train, read_card, validation
+from nascence.hypernet.schedule import SCHEDULES
 from nascence.spaces.deepnets import SPLITS, DeepNets
 
 KINDS: dict[str, Callable[..., GHN]] = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
@@ -62,6 +63,10 @@ class Choices:
             if getattr(self, name) < 1:
                 option = "--" + name.replace("_", "-")
                 raise ValueError(f"{option} is {getattr(self, name)}; it must be at least 1")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"--schedule is {self.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
+            )
         if self.start and not Path(self.start).exists():
             read_card(self.start)  # which names the released weights that there are
         if self.size < 8 or self.max_macs < 1 or self.learning_rate <= 0:
