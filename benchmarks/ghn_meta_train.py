@@ -57,9 +57,9 @@ def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
     return images.contiguous(), labels
 
 
-def networks_of(split: str, size: int) -> DeepNets:
-    """Networks of 4 to 8 cells, at most 10 million multiply-adds for an image."""
-    if split in ("train", "val"):
+def networks_of(split: str, size: int, small: bool = False) -> DeepNets:
+    """Networks of 4 to 8 cells, at most 10 million multiply-adds, where trained or asked for."""
+    if small or split in ("train", "val"):
         return DeepNets(
             split, image_size=size, cells=(4, 8), channels=(16, 32), max_macs=10_000_000
         )
@@ -120,7 +120,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     images, labels = images_of(arguments.data, size, slice(-5000, None))
     images, labels = images[: arguments.images], labels[: arguments.images]
     batches = images_of(arguments.data, size, slice(0, arguments.calibration))[0].split(64)
-    networks = networks_of(arguments.split, size)
+    networks = networks_of(arguments.split, size, arguments.small)
     found: dict[str, list[float]] = {"predicted": [], "random": []}
     started = time.process_time()
     for index in range(min(arguments.networks, len(networks))):
@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300.0, help="of a leg, or of evaluation")
     parser.add_argument("--split", default="val")
+    parser.add_argument("--small", action="store_true", help="networks of the training size")
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)
