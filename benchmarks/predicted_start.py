@@ -128,6 +128,12 @@ def trained(job: Job, data: Dataset, ghn: GHN) -> dict[str, Any]:
     return {"curve": curve, "prepared": prepared, "seconds": time.process_time() - began}
 
 
+def digest(ghn: GHN) -> str:
+    """A short name of the values of a hypernetwork."""
+    values = torch.cat([value.flatten() for value in ghn.state_dict().values()])
+    return hashlib.blake2b(values.numpy().tobytes(), digest_size=6).hexdigest()
+
+
 class Book:
     """Finished trainings, in a file of JSON lines."""
 
@@ -273,9 +279,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     ghn = load(arguments.weights).eval()
-    values = torch.cat([value.flatten() for value in ghn.state_dict().values()])
-    digest = hashlib.blake2b(values.numpy().tobytes(), digest_size=6).hexdigest()
-    book = Book(arguments.out, digest)
+    book = Book(arguments.out, digest(ghn))
     read = partial(images_of, arguments.data, SIZE)
     data = dataset(*read(slice(0, IMAGES)), read(slice(-JUDGED, None)))
     for jobs in (tuning, partial(claims, book)):
