@@ -19,7 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,13 +160,10 @@ class Book:
             file.write(json.dumps(self.found[self.key(job)]) + "\n")
 
 
-def tuning() -> Iterator[Job]:
-    for optimizer, (_, rates) in OPTIMIZERS.items():
-        for network in TUNED_ON:
-            for start in STARTS:
-                for rate in rates:
-                    steps = EPOCH if start == "random" else EPOCH // 3
-                    yield Job(network, start, optimizer, rate, 0, steps)
+def tuning(optimizer: str) -> Iterator[Job]:
+    """Every start at every rate on the tuning networks: an epoch, or a third from predictions."""
+    for network, start, rate in product(TUNED_ON, STARTS, OPTIMIZERS[optimizer][1]):
+        yield Job(network, start, optimizer, rate, 0, EPOCH if start == "random" else EPOCH // 3)
 
 
 def chosen(book: Book, optimizer: str) -> dict[str, tuple[str, float]] | None:
@@ -185,19 +182,19 @@ def chosen(book: Book, optimizer: str) -> dict[str, tuple[str, float]] | None:
     return {kind: max(values)[1:] for kind, values in found.items()}
 
 
-def claims(book: Book) -> Iterator[Job]:
-    """The trainings after tuning: AdamW, SGD with five epochs of some, AdamW's further seeds."""
-    for optimizer, seeds in (("adamw", (0,)), ("sgd", (0,)), ("adamw", (1, 2))):
-        picked = chosen(book, optimizer)
-        if picked is None:
-            return
-        for seed in seeds:
-            for network in NETWORKS:
-                for start, rate in picked.values():
-                    steps = LENGTH[start]
-                    if (optimizer, start) == ("sgd", "random") and network.startswith("deepnets"):
-                        steps = 5 * EPOCH
-                    yield Job(network, start, optimizer, rate, seed, steps)
+def claims(book: Book, optimizer: str) -> Iterator[Job]:
+    """The trainings after tuning: one seed, then two more with AdamW or five epochs with SGD."""
+    picked = chosen(book, optimizer)
+    if picked is None:
+        return
+    for seed in range(3 if optimizer == "adamw" else 1):
+        for network in NETWORKS:
+            for start, rate in picked.values():
+                yield Job(network, start, optimizer, rate, seed, LENGTH[start])
+    if optimizer == "sgd":
+        for index in DEEPNETS:
+            rate = picked["random"][1]
+            yield Job(f"deepnets {index}", "random", optimizer, rate, 0, 5 * EPOCH)
 
 
 def reached(curve: list[tuple[int, float]], target: float) -> float:
@@ -276,14 +273,15 @@ def main() -> None:
     parser.add_argument("--weights", default="ghn2-cifar10", help="released name or file")
     parser.add_argument("--out", type=Path, default=Path("runs/predicted-start.jsonl"))
     parser.add_argument("--seconds", type=float, default=900.0, help="CPU time of this leg")
+    parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=list(OPTIMIZERS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     ghn = load(arguments.weights).eval()
     book = Book(arguments.out, digest(ghn))
     read = partial(images_of, arguments.data, SIZE)
     data = dataset(*read(slice(0, IMAGES)), read(slice(-JUDGED, None)))
-    for jobs in (tuning, partial(claims, book)):
-        for job in jobs():
+    for optimizer, jobs in product(arguments.optimizers, (tuning, partial(claims, book))):
+        for job in jobs(optimizer):
             if book.get(job) is None and time.process_time() < arguments.seconds:
                 facts = trained(job, data, ghn)
                 book.add(job, facts)

@@ -7,7 +7,7 @@ Each seed has the network that the search of `nascence design` finds for it on t
 within a quarter of the work of the plain cell of width 8, so that a minute of one thread comes
 near the passes over the images that the demo has. Every arm trains it for the same CPU time; that
 of prediction, recalibration and closed-form head is part of it. `tune` compares settings of a
-predicted start and rates of AdamW on the network of another seed. Finished trainings in --out
+predicted start on the network of another seed. Finished trainings in --out
 are read, not repeated.
 """
 
@@ -41,14 +41,10 @@ PREDICTED = {"optimizer": "sgd", "start": "predicted"}
 TUNED: dict[str, dict[str, Any]] = {
     "sgd 0.2, random": {**PREDICTED, "start": "random", "rate": 0.2},
     "sgd 0.2, predicted": {**PREDICTED, "rate": 0.2},
-    "sgd 0.1, predicted": {**PREDICTED, "rate": 0.1},
     "sgd 0.05, predicted": {**PREDICTED, "rate": 0.05},
+    "sgd 0.05, predicted, no closed-form head": {**PREDICTED, "rate": 0.05, "head": False},
+    "sgd 0.1, predicted": {**PREDICTED, "rate": 0.1},
     "sgd 0.1, predicted, warm-up 0.2": {**PREDICTED, "rate": 0.1, "warmup": 0.2},
-    "sgd 0.1, predicted, no closed-form head": {**PREDICTED, "rate": 0.1, "head": False},
-    "sgd 0.1, predicted, noise 0.1": {**PREDICTED, "rate": 0.1, "noise": 0.1},
-    "adamw 0.003, random": {"optimizer": "adamw", "start": "random", "rate": 3e-3},
-    "adamw 0.01, random": {"optimizer": "adamw", "start": "random", "rate": 1e-2},
-    "adamw 0.01, predicted": {"optimizer": "adamw", "start": "predicted", "rate": 1e-2},
 }
 
 
