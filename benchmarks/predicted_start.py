@@ -171,9 +171,7 @@ def chosen(book: Book, optimizer: str) -> dict[str, tuple[str, float]] | None:
     found: dict[str, list[tuple[float, str, float]]] = {"random": [], "predicted": []}
     for start in STARTS:
         for rate in OPTIMIZERS[optimizer][1]:
-            jobs = [
-                j for j in tuning() if (j.start, j.rate, j.optimizer) == (start, rate, optimizer)
-            ]
+            jobs = [job for job in tuning(optimizer) if (job.start, job.rate) == (start, rate)]
             curves = [book.get(job) for job in jobs]
             if any(curve is None for curve in curves):
                 return None

@@ -129,23 +129,13 @@ def train_stage(run: Run) -> dict[str, Any]:
     left = run.shares.search + run.shares.train - run.needed("search")["seconds"]
     predicted = start.begin(run, model) if settings.start == "predicted" else None
     spent = predicted["seconds"] if predicted else 0.0
-    left = max(left - spent, 1.0)
-    optimizer = settings.trained_with
-    planned = run.folder.plan(
-        "train",
-        lambda: {
-            "steps": settings.steps
-            or recipe.steps_in(model, run.data, left, device=run.device, optimizer=optimizer),
-            # A machine that becomes slower than it was when measured must not run for ever.
-            "seconds": None if settings.steps else 1.15 * left,
-        },
-    )
+    planned = run.folder.plan("train", lambda: _plan_training(run, model, left - spent))
     training = train(
         model,
         run.data,
         **recipe.designed(
             max(run.data.image_shape[1:]),
-            optimizer=optimizer,
+            optimizer=settings.trained_with,
             start=settings.start,
             steps=planned["steps"],
         ),
@@ -276,6 +266,17 @@ def _plan_size(run: Run, cost: network.Cost) -> dict[str, Any]:
 def _plan_trials(run: Run, evaluate: Callable[[], object]) -> dict[str, Any]:
     asked = run.folder.settings.trials
     return {"trials": asked or recipe.trials_in(evaluate, run.shares.search)}
+
+
+def _plan_training(run: Run, model: nn.Module, left: float) -> dict[str, Any]:
+    settings = run.folder.settings
+    if settings.steps:
+        return {"steps": settings.steps, "seconds": None}
+    left = max(left, 1.0)
+    optimizer = settings.trained_with
+    steps = recipe.steps_in(model, run.data, left, device=run.device, optimizer=optimizer)
+    # A machine that becomes slower than it was when measured must not run for ever.
+    return {"steps": steps, "seconds": 1.15 * left}
 
 
 def _training_progress(run: Run, stage: str) -> Callable[[float, Measurement | None], None]:
