@@ -160,17 +160,22 @@ class LeafSearch:
         self.step += 1
 
     def _learn(self, gradients: list[Tensor]) -> None:
-        """Move the architecture's parameters; they stay as they are where that is not finite."""
-        own = list(self.method.policy.named_parameters())
-        for (name, parameter), gradient in zip(own, gradients, strict=True):
-            if not gradient.isfinite().all() or not parameter.isfinite().all():
-                raise DivergenceError(
-                    f"the architecture parameters {name} are not finite after step {self.step}; "
-                    "lower the architecture rate or the learning rate"
-                )
+        """Move the architecture's parameters."""
+        named = list(self.method.policy.named_parameters())
+        for (name, parameter), gradient in zip(named, gradients, strict=True):
+            self._check_finite(name, gradient)
             parameter.grad = gradient
         self.method.optimizer.step()
         self.method.optimizer.zero_grad(set_to_none=True)
+        for name, parameter in named:
+            self._check_finite(name, parameter)
+
+    def _check_finite(self, name: str, values: Tensor) -> None:
+        if not values.isfinite().all():
+            raise DivergenceError(
+                f"the architecture parameters {name} are not finite at step {self.step + 1}; "
+                "lower the architecture rate or the learning rate"
+            )
 
     def _check_loss(self, loss: float) -> None:
         if not math.isfinite(loss):
