@@ -121,7 +121,7 @@ def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
     one would decide nothing: rate times steps stays what it is there, with the controller of ENAS
     at most ten times its rate.
     """
-    factor = max(1.0, PUBLISHED_STEPS / steps)
+    factor = max(1.0, PUBLISHED_STEPS / max(steps, 1))
     if strategy == "enas":
         return {"controller_rate": _CONTROLLER_RATE * min(factor, 10.0)}
     return {"architecture_rate": _RATES[strategy] * factor}

@@ -143,7 +143,7 @@ def test_values_that_are_not_finite_end_the_search_with_its_history(
     epochs: list[object] = []
     with pytest.raises(GradientSearchError, match="controller's logits of") as raised:
         enas_search(
-            supernet, brightness, generator=seeded(), steps=9, controller_rate=1e38, warmup=0.5,
+            supernet, brightness, generator=seeded(), steps=9, controller_rate=1e36, warmup=0.5,
             progress=lambda _, epoch: epochs.append(epoch), **SETTINGS,
         )  # fmt: skip
     found = raised.value.history
