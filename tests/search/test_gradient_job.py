@@ -26,6 +26,7 @@ def test_rate_times_steps_stays() -> None:
         for steps in (100, 1950):
             scaled = scaled_rate(name, steps)["architecture_rate"]
             assert scaled * steps == pytest.approx(rate * 19_500)
+        assert scaled_rate(name, 1)["architecture_rate"] == 300 * rate
         assert scaled_rate(name, 40_000)["architecture_rate"] == rate
     assert scaled_rate("enas", 100)["controller_rate"] == pytest.approx(3.5e-3)
     assert scaled_rate("enas", 9_750)["controller_rate"] == pytest.approx(7e-4)

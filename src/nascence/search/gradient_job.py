@@ -118,10 +118,10 @@ def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
     """Return the rate of the architecture for a search of so many steps of one supernet.
 
     Adam moves a logit by about its rate in every step, so that a search shorter than the published
-    one would decide nothing: rate times steps stays what it is there, with the controller of ENAS
-    at most ten times its rate.
+    one would decide nothing: rate times steps stays what it is there, with at most 300 times the
+    rate, for the controller of ENAS ten times.
     """
-    factor = max(1.0, PUBLISHED_STEPS / max(steps, 1))
+    factor = min(max(1.0, PUBLISHED_STEPS / max(steps, 1)), 300.0)
     if strategy == "enas":
         return {"controller_rate": _CONTROLLER_RATE * min(factor, 10.0)}
     return {"architecture_rate": _RATES[strategy] * factor}

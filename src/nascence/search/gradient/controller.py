@@ -173,12 +173,11 @@ class PolicyGradient:
                 f"rate {rate}; give 1 or more, 1 or more, a number in [0, 1), a positive one"
             )
         check_derivable(supernet)
-        self.controller = Controller(
-            supernet, hidden=hidden, scale=scale, temperature=temperature
-        ).to(next(supernet.parameters()).device)
-        self.policy: nn.Module = self.controller
+        self.controller = Controller(supernet, hidden=hidden, scale=scale, temperature=temperature)
         self.controller.register_buffer("baseline", torch.zeros(()))
         self.controller.register_buffer("rewarded", torch.zeros((), dtype=torch.bool))
+        self.controller.to(next(supernet.parameters()).device)
+        self.policy: nn.Module = self.controller
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             self.controller.parameters(), lr=rate
         )
