@@ -60,9 +60,13 @@ class MixedOperation(nn.Module):
             return None
         if isinstance(choice, int):
             return self.candidates[str(choice)](*inputs)
+        return self.mixture(choice, *inputs)
+
+    def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
+        """Add up all candidates, each times its weight of (choices held,)."""
         outputs = [candidate(*inputs) for candidate in self.candidates.values()]
-        total = outputs[0] * choice[0]
-        for output, weight in zip(outputs[1:], choice[1:], strict=True):
+        total = outputs[0] * weights[0]
+        for output, weight in zip(outputs[1:], weights[1:], strict=True):
             total = total + output * weight
         return total
 
