@@ -13,7 +13,7 @@ from nascence.optim.checkpoint import save
 from nascence.optim.cohorts import Cohorts, LocalCohorts, Outcome, ProcessCohorts, Settings
 from nascence.optim.contract import LearnedOptimizer
 from nascence.optim.evolution import Method, Objective, check_form
-from nascence.optim.small import compiled as compiled_form
+from nascence.optim.native import compiled as compiled_form
 from nascence.optim.theta import fill_, flatten
 from nascence.params import CheckpointError, load_checkpoint, save_checkpoint, write_whole
 from nascence.task import TaskFamily
@@ -72,7 +72,7 @@ def meta_train(
     both; a later call with the same ``out`` goes on where a leg ended, with the same outcome as if
     there had been one. ``out`` gets a checkpoint, a log of one JSON object for an outer step, and
     the weights with a card. The outcome does not depend on ``workers``, the number of processes.
-    ``compiled`` takes the compiled step of the small optimizer, several times faster.
+    ``compiled`` takes the compiled step of the small optimizer.
 
     Raises ValueError for impossible settings, CheckpointError for the checkpoint of others, and
     OSError if ``compiled`` finds no compiler.
@@ -145,7 +145,7 @@ class _Run:
             "cohorts": str(cohorts),
             "learning_rate": str(learning_rate),
             "clip": str(clip),
-            "compiled": str(getattr(optimizer, "compiled", False)),
+            "compiled": str(optimizer.compiled),
         }
 
     def go(
