@@ -3,121 +3,56 @@
     python benchmarks/optimizer_meta_train.py train --out runs/optimizer
     python benchmarks/optimizer_meta_train.py evaluate --json found.json
 
-``evaluate`` trains four tasks of each of five families, three times from other starts, with Adam
+``evaluate`` trains two tasks of each of ten families, three times from other starts, with Adam
 at 0.001, the untrained start, the meta-trained optimizer, and Adam with the best of 14 learning
-rates for each task. Of two families other tasks were seen in meta-training; three families are new
-to it: softmax regression and an autoencoder on 8x8 images, and Rosenbrock's function. A normalised
-loss is ``(L - best) / (first - best)``, with test losses L after and first before the training, and
-best the lowest that any rate of Adam reached from that start; 1 is no progress, and what is worse,
-or diverged, counts as 1 in means.
+rates for each task. Of five families other tasks were seen in meta-training; five are new to it. A
+normalised loss is ``(L - best) / (first - best)``, with test losses L after and first before the
+training, and best the lowest that any rate of Adam reached from that start; 1 is no progress, below
+0 is better than the best rate, and what is worse than at first, or diverged, counts as 1 in means.
 """
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
 from nascence.optim.cohorts import training_tasks
-from nascence.optim.families import FAMILIES, TRAINING, Quadratics, Yardstick
-from nascence.optim.families.images import draw_rows, rows_of, sample
+from nascence.optim.families import FAMILIES, TRAINING
 from nascence.optim.rollout import rollout
 from nascence.optim.theta import fill_, flatten
 from nascence.params import Params
-from nascence.task import Draw, Problem, Stack, Task, TaskSplit
+from nascence.task import Stack, Task, stacks
 
 HELD_OUT = 0.2
 RATES = [factor * 10.0**power for power in range(-6, 0) for factor in (1, 3)] + [1.0, 3e-7]
-TASKS = 4
+SEEN = ("quadratic", "mlp", "softmax", "recurrent", "function")
+UNSEEN = ("autoregressive-flow", "coupling-flow", "variational", "regression", "text")
 
 
-@dataclass(frozen=True)
-class Softmax(Problem):
-    """Softmax regression on 8x8 images; ``scale`` is that of the pixels."""
+def unseen(count: int) -> dict[str, Stack]:
+    """``count`` tasks of each of ten families that meta-training did not have.
 
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        return {"weight": torch.zeros(64, 10), "bias": torch.zeros(10)}
-
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return draw_rows(count, 32, split, generator=generator)
-
-    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
-        images, labels = sample(8)
-        rows = rows_of(draw[0], torch.tensor(4000))
-        logits = images.flatten(1)[rows] * constants["scale"] @ params["weight"] + params["bias"]
-        return functional.cross_entropy(logits, labels[rows])
-
-
-@dataclass(frozen=True)
-class Autoencoder(Problem):
-    """64-16-64 with tanh and squared error; ``scale`` is that of the initial weights."""
-
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        scale = constants["scale"]
-        return {
-            "encoder": torch.randn(64, 16, generator=generator) * scale / 8,
-            "decoder": torch.randn(16, 64, generator=generator) * scale / 4,
-            "inner": torch.zeros(16),
-            "outer": torch.zeros(64),
-        }
-
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return draw_rows(count, 32, split, generator=generator)
-
-    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
-        inputs = sample(8)[0].flatten(1)[rows_of(draw[0], torch.tensor(4000))]
-        code = torch.tanh(inputs @ params["encoder"] + params["inner"])
-        return functional.mse_loss(code @ params["decoder"] + params["outer"], inputs)
-
-
-@dataclass(frozen=True)
-class Rosenbrock(Problem):
-    """``(1 - x)² + scale (y - x²)²`` from near the origin."""
-
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        return {"x": 0.5 * torch.randn(2, generator=generator)}
-
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return (torch.zeros(count),)
-
-    def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
-        x, y = params["x"].unbind()
-        return (1 - x) ** 2 + constants["scale"] * (y - x**2) ** 2
-
-
-def unseen() -> dict[str, list[Task]]:
-    """Four tasks of each family that meta-training did not have."""
-    scales = {
-        Softmax(): (0.3, 1, 3, 10),
-        Autoencoder(): (0.3, 1, 2, 4),
-        Rosenbrock(): (1, 5, 20, 100),
-    }
-    found = {
-        type(problem).__name__.lower(): [
-            Task(
-                f"{type(problem).__name__}/{scale}", problem, {"scale": torch.tensor(float(scale))}
-            )
-            for scale in chosen
-        ]
-        for problem, chosen in scales.items()
-    }
-    for family in (Yardstick(), Quadratics()):
-        first = training_tasks(len(family), HELD_OUT)
-        # Every sixth quadratic is of one size, here 8.
-        step = 6 if family.name == "quadratic" else 1
-        start = -(-first // 6) * 6 + 2
-        found[family.name] = [family.task(start + step * k) for k in range(TASKS)]
+    Of the families in `SEEN` they are among the last fifth of the tasks, of one problem each.
+    """
+    found = {}
+    for name in (*SEEN, *UNSEEN):
+        family = FAMILIES[name]()
+        first = training_tasks(len(family), HELD_OUT) if name in SEEN else 0
+        groups = stacks(family.task(index) for index in range(first, len(family)))
+        largest = groups[len(name) % len(groups)]  # any, but the same every time
+        found[name] = Stack.of(
+            [Task(largest.names[k], largest.problem, largest.constants_of(k)) for k in range(count)]
+        )
     return found
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     trained = load(arguments.weights)
     untrained = type(trained)(**trained.settings)
-    families = unseen()
+    families = unseen(arguments.tasks)
     optimizers: dict[str, tuple[LearnedOptimizer, Params | None, bool]] = {
         "adam, best of 14": (Adam(), rates(), False),
         "adam 0.001": (Adam(1e-3), None, False),
@@ -132,7 +67,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     for number, (family, tasks) in enumerate(families.items()):
         if family in done:
             continue
-        stack = Stack.of(list(tasks) * arguments.repetitions)
+        names = tasks.names * arguments.repetitions
+        constants = {k: torch.cat([v] * arguments.repetitions) for k, v in tasks.constants.items()}
+        stack = Stack(names, tasks.problem, constants)
         best = torch.empty(0)
         found = {}
         for name, (optimizer, theta, known) in optimizers.items():
@@ -149,7 +86,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
                 best = result.final.min(0).values
             final = best if theta is not None else result.final[0]
             normalised = (final - best) / (result.first[0] - best)
-            found[name] = normalised.view(arguments.repetitions, TASKS).tolist()
+            found[name] = normalised.view(arguments.repetitions, len(tasks)).tolist()
         done[family] = found
         path.write_text(json.dumps(done, indent=1))
     tables = {
@@ -228,6 +165,7 @@ def main() -> None:
     training.set_defaults(run=train)
     evaluation = commands.add_parser("evaluate")
     evaluation.add_argument("--weights", default="optimizer-small")
+    evaluation.add_argument("--tasks", type=int, default=2, help="of each family")
     evaluation.add_argument("--steps", type=int, default=500)
     evaluation.add_argument("--repetitions", type=int, default=3)
     evaluation.add_argument("--seed", type=int, default=0)

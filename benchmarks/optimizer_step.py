@@ -1,6 +1,6 @@
 """Time and memory of one step of each learned optimizer, against Adam.
 
-    python benchmarks/optimizer_step.py [--compile]
+    python benchmarks/optimizer_step.py [--compiled]
 
 One thread, process CPU time, least of several, in one run with torch's fused Adam. The network
 has 0.93 M parameters: a perceptron 784-784-400-10. The products of the hierarchical optimizer are
@@ -78,7 +78,7 @@ def products(count: int, *sizes: int) -> Callable[[], None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--compile", action="store_true", help="also the compiled small step")
+    parser.add_argument("--compiled", action="store_true", help="also the compiled steps")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = network()
@@ -92,8 +92,13 @@ def main() -> None:
         ("feed-forward", FeedForward(), False),
         ("hierarchical", Hierarchical(), False),
     ]
-    if arguments.compile:
-        chosen.insert(1, ("small, 4, compiled", Small(4), True))
+    if arguments.compiled:
+        chosen += [
+            ("small, 4, compiled", Small(4), True),
+            ("small, 8, compiled", Small(8), True),
+            ("hierarchical, compiled", Hierarchical(), True),
+        ]
+    hierarchical = {}
     for name, learned, compiled in chosen:
         optimizer = Learned(model.parameters(), weights=learned, compiled=compiled)
         taken = milliseconds(optimizer.step, arguments.repeats)
@@ -102,6 +107,8 @@ def main() -> None:
             for slots in optimizer.state.values()
             for slot in slots.values()
         )
+        if isinstance(learned, Hierarchical):
+            hierarchical["compiled" if compiled else "as it is"] = taken
         memory = transient_bytes(optimizer.step)
         print(
             f"{name:<22}{taken:>9.1f}{taken / adam:>9.1f}{state / count:>9.2f}"
@@ -110,7 +117,8 @@ def main() -> None:
     for sizes in ((54, 32, 32, 18), (23, 32, 32, 2)):
         alone = milliseconds(products(count, *sizes), arguments.repeats)
         text = "-".join(map(str, sizes))
-        print(f"products {text:<13}{alone:>9.1f}; hierarchical over them {taken / alone:.2f}")
+        over = ", ".join(f"{taken / alone:.2f} {form}" for form, taken in hierarchical.items())
+        print(f"products {text:<13}{alone:>9.1f}; hierarchical over them {over}")
 
 
 if __name__ == "__main__":

@@ -373,7 +373,8 @@ def test_a_bfloat16_state_goes_nearly_the_same_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "compiled"), [*((name, False) for name in ARCHITECTURES), ("small", True)]
+    ("name", "compiled"),
+    [*((name, False) for name in ARCHITECTURES), ("small", True), ("hierarchical", True)],
 )
 def test_the_fast_step_is_the_plain_one_over_2000_steps(name: str, compiled: bool) -> None:
     generator = torch.Generator().manual_seed(0)

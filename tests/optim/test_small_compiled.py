@@ -1,41 +1,19 @@
-"""The compiled loop: where it is kept, what stops it; its arithmetic is held elsewhere."""
+"""What the compiled loop does with what is not laid out as it needs it."""
 
-from pathlib import Path
+import torch
 
-import pytest
-
-from nascence.optim import Small, small_compiled
-from nascence.optim.small import compiled
-from nascence.optim.small_compiled import library
+from nascence.optim import Small
+from nascence.optim.native import compiled
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    library.cache_clear()
-
-
-def test_it_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NASCENCE_CACHE", str(tmp_path))
-    library(3)
-    (made,) = (tmp_path / "compiled").iterdir()
-    library.cache_clear()
-    monkeypatch.setattr(small_compiled, "_compile", None)
-    library(3)
-    assert list((tmp_path / "compiled").iterdir()) == [made]
-
-
-def test_it_does_without_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NASCENCE_CACHE", "")
-    assert library(2).apply is not None
-
-
-@pytest.mark.parametrize(
-    ("compiler", "message"), [("no-such-compiler", "found none"), ("false", "cannot compile")]
-)
-def test_a_compiler_that_is_missing_or_fails_is_told(
-    compiler: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NASCENCE_CACHE", str(tmp_path))
-    monkeypatch.setenv("CXX", compiler)
-    with pytest.raises(OSError, match=message):
-        compiled(Small())
+@torch.no_grad()
+def test_strides_and_half_precision_are_as_in_pieces(generator: torch.Generator) -> None:
+    ends = []
+    grads = {"a": torch.randn(9, 7, generator=generator).t(), "b": torch.ones(5).bfloat16()}
+    for optimizer in (Small(), compiled(Small())):
+        params = {"a": torch.ones(7, 9), "b": torch.ones(5)}
+        state = optimizer.init(params)
+        for _ in range(3):
+            optimizer.step_(grads, state, params, rates={"a": 1.0, "b": 0.5})
+        ends.append((params, state))
+    torch.testing.assert_close(ends[1], ends[0], rtol=1e-5, atol=1e-6)

@@ -57,7 +57,7 @@ def run(
     if channels_last:
         images = in_channels_last(images)
     state: dict[str, Tensor] = {}
-    tracking: list[nn.Module] = []
+    tracking: list[Any] = []
     for prefix, module in model.named_modules():
         if type(module) in _STOCK:
             tracking += [module] if module.track_running_stats else []
@@ -70,7 +70,7 @@ def run(
 
 
 @contextmanager
-def _not_tracking(modules: list[nn.Module]) -> Iterator[None]:
+def _not_tracking(modules: list[Any]) -> Iterator[None]:
     """Let BatchNorms leave their running statistics alone, which costs less than copies of them."""
     try:
         for module in modules:

@@ -1,7 +1,7 @@
 """What an optimizer is here: a module whose parameters are learned, and two pure functions."""
 
 from abc import ABC, abstractmethod
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,14 @@ class LearnedOptimizer(nn.Module, ABC):
 
     `init` and `update` are pure: they never write into their arguments, hold nothing, and work
     under ``torch.func.vmap``, so that many thetas and many tasks are run side by side.
+
+    Attributes:
+        source: The C++ of the compiled step, where there is one (`nascence.optim.native`).
+        compiled: Whether the step on a CPU is that one.
     """
+
+    source: ClassVar[str | None] = None
+    compiled: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nascence.optim.feed_forward import (
     averaged,
     random_perceptron,
 )
+from nascence.optim.hierarchical_compiled import SOURCE, Loops
 from nascence.optim.hierarchical_inputs import (
     DECAYS,
     EPSILON,
@@ -57,6 +58,8 @@ class Hierarchical(LearnedOptimizer):
     a running root mean square. Theta: `Perceptron` with 54 inputs and 18 outputs; the LSTM with 52
     inputs and its two linear readings; the learned initial recurrent values.
     """
+
+    source = SOURCE
 
     def __init__(
         self,
@@ -175,18 +178,24 @@ class Hierarchical(LearnedOptimizer):
     ) -> None:
         shared, bound = self._begin(grads, state["shared"], loss, valid_loss)
         losses, limit = loss_inputs(shared, loss), bound.item()
+        compiled = self.compiled and bound.device.type == "cpu"
         sizes = [grad.numel() for grad in grads.values()]
         room = perceptron_step.room_for(PLANES, self.hidden, sizes, bound.device)
         statistics, norms, begun = [], [], []
         for name, grad in grads.items():
             slots = state["tensors"][name]
             slots["step"] += 1
-            pieces, before = self._pieces(grad, slots, params[name], limit, room)
-            sums, squares = pieces.sums(before)
+            passes: Loops | tuple[perceptron_step.Pieces, Callable[[slice], None]]
+            if compiled:
+                passes = Loops(grad, params[name], slots, limit=limit, hidden=self.hidden)
+                sums, squares = passes.sums()
+            else:
+                passes = self._pieces(grad, slots, params[name], limit, room)
+                sums, squares = passes[0].sums(passes[1])
             means = means_of_sums(sums, squares, grad.numel())
             norms.append(torch.log(means["norm"]))
             statistics.append(statistics_of(means, grad.shape, losses))
-            begun.append((pieces, squares))
+            begun.append((passes, squares))
         hidden, cell, said = self._lstm(
             statistics, {name: state["tensors"][name] for name in grads}, shared["from_all"]
         )
@@ -196,13 +205,21 @@ class Hierarchical(LearnedOptimizer):
             told = self._shared_inputs(
                 slots["step"], len(grads), norms[index], grad.numel(), said[index]
             )
-            pieces, squares = begun[index]
-            out = pieces.step_(
-                *(network, told, squares, params[name].view(-1)),
-                scale=SCALE,
-                rate=rates[name],
-                nominal=None if self.nominal is None else self._nominal(slots),
-            )
+            passes, squares = begun[index]
+            if isinstance(passes, Loops):
+                out = passes.step_(
+                    *(network, told, squares),
+                    scale=SCALE,
+                    rate=rates[name],
+                    nominal=self.nominal,
+                )
+            else:
+                out = passes[0].step_(
+                    *(network, told, squares, params[name].view(-1)),
+                    scale=SCALE,
+                    rate=rates[name],
+                    nominal=None if self.nominal is None else self._nominal(slots),
+                )
             slots["from_perceptron"].copy_(out[2:])
             slots["hidden"].copy_(hidden[index])
             slots["cell"].copy_(cell[index])

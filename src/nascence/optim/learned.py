@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from nascence.optim.checkpoint import load
 from nascence.optim.contract import LearnedOptimizer, State
-from nascence.optim.small import compiled as compiled_form
+from nascence.optim.native import compiled as compiled_form
 from nascence.optim.theta import digest
 from nascence.params import Params
 
@@ -35,8 +35,9 @@ class Learned(Optimizer):
             ``lr * 0.001 * weight_decay`` of a parameter away.
         state_dtype: Of the averages that are kept for each parameter; ``torch.bfloat16`` halves
             them.
-        compiled: Take the compiled step of the small optimizer, several times faster on a CPU. It
-            needs a C++ compiler, for some seconds when it is first used on a machine.
+        compiled: Take the compiled step of the small or the hierarchical optimizer, several times
+            faster on a CPU. It needs a C++ compiler, for some seconds when it is first used on a
+            machine.
 
     The loss, which the hierarchical optimizer uses, comes from the closure, from
     ``step(loss=...)`` or from setting `loss` before ``step()``; without one it goes on. A

@@ -14,7 +14,7 @@ from nascence.optim.cohorts import Cohorts, LocalCohorts, Outcome, ProcessCohort
 from nascence.optim.contract import LearnedOptimizer
 from nascence.optim.evolution import Method, Objective, check_form
 from nascence.optim.learned import Learned
-from nascence.optim.small import compiled as compiled_form
+from nascence.optim.native import compiled as compiled_form
 from nascence.optim.theta import digest, fill_, flatten, unflatten
 from nascence.params import CheckpointError, load_checkpoint, save_checkpoint, write_whole
 from nascence.task import TaskFamily
@@ -74,7 +74,7 @@ def meta_train(
     both; a later call with the same ``out`` goes on where a leg ended, with the same outcome as if
     there had been one. ``out`` gets a checkpoint, a log of one JSON object for an outer step, and
     the weights with a card. The outcome does not depend on ``workers``, the number of processes.
-    ``compiled`` takes the compiled step of the small optimizer, several times faster.
+    ``compiled`` takes the compiled step of the small optimizer.
 
     ``outer`` moves theta in the place of Adam at ``learning_rate``, which then has no effect: a
     learned optimizer can train another (Metz et al. 2020, section 5.5, self-training). It is told
@@ -158,7 +158,7 @@ class _Run:
             "cohorts": str(cohorts),
             "learning_rate": str(learning_rate),
             "clip": str(clip),
-            "compiled": str(getattr(optimizer, "compiled", False)),
+            "compiled": str(optimizer.compiled),
         }
         if outer is not None:
             self.identity["outer"] = f"{type(outer).__name__} {digest(outer)}"

@@ -8,7 +8,6 @@ nothing overflows; the network changes an Adam direction, so that an untrained o
 Adam; and a linear head on what is known of a whole tensor sets the size of its step.
 """
 
-import copy
 import math
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.optim.contract import LearnedOptimizer, State, horizon
-from nascence.optim.small_compiled import library
+from nascence.optim.small_compiled import SOURCE
 from nascence.optim.small_network import (
     EPSILON,
     INPUTS,
@@ -54,6 +53,8 @@ class Small(LearnedOptimizer):
     ``-learning_rate exp(head) clip(n (1 + a) + d, ±8)`` with a and d from the network.
     """
 
+    source = SOURCE
+
     def __init__(
         self,
         hidden: int = 4,
@@ -67,7 +68,6 @@ class Small(LearnedOptimizer):
         if generator is None:
             generator = torch.Generator().manual_seed(0)
         self.hidden = hidden
-        self.compiled = False  # see `compiled`
         self.learning_rate = learning_rate
 
         def normal(rows: int, columns: int, deviation: float) -> nn.Parameter:
@@ -263,17 +263,3 @@ class Small(LearnedOptimizer):
         direction = torch.clamp(direction, -LARGEST_DIRECTION, LARGEST_DIRECTION)
         size = step_size(network, time, square, corrected, (rows, columns))
         return (-size * direction).reshape(value.shape), new
-
-
-def compiled(optimizer: LearnedOptimizer) -> Small:
-    """A copy of a small optimizer whose step is the loop of `nascence.optim.small_compiled`.
-
-    Elsewhere than on a CPU the step stays as it was. Raises ValueError for another architecture,
-    and OSError if there is no C++ compiler.
-    """
-    if not isinstance(optimizer, Small):
-        raise ValueError(f"{type(optimizer).__name__} has no compiled step; Small has")
-    library(optimizer.hidden)
-    copied = copy.deepcopy(optimizer)
-    copied.compiled = True
-    return copied
