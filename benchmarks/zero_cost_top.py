@@ -6,8 +6,9 @@ Scores are those that ``zero_cost.py score`` wrote, of its 1,000 random networks
 ``--supernets``, the mean rank of candidates' angle and of negative loss of the three supernets
 that ``nb201_supernets.py run`` left. Every sum of the ranks of one to three of them is tried on
 500 of the networks; that with the largest tau within the best fifth by CIFAR-10 accuracy is shown
-on the other 500 and on as many of all networks, in their random order, as its scores have come to,
-there by the ranks among the 500. Counts that rank as ``live_macs`` does are left out.
+on the other 500, and on as many networks beyond the 1,000, in their random order, as its scores
+have come to, by the ranks among the 500, as the mean over the seeds. Counts that rank as
+``live_macs`` does are left out.
 """
 
 import argparse
@@ -113,20 +114,44 @@ def main() -> None:
     for which in dict.fromkeys([sums[0][2], *singles, *((name,) for name in ranks)]):
         total = sum(ranks[name] for name in which)[rest]
         show(" + ".join(which), [[agreement(total, a[rest]) for a in accuracies.values()]])
-    best, place = sums[0][2], {cell: index for index, cell in enumerate(cells)}
-    many = scored(known, best) if set(best) <= set(names) else []
-    found = [place[cell] for cell in many]
+    best = sums[0][2]
+    if set(best) <= set(names):
+        show_others(cells, truth, known, best, part)
+
+
+def show_others(
+    cells: list[Architecture],
+    truth: dict[str, NDArray],
+    known: dict[tuple[str, int, Architecture], float],
+    best: tuple[str, ...],
+    part: NDArray,
+) -> None:
+    """Print how a sum and its scores rank the networks that are not among the 1,000."""
+    place, sample = {cell: index for index, cell in enumerate(cells)}, drawn(1000)
+    many = [cell for cell in scored(known, best) if cell not in set(sample)]
+    of_many = {name: value[[place[cell] for cell in many]] for name, value in truth.items()}
+    accuracies = list(of_many.values())
+
+    def column(name: str, seed: int, chosen: list[Architecture]) -> NDArray:
+        """Scores of a seed, or of seed 0 where there is no other."""
+        distinct = [representatives()[computed(cell)] for cell in chosen]
+        return np.array([known.get((name, seed, c), known[name, 0, c]) for c in distinct])
+
     print(f"\n| on {len(many):,} | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
-    of_many = {name: value[found] for name, value in truth.items()}
-    columns = {"live_macs": np.array([NB201().macs(cell) for cell in many], dtype=float)}
-    for name in best if many else ():
-        values = [known[name, 0, representatives()[computed(cell)]] for cell in many]
-        columns[name] = np.array(values)
-    ranked = [ranks_among(columns[name], sample[name][part]) for name in best if many]
-    columns[" + ".join(best)] = sum(ranked)
-    for name, values in columns.items() if many else ():
-        show(name, [[agreement(values, accuracy) for accuracy in of_many.values()]])
-        print("first, true accuracy:", first_of(values, of_many, 50))
+    live = np.array([NB201().macs(cell) for cell in many], dtype=float)
+    show("live_macs", [[agreement(live, accuracy) for accuracy in accuracies]])
+    print("first, true accuracy:", first_of(live, of_many, 50))
+    for which in [best, *((name,) for name in best if len(best) > 1)]:
+        rows = []
+        for seed in sorted({seed for name, seed, _ in known if name in which}):
+            ranks = [
+                ranks_among(column(name, seed, many), column(name, seed, sample)[part])
+                for name in which
+            ]
+            total = sum(ranks) if len(which) > 1 else column(which[0], seed, many)
+            rows.append([agreement(total, accuracy) for accuracy in accuracies])
+            print(f"seed {seed}: first, true accuracy:", first_of(total, of_many, 50))
+        show(f"{' + '.join(which)}, {len(rows)} seeds", rows)
 
 
 if __name__ == "__main__":

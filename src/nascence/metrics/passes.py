@@ -57,9 +57,9 @@ def run(
     if channels_last:
         images = in_channels_last(images)
     state: dict[str, Tensor] = {}
-    tracking: list[Any] = []
+    tracking: list[_BatchNorm] = []
     for prefix, module in model.named_modules():
-        if type(module) in _STOCK:
+        if isinstance(module, _BatchNorm) and type(module) in _STOCK:
             tracking += [module] if module.track_running_stats else []
             continue
         for name, buffer in module.named_buffers(prefix, recurse=False):
@@ -70,7 +70,7 @@ def run(
 
 
 @contextmanager
-def _not_tracking(modules: list[Any]) -> Iterator[None]:
+def _not_tracking(modules: list[_BatchNorm]) -> Iterator[None]:
     """Let BatchNorms leave their running statistics alone, which costs less than copies of them."""
     try:
         for module in modules:
