@@ -284,7 +284,7 @@ def report(arguments: argparse.Namespace) -> None:
     truth = read_truth(arguments.table)
     whole = truth["CIFAR-10"]
     print_baselines(truth, sample_of(arguments.sample))
-    for part in PARTS:
+    for part in arguments.parts:
         for kind in KINDS:
             rankings, searches = [], []
             shrinkings = defaultdict(list)
@@ -303,7 +303,7 @@ def report(arguments: argparse.Namespace) -> None:
                 for name, known in angles.items():
                     for way, drop in WAYS.items():
                         shrinkings[name, way].append(left(drop(known), whole))
-            print(f"{kind} labels, {part:.0%}, {len(rankings)} seeds")
+            print(f"{kind} labels, {part:.0%}, {len(rankings)} seeds", flush=True)
             print_rows(rankings, 3)
             print_rows(searches, 2)
             for (name, way), each in shrinkings.items():
@@ -328,6 +328,7 @@ def main() -> None:
         command.add_argument("--trials", type=int, default=200, help="of evolution on accuracy")
         if name == "report":
             command.add_argument("--table", type=Path, required=True)
+            command.add_argument("--parts", type=float, nargs="+", default=list(PARTS))
         else:
             command.add_argument("--data", type=Path, required=True)
         command.add_argument("--steps", type=int, default=1500 if name == "shrink" else 4000)

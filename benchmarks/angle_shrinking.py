@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from angle_supernets import SPACE
-from nascence.search import drop_worst, operation_scores
+from nascence.search import drop_worst
 from nascence.spaces import Choices
 
 EVERYTHING = torch.tensor(list(SPACE))
@@ -45,16 +45,11 @@ def inside_of(choices: Choices) -> Tensor:
     return inside
 
 
-def dropped_one_by_one(known: Tensor) -> Tensor:
+def dropped_one_by_one(known: Tensor, statistic: Callable[[Tensor], Tensor] = torch.mean) -> Tensor:
     """As published: the lowest mean over all networks left is dropped, and scored anew."""
     choices = WHOLE
     while True:
-        scores = operation_scores(
-            SPACE,
-            choices,
-            lambda pool: known[[SPACE.index(each) for each in pool]],
-            generator=torch.Generator().manual_seed(0),
-        )
+        scores = dict(_scores(known, choices, statistic))
         choices, gone = drop_worst(SPACE, choices, scores, count=1, at_most=TENTH)
         if not gone:
             return inside_of(choices)
@@ -73,12 +68,7 @@ def dropped_by_the_best(known: Tensor) -> Tensor:
     def best(values: Tensor) -> Tensor:
         return values.topk(max(1, len(values) // 10)).values.mean()
 
-    choices = WHOLE
-    while True:
-        scores = dict(_scores(known, choices, best))
-        choices, gone = drop_worst(SPACE, choices, scores, count=1, at_most=TENTH)
-        if not gone:
-            return inside_of(choices)
+    return dropped_one_by_one(known, best)
 
 
 def dropped_kinds(known: Tensor) -> Tensor:

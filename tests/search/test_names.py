@@ -55,10 +55,14 @@ def test_strategies_by_name(name: str) -> None:
     assert len(architecture) == 6
 
 
-@pytest.mark.parametrize("name", ["table", "train", "one-shot", "few-shot", "naswot", "synflow"])
+NOT_METRICS = ["accuracy", "angle", "few-shot", "one-shot", "rlnas", "table", "train"]
+
+
+@pytest.mark.parametrize("name", [*NOT_METRICS, "naswot", "synflow", "angle+rlnas+synflow"])
 def test_evaluators_by_name(name: str) -> None:
     space = NB201(width=4, cells=1, classes=4)
     evaluate = evaluator_named(name, space, sources())
+    assert set(NOT_METRICS) <= set(evaluator_names())
     assert isinstance(evaluate((3, 2, 3, 2, 4, 1)), float)
     assert evaluate.description  # type: ignore[attr-defined]
     assert needs_images(name) == (name != "table")
