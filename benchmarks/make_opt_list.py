@@ -32,10 +32,8 @@ TASKS = {
     "quadratic": 16,
     "function": 20,
     "softmax": 5,
-    "mlp": 5,
-    "autoencoder": 3,
-    "recurrent": 2,
-    "characters": 1,
+    "mlp": 3,
+    "autoencoder": 1,
 }
 LARGEST_COST = 215_000
 HELD_OUT = 0.2

@@ -133,5 +133,6 @@ def seen_families(weights: Sequence[str]) -> dict[str, float]:
 
 def file_name(contestant: Contestant, family: str) -> str:
     """Of the results of one contestant on one family."""
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(contestant.name).stem).strip("-.") or "optimizer"
+    last = Path(contestant.name).name.removesuffix(".safetensors")
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", last).strip("-.") or "optimizer"
     return f"{family.replace(':', '-')}--{plain}-{contestant.fingerprint}.json"
