@@ -127,7 +127,7 @@ def evaluate(options: argparse.Namespace) -> None:
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     done = {tuple(line["key"]): line["accuracy"] for line in map(json.loads, lines)}
     rows: dict[tuple[int, str], list[float]] = {}
-    for shots, arm, name in product(SHOTS, ARMS, NETWORKS):
+    for arm, shots, name in product(ARMS, SHOTS, NETWORKS):
         for source, ghn in sources.items():
             if "predicted" not in arm and source != "released":
                 continue  # the same with any hypernetwork
@@ -145,7 +145,7 @@ def evaluate(options: argparse.Namespace) -> None:
                 rows.setdefault((shots, title), []).append(100 * done[key])
     print(f"{data.name}: accuracy, mean ± sd over networks and choices of images, and how many")
     print("| images a class | arm | accuracy |\n|-|-|-|")
-    for (shots, title), values in rows.items():
+    for (shots, title), values in sorted(rows.items()):
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         print(f"| {shots} | {title} | {statistics.mean(values):.1f} ± {spread:.1f} | "
               f"{len(values)} |")  # fmt: skip

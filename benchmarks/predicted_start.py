@@ -272,6 +272,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/predicted-start.jsonl"))
     parser.add_argument("--seconds", type=float, default=900.0, help="CPU time of this leg")
     parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=list(OPTIMIZERS))
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     ghn = load(arguments.weights).eval()
@@ -280,7 +281,8 @@ def main() -> None:
     data = dataset(*read(slice(0, IMAGES)), read(slice(-JUDGED, None)))
     for optimizer, jobs in product(arguments.optimizers, (tuning, partial(claims, book))):
         for job in jobs(optimizer):
-            if book.get(job) is None and time.process_time() < arguments.seconds:
+            named = job.network in (*TUNED_ON, *arguments.networks)
+            if named and book.get(job) is None and time.process_time() < arguments.seconds:
                 facts = trained(job, data, ghn)
                 book.add(job, facts)
                 points = " ".join(f"{100 * value:.1f}" for _, value in facts["curve"])
