@@ -53,13 +53,14 @@ class Loops:
         norm = torch.rsqrt(squares / count + NORM_EPSILON)
         first = network.first[:OWN_INPUTS] * norm[:, None]
         shift = shared @ network.first[OWN_INPUTS:] + network.first_bias
-        adam = -(nominal or 0.0) / (1 - 0.9**self.step), 1 / (1 - SECOND**self.step)
+        rates = [-(nominal or 0.0) / (1 - 0.9**self.step), 1 / (1 - SECOND**self.step)]
+        adam = torch.tensor(rates)  # named, as all of these: a call holds no reference
         last, last_bias = network.last[:, :2].contiguous(), network.last_bias[:2].contiguous()
         total = torch.zeros(self.hidden, dtype=torch.float64)
         layers = (first, shift, network.second, network.second_bias, last, last_bias)
         self.library.apply(
             *self.held,
-            *map(address, (*layers, torch.tensor(adam), total, self.value)),
+            *map(address, (*layers, adam, total, self.value)),
             self.limit,
             *(ctypes.c_float(scale), ctypes.c_float(rate)),
             self.size,
