@@ -13,6 +13,7 @@ are read, not repeated.
 
 import argparse
 import json
+import math
 import statistics
 import tempfile
 import time
@@ -148,6 +149,9 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--out", type=Path, default=Path("runs/start-choice.jsonl"))
     parser.add_argument("--label", default="", help="of released weights, to tell files apart")
+    parser.add_argument(
+        "--leg", type=float, default=math.inf, help="CPU seconds after which no training begins"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     for module in (training, recipe):
@@ -162,11 +166,11 @@ def main() -> None:
     for seed in seeds:
         keys = {name: (name, seed, seconds, label_of(arm, options.label)) for name, arm in
                 arms.items()}  # fmt: skip
-        if all(key in done for key in keys.values()):
+        if all(key in done for key in keys.values()) or time.process_time() > options.leg:
             continue
         architecture, data = searched(seed)
         for name, key in keys.items():
-            if key not in done:
+            if key not in done and time.process_time() < options.leg:
                 found = trained(architecture, data, seed, seconds, **arms[name])
                 done[key] = {"key": key, "architecture": architecture, **found}
                 with options.out.open("a") as file:
@@ -175,7 +179,10 @@ def main() -> None:
     print("| arm | accuracy, mean ± sd | seed by seed | before training | passes |")
     print("|-|-|-|-|-|")
     for name, arm in arms.items():
-        rows = [done[name, seed, seconds, label_of(arm, options.label)] for seed in seeds]
+        keys = {seed: (name, seed, seconds, label_of(arm, options.label)) for seed in seeds}
+        rows = [done[key] for key in keys.values() if key in done]
+        if not rows:
+            continue
         values = [100 * row["accuracy"] for row in rows]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         before = [100 * row["before"] for row in rows if row["before"] is not None]

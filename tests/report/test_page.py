@@ -76,6 +76,7 @@ def evil(contents: ReportContents) -> ReportContents:
         settings={EVIL: EVIL},
         environment={EVIL: EVIL},
         notes=(EVIL, "file \udcff\udcfe.png"),
+        beginning=EVIL,
     )
 
 
@@ -169,6 +170,12 @@ def test_strings_from_outside_are_text(contents: ReportContents) -> None:
     assert all((image["src"] or "").startswith("data:") for image in read.all("img"))
     assert "".join(read.text).count(EVIL) >= 12
     assert figures_of(document)["candidates"]["layout"]["yaxis"]["title"]["text"].startswith("&lt;")
+
+
+def test_the_beginning_of_the_training_stands_above_its_curves(contents: ReportContents) -> None:
+    section = render(replace(contents, beginning="Trained with SGD.")).split('id="training"')[1]
+    assert section.index("<p>Trained with SGD.</p>") < section.index('id="chart-accuracy"')
+    assert "<p></p>" not in render(contents)
 
 
 def test_json_cannot_end_its_script_element() -> None:
