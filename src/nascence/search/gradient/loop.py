@@ -153,9 +153,10 @@ _Job = tuple[dict[str, Any], dict[str, Any]]
 def _searched(data: Dataset, job: _Job, progress: Progress) -> _Result:
     leaf = LeafSearch(data=data, **job[0])
     try:
-        return _Result(leaf.epochs, leaf.search(**job[1], progress=progress), "")
+        stop = leaf.search(**job[1], progress=progress)
     except DivergenceError as error:
         return _Result(leaf.epochs, None, str(error))
+    return _Result(leaf.epochs, stop, "")
 
 
 def _joined(results: Iterable[_Result]) -> Trajectory:
