@@ -113,7 +113,6 @@ def search(
                     "cost": cost,
                     "limit": limit,
                     "latencies": latencies,
-                    "workers": workers != 1,
                     "shared": shared,
                 },
             )
@@ -129,6 +128,7 @@ def search(
                 steps,
                 seconds,
                 stop_at_skips,
+                workers=workers,
                 seed=seed,
             )
             gradient_search(gradient, as_json=as_json, quiet=quiet)

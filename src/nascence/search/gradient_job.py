@@ -41,6 +41,7 @@ class GradientJob:
         seconds: of all together, None for no limit.
         stop_at_skips: see :func:`gradient_search`.
         epochs: points of the history of each supernet.
+        workers: processes that search the parts of a split supernet.
         seed: of all randomness.
     """
 
@@ -54,6 +55,7 @@ class GradientJob:
     seconds: float | None = None
     stop_at_skips: int | None = None
     epochs: int = 25
+    workers: int = 1
     seed: int = 0
 
 
@@ -99,6 +101,7 @@ def run_gradient_job(
             seconds=job.seconds,
             epochs=job.epochs,
             stop_at_skips=job.stop_at_skips,
+            workers=job.workers,
             folder=job.folder,
             progress=progress,
             **scaled_rate(job.strategy, -(-job.steps // len(supernets))),

@@ -1,13 +1,14 @@
 """Searches of whole and split supernets: equal shares, the best leaf, limits, bad settings."""
 
 import itertools
+import pickle
 from functools import partial
 
 import pytest
 import torch
 
 from nascence.data import Dataset
-from nascence.search.gradient import darts, enas
+from nascence.search.gradient import GRADIENT_STRATEGIES, darts, enas, snas, strategies
 from nascence.spaces import Darts, Small, SuperNet, split
 
 QUICK = {"batch_size": 8, "crop": 0, "epochs": 2}
@@ -37,6 +38,36 @@ def test_leaves_have_equal_shares_and_the_best_is_the_result(
     assert all(a < b for a, b in itertools.pairwise(fractions))
     assert fractions[-1] == 1
     assert history.stops == ("steps",) * 3
+
+
+def test_processes_give_the_same(supernet: SuperNet, brightness: Dataset) -> None:
+    parts = split(supernet, {"edge_0_1": [(0, 1, 2), (3, 4, 5)]})
+    fractions: list[float] = []
+    search = partial(snas, parts, brightness, steps=4, **QUICK)
+    one = search(generator=seeded())
+    two = search(
+        generator=seeded(), workers=2, progress=lambda fraction, _: fractions.append(fraction)
+    )
+    assert [(e.architecture, e.probabilities, e.loss) for e in one.epochs] == [
+        (e.architecture, e.probabilities, e.loss) for e in two.epochs
+    ]
+    assert fractions == [0.5, 1.0]
+    with pytest.raises(ValueError, match="workers is 0"):
+        search(generator=seeded(), workers=0)
+
+
+def test_strategies_can_be_given_to_processes() -> None:
+    """All of them pickle what they prepare; a worker needs no more."""
+    prepared: list[object] = []
+
+    def caught(supernets, data, prepare, *, generator, **settings):
+        prepared.append(pickle.loads(pickle.dumps(prepare)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strategies, "gradient_search", caught)
+        for strategy in GRADIENT_STRATEGIES.values():
+            strategy(None, None, generator=seeded())
+    assert len(prepared) == 6
 
 
 def test_a_fixed_decision_stays_and_the_supernet_is_untouched(

@@ -4,6 +4,7 @@ All take the logits of one decision, ``(choices,)``, and give as many weights, w
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -43,24 +44,34 @@ def straight_through(logits: Tensor, *, temperature: float, generator: torch.Gen
 
 def concrete_gate(first: float, last: float) -> Gate:
     """Return :func:`concrete` with a temperature that goes from first to last linearly."""
-    _check_temperatures(first, last)
-
-    def gate(logits: Tensor, done: float, generator: torch.Generator) -> Tensor:
-        temperature = first + (last - first) * min(done, 1.0)
-        return concrete(logits, temperature=temperature, generator=generator)
-
-    return gate
+    return _falling(concrete, first, last)
 
 
 def straight_through_gate(first: float, last: float) -> Gate:
     """Return :func:`straight_through` with a temperature that goes from first to last linearly."""
-    _check_temperatures(first, last)
+    return _falling(straight_through, first, last)
 
-    def gate(logits: Tensor, done: float, generator: torch.Generator) -> Tensor:
-        temperature = first + (last - first) * min(done, 1.0)
-        return straight_through(logits, temperature=temperature, generator=generator)
 
-    return gate
+def _falling(draw: Callable[..., Tensor], first: float, last: float) -> Gate:
+    if not first >= last > 0:
+        raise ValueError(
+            f"temperatures go from {first} to {last}; both must be positive, the last not above "
+            "the first"
+        )
+    return partial(_at, draw=draw, first=first, last=last)
+
+
+def _at(
+    logits: Tensor,
+    done: float,
+    generator: torch.Generator,
+    *,
+    draw: Callable[..., Tensor],
+    first: float,
+    last: float,
+) -> Tensor:
+    temperature = first + (last - first) * min(done, 1.0)
+    return draw(logits, temperature=temperature, generator=generator)
 
 
 def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,11 +80,3 @@ def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
     uniform = torch.rand(like.shape, generator=generator, dtype=like.dtype).clamp_min(tiny)
     # -log(u) is 0 where u is rounded to 1
     return -torch.log(-torch.log(uniform).clamp_max(-tiny)).to(like.device)
-
-
-def _check_temperatures(first: float, last: float) -> None:
-    if not first >= last > 0:
-        raise ValueError(
-            f"temperatures go from {first} to {last}; both must be positive, the last not above "
-            "the first"
-        )

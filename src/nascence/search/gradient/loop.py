@@ -1,7 +1,9 @@
 """The loop of all gradient searches: a step of the weights, a step of the architecture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -40,6 +42,7 @@ def gradient_search(
     flip: bool = True,
     clip: float = 5.0,
     device: torch.device | str = "cpu",
+    workers: int = 1,
     folder: Path | None = None,
     checkpoint_seconds: float = 20.0,
     progress: Progress | None = None,
@@ -73,11 +76,13 @@ def gradient_search(
         validation_images: at most so many are measured on.
         crop, flip: of the training images.
         device: where to compute.
+        workers: processes that search several supernets at once, each with one thread and with
+            the same result; ``prepare`` must then be a function that pickles.
         folder: for a checkpoint of each supernet; the same call goes on from them. On a CPU, and
             with steps alone, the result is bit-equal to that of an undisturbed search.
         checkpoint_seconds: between two checkpoints.
-        progress: called with the fraction done and, after an epoch, with it. A KeyboardInterrupt
-            raised in it ends the search after a checkpoint.
+        progress: called with the fraction done and, after an epoch, with it; with workers once
+            for each supernet. A KeyboardInterrupt raised in it ends the search after a checkpoint.
 
     Raises:
         GradientSearchError: a loss or an architecture parameter is not finite; holds the history.
@@ -86,9 +91,10 @@ def gradient_search(
     """
     parts = [supernets] if isinstance(supernets, SuperNet) else list(supernets)
     _check(parts, steps, seconds, epochs, warmup, learning_rate, final_learning_rate, stop_at_skips)
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; give 1 or more")
     seed = int(torch.randint(2**62, (), generator=generator))
-    done: list[Epoch] = []
-    stops: list[Stop] = []
+    jobs = []
     for number, part in enumerate(parts):
         share = None if steps is None else steps // len(parts) + (number < steps % len(parts))
         settings = {
@@ -101,38 +107,95 @@ def gradient_search(
             "clip": clip,
             "skips": stop_at_skips,
         }
-        run = LeafSearch(
-            part,
-            data,
-            prepare,
-            number=number,
-            seed=derived_seed(seed, (number,)),
-            settings=settings,
-            batch_size=batch_size,
-            rates=(learning_rate, final_learning_rate, weight_decay),
-            crop=crop,
-            flip=flip,
-            device=torch.device(device),
-            path=None if folder is None else folder / f"leaf-{number}.pt",
+        whole = {
+            "supernet": part,
+            "prepare": prepare,
+            "number": number,
+            "seed": derived_seed(seed, (number,)),
+            "settings": settings,
+            "batch_size": batch_size,
+            "rates": (learning_rate, final_learning_rate, weight_decay),
+            "crop": crop,
+            "flip": flip,
+            "device": torch.device(device),
+            "path": None if folder is None else folder / f"leaf-{number}.pt",
+        }
+        search = {
+            "steps": share,
+            "seconds": None if seconds is None else seconds / len(parts),
+            "epochs": epochs,
+            "warmup": warmup,
+            "clip": clip,
+            "stop_at_skips": stop_at_skips,
+            "validation_images": validation_images,
+            "checkpoint_seconds": checkpoint_seconds,
+        }
+        jobs.append((whole, search))
+    if workers == 1 or len(jobs) == 1:
+        return _joined(
+            _searched(data, job, _shared(progress, number, len(jobs)))
+            for number, job in enumerate(jobs)
         )
-        try:
-            stops.append(
-                run.search(
-                    steps=share,
-                    seconds=None if seconds is None else seconds / len(parts),
-                    epochs=epochs,
-                    warmup=warmup,
-                    clip=clip,
-                    stop_at_skips=stop_at_skips,
-                    validation_images=validation_images,
-                    checkpoint_seconds=checkpoint_seconds,
-                    progress=_shared(progress, number, len(parts)),
-                )
-            )
-        except DivergenceError as error:
-            raise GradientSearchError(str(error), trajectory([*done, *run.epochs], stops)) from None
-        done += run.epochs
-    return trajectory(done, stops)
+    return _joined(_in_processes(data, jobs, workers, progress))
+
+
+class _Result(NamedTuple):
+    """What the search of one supernet gave; ``failure`` says why it ended early."""
+
+    epochs: list[Epoch]
+    stop: Stop | None
+    failure: str
+
+
+_Job = tuple[dict[str, Any], dict[str, Any]]
+
+
+def _searched(data: Dataset, job: _Job, progress: Progress) -> _Result:
+    leaf = LeafSearch(data=data, **job[0])
+    try:
+        stop = leaf.search(**job[1], progress=progress)
+    except DivergenceError as error:
+        return _Result(leaf.epochs, None, str(error))
+    return _Result(leaf.epochs, stop, "")
+
+
+def _joined(results: Iterable[_Result]) -> Trajectory:
+    """Put the epochs of all supernets one after the other, or raise with those until a failure."""
+    epochs: list[Epoch] = []
+    stops: list[Stop] = []
+    for result in results:
+        epochs += result.epochs
+        if result.stop is None:
+            raise GradientSearchError(result.failure, trajectory(epochs, stops))
+        stops.append(result.stop)
+    return trajectory(epochs, stops)
+
+
+_worker_data: Dataset | None = None  # of a worker process, set once when it starts
+
+
+def _in_processes(
+    data: Dataset, jobs: Sequence[_Job], workers: int, progress: Progress | None
+) -> Iterator[_Result]:
+    context = torch.multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=context, initializer=_prepare_worker, initargs=(data,)
+    ) as pool:
+        for number, result in enumerate(pool.map(_search_in_worker, jobs)):
+            if progress is not None:
+                progress((number + 1) / len(jobs), result.epochs[-1] if result.epochs else None)
+            yield result
+
+
+def _prepare_worker(data: Dataset) -> None:
+    global _worker_data
+    torch.set_num_threads(1)
+    _worker_data = data
+
+
+def _search_in_worker(job: _Job) -> _Result:
+    assert _worker_data is not None
+    return _searched(_worker_data, job, lambda fraction, epoch: None)
 
 
 def _check(

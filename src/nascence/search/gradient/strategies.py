@@ -5,6 +5,7 @@ seconds, epochs, the training of the weights, early stopping, checkpoints.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -45,18 +46,14 @@ def darts(
         architecture_rate, architecture_decay: of Adam.
         settings: of :func:`gradient_search`; ``stop_at_skips=2`` is the early stop of DARTS+.
     """
-
-    def prepare(supernet: SuperNet, stream: torch.Generator) -> tuple[SuperNet, Method]:
-        return supernet, Relaxation(
-            supernet,
-            gate=softmax_gate,
-            generator=stream,
-            rate=architecture_rate,
-            decay=architecture_decay,
-            order=order,
-            name="darts",
-        )
-
+    prepare = partial(
+        _relaxed,
+        gate=softmax_gate,
+        rate=architecture_rate,
+        decay=architecture_decay,
+        order=order,
+        name="darts",
+    )
     return gradient_search(supernets, data, prepare, generator=generator, **settings)
 
 
@@ -83,21 +80,9 @@ def pc_darts(
         architecture_rate, architecture_decay: of Adam.
         warmup, settings: of :func:`gradient_search`.
     """
-
-    def prepare(supernet: SuperNet, stream: torch.Generator) -> tuple[SuperNet, Method]:
-        edges = incoming_edges(supernet)
-        partial = partial_channels(supernet, parts=parts)
-        partial.to(next(supernet.parameters()).device)
-        return partial, Relaxation(
-            partial,
-            gate=softmax_gate,
-            generator=stream,
-            rate=architecture_rate,
-            decay=architecture_decay,
-            edges=edges,
-            name=f"pc-darts, {parts} parts",
-        )
-
+    prepare = partial(
+        _partial_relaxed, parts=parts, rate=architecture_rate, decay=architecture_decay
+    )
     return gradient_search(supernets, data, prepare, generator=generator, warmup=warmup, **settings)
 
 
@@ -123,18 +108,14 @@ def snas(
         architecture_rate, architecture_decay: of Adam.
         settings: of :func:`gradient_search`.
     """
-
-    def prepare(supernet: SuperNet, stream: torch.Generator) -> tuple[SuperNet, Method]:
-        return supernet, Relaxation(
-            supernet,
-            gate=concrete_gate(*temperature),
-            generator=stream,
-            rate=architecture_rate,
-            decay=architecture_decay,
-            joint=True,
-            name=f"snas, temperature {temperature}",
-        )
-
+    prepare = partial(
+        _relaxed,
+        gate=concrete_gate(*temperature),
+        rate=architecture_rate,
+        decay=architecture_decay,
+        joint=True,
+        name=f"snas, temperature {temperature}",
+    )
     return gradient_search(supernets, data, prepare, generator=generator, **settings)
 
 
@@ -158,18 +139,13 @@ def gdas(
         architecture_rate, architecture_decay: of Adam.
         settings: of :func:`gradient_search`.
     """
-
-    def prepare(supernet: SuperNet, stream: torch.Generator) -> tuple[SuperNet, Method]:
-        alone = single_path(supernet)
-        return alone, Relaxation(
-            alone,
-            gate=straight_through_gate(*temperature),
-            generator=stream,
-            rate=architecture_rate,
-            decay=architecture_decay,
-            name=f"gdas, temperature {temperature}",
-        )
-
+    prepare = partial(
+        _single_path_relaxed,
+        gate=straight_through_gate(*temperature),
+        rate=architecture_rate,
+        decay=architecture_decay,
+        name=f"gdas, temperature {temperature}",
+    )
     return gradient_search(supernets, data, prepare, generator=generator, **settings)
 
 
@@ -202,18 +178,52 @@ def enas(
         hidden, scale, temperature: see :class:`Controller`.
         settings: of :func:`gradient_search`.
     """
-
-    def prepare(supernet: SuperNet, stream: torch.Generator) -> tuple[SuperNet, Method]:
-        return supernet, PolicyGradient(
-            supernet,
-            rate=controller_rate,
-            samples=samples,
-            entropy=entropy,
-            baseline_decay=baseline_decay,
-            candidates=candidates,
-            hidden=hidden,
-            scale=scale,
-            temperature=temperature,
-        )
-
+    prepare = partial(
+        _controlled,
+        rate=controller_rate,
+        samples=samples,
+        entropy=entropy,
+        baseline_decay=baseline_decay,
+        candidates=candidates,
+        hidden=hidden,
+        scale=scale,
+        temperature=temperature,
+    )
     return gradient_search(supernets, data, prepare, generator=generator, **settings)
+
+
+# What the strategies prepare: functions of the module, so that other processes can be given them.
+
+
+def _relaxed(
+    supernet: SuperNet, stream: torch.Generator, **settings: Any
+) -> tuple[SuperNet, Method]:
+    return supernet, Relaxation(supernet, generator=stream, **settings)
+
+
+def _single_path_relaxed(
+    supernet: SuperNet, stream: torch.Generator, **settings: Any
+) -> tuple[SuperNet, Method]:
+    return _relaxed(single_path(supernet), stream, **settings)
+
+
+def _partial_relaxed(
+    supernet: SuperNet, stream: torch.Generator, *, parts: int, rate: float, decay: float
+) -> tuple[SuperNet, Method]:
+    edges = incoming_edges(supernet)
+    device = next(supernet.parameters()).device
+    return _relaxed(
+        partial_channels(supernet, parts=parts).to(device),
+        stream,
+        gate=softmax_gate,
+        rate=rate,
+        decay=decay,
+        edges=edges,
+        name=f"pc-darts, {parts} parts",
+    )
+
+
+def _controlled(
+    supernet: SuperNet, stream: torch.Generator, **settings: Any
+) -> tuple[SuperNet, Method]:
+    return supernet, PolicyGradient(supernet, **settings)
