@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,9 @@ def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
     early = [index for index in order if index < bound]
     problems = {family.task(index).problem for index in late[: -(-count // 3)]}
     found: list[Task] = []
-    for indices, wanted in ((late, count - count // 2), (early, count)):
-        for index in indices:
-            if len(found) >= wanted:
-                break
-            task = family.task(index)
-            if task.problem in problems:
-                found.append(task)
+    for indices, wanted in ((late, count - count // 2), (early, count // 2)):
+        fitting = (task for task in map(family.task, indices) if task.problem in problems)
+        found += islice(fitting, wanted)
     if len(found) < count:
         raise ValueError(
             f"{count} tasks of {family.name} were asked for; of its {len(family)} only "
