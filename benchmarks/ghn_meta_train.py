@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nascence.hypernet import GHN, load, meta_train, network_accuracies
+from nascence.hypernet import GHN, load, meta_train, network_accuracies, validation
 from nascence.spaces.deepnets import DeepNets
 
 KINDS = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
@@ -32,25 +32,34 @@ MEAN = torch.tensor([0.4914, 0.4822, 0.4465])[:, None, None]
 DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616])[:, None, None]
 
 
-def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
+def arrays_of(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures ``(N, 32, 32, 3)`` of bytes and labels ``(N,)``.
+
+    From the parquet file, or from a folder with ``images.npy`` and ``labels.npy``.
+    """
+    if Path(path).is_dir():
+        return np.load(Path(path) / "images.npy"), np.load(Path(path) / "labels.npy")
     table = parquet.read_table(path)
-    start, stop, _ = rows.indices(len(table))
-    table = table.slice(start, stop - start)
-    labels = torch.tensor(table["label"].to_pylist())
     pictures = [
         np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
         for row in table["img"].to_pylist()
     ]
-    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return np.stack(pictures), np.asarray(table["label"].to_pylist(), dtype=np.uint8)
+
+
+def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
+    pictures, numbers = arrays_of(path)
+    labels = torch.from_numpy(numbers[rows].astype(np.int64))
+    images = torch.from_numpy(pictures[rows]).permute(0, 3, 1, 2)
     images = (images.float() / 255 - MEAN) / DEVIATION
     if size < images.shape[-1]:
         images = F.interpolate(images, size=(size, size), mode="area")
     return images.contiguous(), labels
 
 
-def networks_of(split: str, size: int) -> DeepNets:
-    """Networks of 4 to 8 cells, at most 10 million multiply-adds for an image."""
-    if split in ("train", "val"):
+def networks_of(split: str, size: int, small: bool = False) -> DeepNets:
+    """Networks of 4 to 8 cells, at most 10 million multiply-adds, where trained or asked for."""
+    if small or split in ("train", "val"):
         return DeepNets(
             split, image_size=size, cells=(4, 8), channels=(16, 32), max_macs=10_000_000
         )
@@ -62,6 +71,17 @@ def train(arguments: argparse.Namespace) -> None:
     ghn = KINDS[arguments.kind]()
     images, labels = images_of(arguments.data, arguments.size, slice(0, -5000))
     networks = networks_of("train", arguments.size)
+    check = None
+    if arguments.validate_every:
+        unseen, answers = images_of(arguments.data, arguments.size, slice(-5000, None))
+        count = arguments.validation_networks
+        check = validation(
+            {"val": networks_of("val", arguments.size).__getitem__},
+            count,
+            unseen[:1000],
+            answers[:1000],
+            calibration=images[:256].split(64),
+        )
     report = meta_train(
         ghn,
         networks.skeleton,
@@ -73,6 +93,14 @@ def train(arguments: argparse.Namespace) -> None:
         meta_batch=arguments.meta_batch,
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
+        warmup=arguments.warmup,
+        clip=arguments.clip,
+        seed=arguments.seed,
+        schedule=arguments.schedule,
+        average=arguments.average,
+        start=arguments.start,
+        validation=check,
+        validate_every=arguments.validate_every or None,
         seconds=arguments.seconds,
         workers=arguments.workers,
         card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
@@ -92,7 +120,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     images, labels = images_of(arguments.data, size, slice(-5000, None))
     images, labels = images[: arguments.images], labels[: arguments.images]
     batches = images_of(arguments.data, size, slice(0, arguments.calibration))[0].split(64)
-    networks = networks_of(arguments.split, size)
+    networks = networks_of(arguments.split, size, arguments.small)
     found: dict[str, list[float]] = {"predicted": [], "random": []}
     started = time.process_time()
     for index in range(min(arguments.networks, len(networks))):
@@ -125,9 +153,18 @@ def main() -> None:
     parser.add_argument("--meta-batch", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--warmup", type=int, default=100)
+    parser.add_argument("--clip", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--schedule", choices=("cosine", "constant", "decay"), default="cosine")
+    parser.add_argument("--average", type=float, default=0.0, help="as 0.999")
+    parser.add_argument("--start", default="", help="a run's folder, or weights")
+    parser.add_argument("--validate-every", type=int, default=0)
+    parser.add_argument("--validation-networks", type=int, default=20)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300.0, help="of a leg, or of evaluation")
     parser.add_argument("--split", default="val")
+    parser.add_argument("--small", action="store_true", help="networks of the training size")
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)

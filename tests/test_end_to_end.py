@@ -17,6 +17,7 @@ from nascence.search import open_study, read_history
 STAGES = ("search", "train", "baseline", "fold", "export", "report")
 OPTIONS = ["--trials", "10", "--steps", "40", "--size", "16", "--max-params", "20000"]
 OPTIONS += ["--block", "repvgg", "--checkpoint-seconds", "0.2", "--quiet"]
+OPTIONS += ["--start", "predicted", "--optimizer", "learned"]
 
 
 def command(*words: str) -> subprocess.Popen:

@@ -1,7 +1,6 @@
 """Files that outlive the project: safetensors and ONNX, checked against torch on real images."""
 
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from nascence.data import Dataset, Split
 from nascence.params import write_whole
+from nascence.reparam.deploy import onnx_model
 
 
 class Parity(NamedTuple):
@@ -86,20 +86,13 @@ def export_onnx(
 
     network = PixelInput(model, data.mean, data.std).eval().cpu()
     example = torch.zeros(2, *data.image_shape)
-    with warnings.catch_warnings():
-        # The exporter's own deprecations are not the user's concern.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-            input_names=["images"],
-            output_names=["logits"],
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
+    proto = onnx_model(
+        network,
+        (example,),
+        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+        input_names=["images"],
+        output_names=["logits"],
+    )
     properties = {
         "classes": json.dumps(data.class_names),
         "input": "float32 (N, C, H, W), pixel values divided by 255",

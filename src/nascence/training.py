@@ -152,7 +152,8 @@ def train(
     ``clip`` is the largest gradient norm. ``objective(model, images, labels)`` takes the place of
     cross-entropy; what it draws from PyTorch's global generator is drawn from (seed, k) as well.
     ``measurements`` points of the curve are taken, none at all with 0. ``facts`` are further
-    settings that a checkpoint must have been made with.
+    settings that a checkpoint must have been made with. An optimizer that has an attribute
+    ``loss``, as :class:`nascence.optim.Learned` does, finds the loss of the step there.
     ``precision`` "auto" is bfloat16 on a GPU that has it and float32 elsewhere.
     ``progress(fraction, measurement or None)`` is called after every step; a KeyboardInterrupt
     raised in it ends the training after a checkpoint.
@@ -228,6 +229,7 @@ class _Run:
         self.model = copy.deepcopy(model).to(device).train()
         self.average = copy.deepcopy(self.model).eval() if average_decay is not None else None
         self.average_decay = average_decay or 0.0
+        self.parameters = list(self.model.parameters())  # to walk a supernet is a tenth of a step
         self.optimizer = optimizer(parameter_groups(self.model))
         for group in self.optimizer.param_groups:
             group["initial_lr"] = group["lr"]
@@ -257,7 +259,9 @@ class _Run:
         self.scaler.scale(loss).backward()
         if clip is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+            nn.utils.clip_grad_norm_(self.parameters, clip)
+        if hasattr(self.optimizer, "loss"):  # a learned optimizer reads it
+            self.optimizer.loss = loss.detach()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)

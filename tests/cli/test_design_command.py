@@ -76,6 +76,10 @@ def test_unknown_option_is_refused() -> None:
         (["--seed", "-1"], "--seed is -1"),
         (["--max-params", "0"], "--max-params is 0"),
         (["--device", "tpu"], "--device is 'tpu'"),
+        (["--start", "zero"], "--start is 'zero'"),
+        (["--optimizer", "adam"], "--optimizer is 'adam'"),
+        (["--family", "mdeq", "--start", "predicted"], "no weights are predicted for --family"),
+        (["--family", "mdeq", "--optimizer", "sgd"], "--family mdeq is trained with adamw or"),
         (["--classes", "3"], "10 classes, more than --classes 3"),
         (["--max-params", "10"], "max_params|parameters"),
     ],
@@ -128,6 +132,18 @@ def test_design_end_to_end_on_a_folder(tmp_path: Path, photos: Path) -> None:
     data = load(photos, size=8)
     parity = check_parity(load_folded(out), out / "model.onnx", data.validation, data=data)
     assert parity.relative_error < 1e-4
+
+
+def test_predicted_start_and_learned_optimizer_together(tmp_path: Path, photos: Path) -> None:
+    out = tmp_path / "run"
+    words = ["--start", "predicted", "--optimizer", "learned", "--block", "repvgg"]
+    result = run("design", str(photos), "--out", str(out), *QUICK, *words, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    summary = json.loads(result.stdout)
+    assert (summary["start"], summary["optimizer"]) == ("predicted", "learned")
+    assert 0 <= summary["accuracy_before_training"] <= 1
+    page = (out / "report.html").read_text()
+    assert "the released learned optimizer from parameters that" in page
 
 
 def test_changed_images_stop_a_resume(tmp_path: Path, photos: Path) -> None:

@@ -29,6 +29,13 @@ def test_named_network_is_folded_and_written(tmp_path: Path) -> None:
     assert session.run(None, {session.get_inputs()[0].name: torch.zeros(1, 3, 32, 32).numpy()})
 
 
+def test_any_named_network_is_taken() -> None:
+    result = run("resnet20", *SMALL, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    facts = json.loads(result.stdout)
+    assert facts["after"]["batch_norms"] < facts["before"]["batch_norms"] / 4
+
+
 def test_weights_of_a_file_are_folded(tmp_path: Path) -> None:
     torch.save(RepVGG("A0").state_dict(), tmp_path / "trained.pt")
     out = tmp_path / "folded.safetensors"
@@ -43,8 +50,10 @@ def test_weights_of_a_file_are_folded(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["nonsense"], "no network 'nonsense'"),
+        (["repvgg-z9"], "no RepVGG"),
+        (["mobileone-s7"], "no MobileOne"),
         (["missing.pt", "--architecture", "repvgg-a0"], "no checkpoint at missing.pt"),
-        (["trained.pt"], "name its architecture"),
+        (["trained.pt"], "name its network with --architecture"),
         (["repvgg-a0", "--shape", "1,x"], "--shape is '1,x'"),
         (["repvgg-a0", "--shape", "1,0,3,3"], "--shape is '1,0,3,3'"),
     ],

@@ -52,6 +52,20 @@ def test_interrupt_ends_after_a_checkpoint(tmp_path: Path, monkeypatch: pytest.M
     assert json.loads(log.stdout)["step"] == 3
 
 
+def test_a_constant_run_goes_on_and_a_decay_ends_it(tmp_path: Path) -> None:
+    constant, end = tmp_path / "run", tmp_path / "end"
+    words = ("--schedule", "constant", "--average", "0.9", "--quiet")
+    assert run("--out", str(constant), *QUICK, *words).exit_code == 0
+    again = run("--out", str(constant), *QUICK, *words, "--steps", "4")
+    assert again.exit_code == 0, (again.output, again.exception)
+    last = run("--out", str(end), *QUICK, "--schedule", "decay", "--start", str(constant))
+    assert last.exit_code == 0, (last.output, last.exception)
+    assert "step 3 of 3, finished" in last.stdout
+    other = run("--out", str(end), *QUICK, "--schedule", "decay")
+    assert other.exit_code == cli.USAGE
+    assert "holds a run with --start" in other.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -59,6 +73,8 @@ def test_interrupt_ends_after_a_checkpoint(tmp_path: Path, monkeypatch: pytest.M
         (["--for", "soon"], "soon"),
         (["--cells", "a,b"], "--cells is 'a,b'"),
         (["--data", "missing"], "missing"),
+        (["--start", "missing"], "released weights"),
+        (["--schedule", "steps"], "must be one of cosine"),
         (["--processes", "2"], "--processes is 2 with --meta-batch 1"),
     ],
 )

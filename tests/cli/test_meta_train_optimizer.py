@@ -36,11 +36,11 @@ def test_legs_go_on_and_weights_are_written(tmp_path: Path) -> None:
 
 
 def test_families_come_by_groups_and_in_other_units(tmp_path: Path) -> None:
-    shown = ["--families", "training:units", "--max-cost", "20000", "--steps", "1", "--json"]
+    shown = ["--families", "training:units", "--max-cost", "12300", "--steps", "1", "--json"]
     code, printed, _ = run("--out", str(tmp_path), *TINY, *shown)
     assert code == 0
     card = read_card(json.loads(printed)["weights"])
-    assert card["families"] == "quadratic:units (1200), function:units (840)"
+    assert card["families"] == "least-squares:units (700), function:units (840)"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_families_come_by_groups_and_in_other_units(tmp_path: Path) -> None:
         (["--steps", "0"], "--steps is 0"),
         (["--start", "nowhere.safetensors"], "nowhere.safetensors is not a file"),
         (["--for", "soon"], "soon"),
+        (["--self-train", "--outer", "nowhere"], "nowhere is not a file"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(
@@ -75,3 +76,11 @@ def test_the_folder_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
     assert code == USAGE
     assert "another meta-training" in error
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == held
+
+
+def test_a_learned_optimizer_trains_another(tmp_path: Path) -> None:
+    code, printed, _ = run(
+        "--out", str(tmp_path / "run"), "--self-train", "--steps", "2", "--json", *TINY
+    )
+    assert code == 0
+    assert read_card(json.loads(printed)["weights"])["outer"].startswith("Small ")

@@ -58,7 +58,7 @@ def test_weights_fill_the_named_network(tmp_path: Path) -> None:
     for name in ("a.safetensors", "a.pt"):
         model = network(str(tmp_path / name), classes=3, architecture="resnet20")
         assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="does not fit the architecture"):
         network(str(tmp_path / "a.pt"), classes=4, architecture="resnet20")
     with pytest.raises(ValueError, match="name its network with --architecture"):
         network(str(tmp_path / "a.pt"), classes=3)
@@ -66,6 +66,20 @@ def test_weights_fill_the_named_network(tmp_path: Path) -> None:
         network(str(tmp_path / "b.pt"), classes=3, architecture="resnet20")
     with pytest.raises(ValueError, match="--architecture goes with a file"):
         network("resnet20", classes=3, architecture="resnet20")
+
+
+def test_networks_of_branches() -> None:
+    model = network("mobileone-s0", classes=3).eval()
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+    with pytest.raises(ValueError, match="takes 3"):
+        network("repvgg-a0", classes=3, in_channels=1)
+
+
+@pytest.mark.parametrize("name", ["bad.pt", "bad.safetensors"])
+def test_damaged_files_are_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="not a checkpoint of weights"):
+        network(str(tmp_path / name), classes=3, architecture="resnet20")
 
 
 class Runs:

@@ -3,6 +3,7 @@ import torch
 from nascence.data import Dataset
 from nascence.design import contents
 from nascence.design.contents import Results, confusion, summary_of
+from nascence.design.settings import Settings
 
 
 def results(*, designed: float, baseline: float | None, stopped_by: str = "steps") -> Results:
@@ -48,11 +49,11 @@ def test_only_edges_that_count_are_drawn() -> None:
 
 
 def test_summary_says_by_how_much(noise: Dataset) -> None:
-    summary = summary_of(noise, results(designed=0.7, baseline=0.6))
+    summary = summary_of(noise, Settings(), results(designed=0.7, baseline=0.6))
     assert round(summary["accuracy_above_baseline"], 6) == 0.1
     assert [row["name"] for row in summary["networks"]] == ["designed", "ResNet"]
     assert summary["networks"][0]["train_seconds"] == 3.0
-    alone = summary_of(noise, results(designed=0.7, baseline=None))
+    alone = summary_of(noise, Settings(), results(designed=0.7, baseline=None))
     assert alone["accuracy_above_baseline"] is None
     assert len(alone["networks"]) == 1
 
@@ -63,6 +64,22 @@ def test_notes_say_what_a_reader_must_know() -> None:
     assert "hand-designed network is the better one" in note
     (note,) = contents._notes(results(designed=0.7, baseline=0.6, stopped_by="seconds"))
     assert "shortened to 9 of 10 steps" in note
+
+
+def test_beginning_says_what_was_used_and_why() -> None:
+    plain = contents._beginning(Settings(), {"predicted": None})
+    assert plain.startswith("Trained with SGD from random parameters.")
+    assert "--start predicted" in plain
+    assert contents._beginning(Settings(family="mdeq"), {}) == (
+        "Trained with AdamW from random parameters."
+    )
+    predicted = {"hypernetwork": "ghn", "images": 90, "head": True, "accuracy": 0.25}
+    text = contents._beginning(
+        Settings(start="predicted", optimizer="learned"), {"predicted": predicted}
+    )
+    assert "the released learned optimizer from parameters that ghn predicted" in text
+    assert "fitted in closed form" in text
+    assert "25.0%" in text
 
 
 def test_skeleton_names_every_stage() -> None:

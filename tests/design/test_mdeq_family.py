@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nascence.data import Dataset
-from nascence.design import mdeq_family, network, stages
+from nascence.design import mdeq_family, network, recipe, stages
 from nascence.design.folder import RunFolder
 from nascence.design.pipeline import silent
 from nascence.design.settings import Settings, share
@@ -65,3 +65,21 @@ def test_training_in_two_parts_is_read_back(tmp_path: Path, noise: Dataset) -> N
 
 def result_decisions(run: stages.Run) -> dict[str, int]:
     return run.needed("search")["decisions"]
+
+
+def test_a_learned_optimizer_is_told_the_length_of_each_part(
+    tmp_path: Path, noise: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, real = [], recipe.learned
+
+    def learned(steps: int | None) -> dict:
+        told.append(steps)
+        return real(steps)
+
+    monkeypatch.setattr(recipe, "learned", learned)
+    run = run_of(tmp_path, noise, max_params=30_000, steps=5, optimizer="learned")
+    run.folder.finish("search", stages.search_stage(run))
+    told.clear()
+    result = stages.train_stage(run)
+    assert told == [3, 2]
+    assert result["steps"] == 5

@@ -17,6 +17,34 @@ def test_sides_grow_to_the_full_one(side: int) -> None:
     assert all(each % 4 == 0 and 8 <= each <= side for each in seen)
 
 
+def stepped(optimizer: str, *, gradient: float = 1.0, **settings: object) -> torch.Tensor:
+    """What the first step of a recipe makes of a vector of zeros."""
+    factory = recipe.designed(32, optimizer=optimizer, **settings)["optimizer"]
+    value = nn.Parameter(torch.zeros(3))
+    value.grad = torch.full((3,), gradient)
+    factory([{"params": [value]}]).step()
+    return value.detach()
+
+
+def test_optimizers_take_their_own_steps() -> None:
+    rate = recipe.RATES["adamw", "random"]  # the first step of Adam is the rate, whatever the size
+    assert torch.allclose(stepped("adamw", gradient=7.0), torch.full((3,), -rate), rtol=1e-4)
+    # Nesterov: the gradient and 0.9 times the velocity, which is the gradient
+    expected = -1.9 * 7 * recipe.RATES["sgd", "random"]
+    assert torch.allclose(stepped("sgd", gradient=7.0), torch.full((3,), expected), rtol=1e-4)
+    assert (stepped("learned", gradient=7.0) < 0).all()
+    told = [stepped("learned", steps=steps)[0].item() for steps in (10, 100_000)]
+    assert told[0] != told[1]  # it knows how long the training will be
+
+
+def test_only_a_learned_optimizer_has_no_schedule() -> None:
+    for start in ("random", "predicted"):
+        schedule = recipe.designed(32, start=start)["schedule"]
+        assert schedule(0.0) == 0
+        assert schedule(1.0) == pytest.approx(0)
+        assert recipe.designed(32, optimizer="learned", start=start)["schedule"](0.3) == 1
+
+
 def small() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
 

@@ -46,8 +46,19 @@ def test_shares_add_up_and_the_baseline_gets_as_long(budget: float, baseline: bo
         {"seed": -1},
         {"unknown": 1},
         {"classes": 1},
+        {"start": "zero"},
+        {"optimizer": "adam"},
+        {"family": "mdeq", "start": "predicted"},
+        {"family": "mdeq", "optimizer": "sgd"},
     ],
 )
 def test_settings_out_of_range(values: dict) -> None:
     with pytest.raises(ValidationError):
         Settings(**values)
+
+
+def test_a_family_has_its_own_optimizer() -> None:
+    assert Settings().trained_with == "sgd"
+    assert Settings(family="mdeq").trained_with == "adamw"
+    assert Settings(family="mdeq", optimizer="learned").trained_with == "learned"
+    assert Settings(optimizer="adamw", start="predicted").trained_with == "adamw"

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from nascence.graph import Graph, trace
 from nascence.hypernet import GHN, load, meta_train
@@ -232,3 +234,89 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
     alone = run(tmp_path / "alone", steps=4).state_dict()
     for name, value in load(tmp_path / "shared" / "ghn.safetensors").state_dict().items():
         assert torch.allclose(value, alone[name], atol=1e-6), name
+
+
+def test_a_function_trains_as_its_module(tmp_path: Path) -> None:
+    def functions(index: int) -> tuple[Graph, object]:
+        graph, model = networks(index - index % 5)
+        return graph, lambda params, images: functional_call(model, params, (images,))
+
+    modules = lambda index: networks(index - index % 5)  # noqa: E731
+    found = []
+    for name, source in (("function", functions), ("module", modules)):
+        found.append(small())
+        meta_train(found[-1], source, 20, IMAGES, LABELS, folder=tmp_path / name, steps=5, batch=8)
+    assert same(*found)
+
+
+def test_average_by_hand_and_its_file(tmp_path: Path) -> None:
+    """Every tenth step it keeps its share, at most steps / (steps + 100)."""
+    steps: list[GHN] = []
+    validated: list[GHN] = []
+    ghn = small()
+    expected = {name: value.clone() for name, value in ghn.state_dict().items()}
+
+    def watch(fraction: float, line: str) -> None:
+        steps.append(deepcopy(ghn))
+
+    def validate(result: GHN) -> dict[str, float]:
+        validated.append(deepcopy(result))
+        return {}
+
+    meta_train(
+        ghn, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=25, meta_batch=1, batch=8,
+        schedule="constant", average=0.99, progress=watch, validation=validate,
+    )  # fmt: skip
+    for step, kept in ((10, 10 / 110), (20, 20 / 120)):
+        now = steps[step - 1].state_dict()
+        expected = {k: kept * v + (1 - kept) * now[k] for k, v in expected.items()}
+    found = load(tmp_path / "ghn.safetensors")
+    for name, value in found.state_dict().items():
+        assert torch.allclose(value, expected[name], atol=1e-7), name
+    assert not same(found, ghn)
+    assert same(validated[-1], found)
+
+
+def test_constant_runs_go_on_and_decay_starts_from_them(tmp_path: Path) -> None:
+    options = {"schedule": "constant", "average": 0.9}
+    constant = run(tmp_path / "a", steps=12, **options)
+    assert same(constant, run(tmp_path / "a", steps=12, **options))
+    longer = run(tmp_path / "a", steps=24, **options)
+    assert same(longer, run(tmp_path / "b", steps=24, **options))
+    ended = run(tmp_path / "end", schedule="decay", start=tmp_path / "a", steps=4, warmup=0)
+    rows = torch.load(tmp_path / "end" / "state.pt", weights_only=True)["optimizer"]["state"]
+    assert {int(row["step"]) for row in rows.values()} == {28}  # the moments went along
+    assert not same(ended, longer)
+    twice = run(tmp_path / "end", schedule="decay", start=tmp_path / "a", steps=4, warmup=0)
+    assert same(ended, twice)
+    with pytest.raises(ValueError, match="holds a run with start="):
+        run(tmp_path / "end", schedule="decay", start=tmp_path / "b", steps=4, warmup=0)
+    with pytest.raises(ValueError, match="nowhere"):
+        run(tmp_path / "c", start="nowhere")
+
+
+def test_weights_to_start_from(tmp_path: Path) -> None:
+    first = run(tmp_path / "a")
+    ghn = run(tmp_path / "b", start=tmp_path / "a" / "ghn.safetensors", learning_rate=1e-12)
+    for name, value in ghn.state_dict().items():
+        assert torch.allclose(value, first.state_dict()[name], atol=1e-9)
+
+
+def test_runs_of_earlier_versions_go_on(tmp_path: Path) -> None:
+    """Their state lacks the schedule, the average, the start and the CPU-seconds."""
+
+    def stop(fraction: float, line: str) -> None:
+        if fraction >= 0.5:
+            raise KeyboardInterrupt
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", progress=stop)
+    path = tmp_path / "cut" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    del state["cpu_seconds"]
+    for name in ("schedule", "average", "start"):
+        del state["settings"][name]
+    state["optimizer"]["param_groups"][0].update(foreach=True, fused=None)
+    torch.save(state, path)
+    assert same(whole, run(tmp_path / "cut"))

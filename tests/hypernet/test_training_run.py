@@ -1,24 +1,50 @@
-import pytest
+"""One step of a run against its formula; legs and files are in ``test_meta_train.py``."""
+
+from pathlib import Path
+
 import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
 
-from nascence.hypernet.training_run import Settings, check, seeded
+from nascence.graph import Graph, trace
+from nascence.hypernet import GHN
+from nascence.hypernet.run_settings import Settings
+from nascence.hypernet.training_run import Run
 
-SETTINGS = Settings(5, 10, 2, 4, 1e-3, 0.0, 1, 5.0, 0.0, 0)
-
-
-def test_neighbouring_seeds_differ() -> None:
-    draws = {
-        int(torch.randint(2**40, (), generator=seeded(a, b))) for a in range(8) for b in range(8)
-    }
-    assert len(draws) == 64
+IMAGES = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(20) % 4
 
 
-def test_what_cannot_be_trained_on_is_named() -> None:
-    images, labels = torch.zeros(6, 3, 8, 8), torch.zeros(6, dtype=torch.long)
-    check(SETTINGS, images, labels)
-    with pytest.raises(ValueError, match="meta_batch is 0"):
-        check(SETTINGS._replace(meta_batch=0), images, labels)
-    with pytest.raises(ValueError, match=r"torch\.uint8 of shape \(6, 3, 8, 8\)"):
-        check(SETTINGS, images.byte(), labels)
-    with pytest.raises(ValueError, match=r"6 images but labels of shape \(5,\)"):
-        check(SETTINGS, images, labels[:5])
+def test_a_step_follows_the_gradient_of_the_mean_loss(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ghn = GHN(width=8, classes=4, max_shape=(8, 8, 3, 3))
+    models = [nn.Sequential(nn.Conv2d(3, c, 3), nn.Flatten(), nn.Linear(36 * c, 4)) for c in (4, 6)]
+    networks = [(trace(model, IMAGES[:1]), model) for model in models]
+
+    def source(index: int) -> tuple[Graph, nn.Module]:
+        return networks[index]
+
+    settings = Settings(2, 10, 2, 8, 1e-3, 0.0, 0, 1e9, 0.0, 0, "constant")
+    run = Run(ghn, source, IMAGES, LABELS, tmp_path, settings, {})
+    images, labels = run.batch()
+    losses = [
+        F.cross_entropy(functional_call(model, ghn([graph])[0], (images,)), labels)
+        for graph, model in networks
+    ]
+    mean = torch.stack(losses).mean()
+    expected = torch.autograd.grad(mean, list(ghn.parameters()), allow_unused=True)
+    before = [value.detach().clone() for value in ghn.parameters()]
+    loss = run.advance(iter([networks]))
+    assert abs(loss - mean.item()) < 1e-5
+    for weight, old, gradient in zip(ghn.parameters(), before, expected, strict=True):
+        if gradient is None:
+            assert torch.equal(weight, old)
+            continue
+        assert weight.grad is not None
+        assert torch.allclose(weight.grad, gradient, atol=1e-6)
+        # Adam's first step: the sign of the gradient times the learning rate
+        step = -1e-3 * gradient / (gradient.abs() + 1e-8)
+        assert torch.allclose(weight.detach() - old, step, atol=1e-5)
+    assert run.cpu_seconds > 0
+    assert run.step == 1

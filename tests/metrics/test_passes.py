@@ -17,6 +17,34 @@ def test_batch_normalisation_uses_the_batch_and_keeps_its_buffers(network: nn.Mo
     torch.testing.assert_close(found, network.train()(images))
 
 
+def test_what_any_module_writes_into_its_buffers_is_not_kept() -> None:
+    class Counting(nn.BatchNorm2d):
+        def forward(self, x: Tensor) -> Tensor:
+            self.running_mean += 1
+            return super().forward(x)
+
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen += 1
+            return x * self.seen
+
+    model = nn.Sequential(Counting(2), Recurrent(), nn.BatchNorm2d(2), nn.BatchNorm2d(2).eval())
+    model.append(nn.BatchNorm2d(2, track_running_stats=False))
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    tensors = {name: id(value) for name, value in model.named_buffers()}
+    run(model, torch.randn(4, 2, 3, 3))
+    with pytest.raises(ValueError, match="expected 4D"):
+        run(model, torch.randn(4, 2))
+    assert {name: id(value) for name, value in model.named_buffers()} == tensors
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    tracks = [m.track_running_stats for m in model if isinstance(m, nn.BatchNorm2d)]
+    assert tracks == [True, True, True, False]
+
+
 def test_dropout_is_off_and_random_numbers_are_put_back() -> None:
     class Noisy(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -91,3 +91,29 @@ def test_an_interrupt_leaves_a_checkpoint(tmp_path: Path) -> None:
         meta_train(Small(), FAMILIES, out=tmp_path, steps=9, progress=interrupt, **SETTINGS)
     assert (tmp_path / CHECKPOINT).exists()
     assert meta_train(Small(), FAMILIES, out=tmp_path, steps=3, **SETTINGS).steps == 3
+
+
+def test_a_learned_optimizer_trains_another_copy(tmp_path: Path) -> None:
+    """Self-training: a rate that is far too small grows, by a learned optimizer instead of Adam."""
+    outer = Small(learning_rate=0.1)
+    settings = {**SETTINGS, "pairs": 16, "sigma": 0.1, "outer": outer}
+    before = SGD(1e-4, momentum=0.0)
+    after = meta_train(before, FAMILIES, out=tmp_path, steps=20, **settings).optimizer
+    assert isinstance(after, SGD)
+    assert after.log_rate > before.log_rate + 0.5
+    card = read_card(tmp_path / WEIGHTS)
+    assert card["outer"].startswith("Small ")
+
+
+def test_self_training_goes_on_exactly_and_is_not_mixed_with_adam(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "outer": load("optimizer-small")}
+    whole = meta_train(Small(), FAMILIES, out=tmp_path / "whole", steps=4, **settings)
+    meta_train(Small(), FAMILIES, out=tmp_path / "legs", steps=2, **settings)
+    legs = meta_train(Small(), FAMILIES, out=tmp_path / "legs", steps=4, **settings)
+    assert torch.equal(flatten(legs.optimizer), flatten(whole.optimizer))
+    adam = meta_train(Small(), FAMILIES, out=tmp_path / "adam", steps=4, **SETTINGS)
+    assert not torch.equal(flatten(adam.optimizer), flatten(whole.optimizer))
+    with pytest.raises(CheckpointError, match="outer"):
+        meta_train(Small(), FAMILIES, out=tmp_path / "legs", steps=5, **SETTINGS)
+    with pytest.raises(CheckpointError, match="outer"):
+        meta_train(Small(), FAMILIES, out=tmp_path / "adam", steps=5, **settings)

@@ -60,6 +60,7 @@ def explicit(initial, current, architecture, convention):
         live &= complete > 0
     if not live and convention != "abs":
         return 0.0
+    weights_alone = convention == "abs" and not isinstance(space, NB201)
     vectors = ([], [])
     for number, supernet in enumerate((initial, current)):
         inside = set()
@@ -67,7 +68,7 @@ def explicit(initial, current, architecture, convention):
             inside |= set(mixed.parameters())
             candidate = mixed.candidates[str(chosen[mixed.decision])]
             sibling = [m for m in mixed.candidates.modules() if isinstance(m, nn.BatchNorm2d)][-1]
-            parts = [p for p in candidate.parameters() if convention != "abs" or p.ndim > 1]
+            parts = [p for p in candidate.parameters() if not weights_alone or p.ndim > 1]
             matrix = convention == "rlnas" and not isinstance(space, NB201)
             if type(candidate) is nn.Identity and matrix:
                 parts.append(torch.eye(sibling.num_features))
@@ -76,7 +77,7 @@ def explicit(initial, current, architecture, convention):
                     parts.append(torch.full((sibling.num_features, 3, 3), 1 / 9))
             vectors[number].extend(parts * repeats[mixed.decision])
         fixed = [p for p in supernet.parameters() if p not in inside and convention != "candidates"]
-        vectors[number].extend(p for p in fixed if convention != "abs" or p.ndim > 1)
+        vectors[number].extend(p for p in fixed if not weights_alone or p.ndim > 1)
     if not vectors[0]:
         return 0.0
     start, end = (torch.cat([p.detach().double().flatten() for p in v]) for v in vectors)
@@ -85,10 +86,12 @@ def explicit(initial, current, architecture, convention):
 
 
 @pytest.mark.parametrize("convention", ["abs", "rlnas", "candidates"])
-@pytest.mark.parametrize("name", SPACES)
-def test_equals_explicit_vectors(name, convention):
+@pytest.mark.parametrize(
+    ("name", "affine"), [*((name, True) for name in SPACES), ("nb201", "fixed")]
+)
+def test_equals_explicit_vectors(name, affine, convention):
     space = SPACES[name]()
-    initial, current = trained(space, affine=True)
+    initial, current = trained(space, affine=affine)
     evaluate = AngleEvaluator(initial, current, convention=convention)
     generator = torch.Generator().manual_seed(3)
     architectures = [space.sample(generator=generator) for _ in range(25)]

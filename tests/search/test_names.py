@@ -55,19 +55,26 @@ def test_strategies_by_name(name: str) -> None:
     assert len(architecture) == 6
 
 
-@pytest.mark.parametrize("name", ["table", "train", "one-shot", "few-shot", "naswot", "synflow"])
+NOT_METRICS = ["accuracy", "angle", "few-shot", "one-shot", "rlnas", "table", "train"]
+
+
+@pytest.mark.parametrize("name", [*NOT_METRICS, "naswot", "synflow", "angle+rlnas+synflow"])
 def test_evaluators_by_name(name: str) -> None:
     space = NB201(width=4, cells=1, classes=4)
     evaluate = evaluator_named(name, space, sources())
+    assert set(NOT_METRICS) <= set(evaluator_names())
     assert isinstance(evaluate((3, 2, 3, 2, 4, 1)), float)
     assert evaluate.description  # type: ignore[attr-defined]
     assert needs_images(name) == (name != "table")
 
 
-def test_ranks_are_summed_over_names() -> None:
-    evaluate = evaluator_named("macs+parameters", NB201(width=2, cells=1, classes=4), sources())
+@pytest.mark.parametrize("names", ["macs+parameters", "channel_independence+synflow"])
+def test_ranks_are_summed_over_names(names: str) -> None:
+    evaluate = evaluator_named(names, NB201(width=2, cells=1, classes=4), sources())
     assert isinstance(evaluate, RankSum)
-    assert evaluate((3,) * 6) > 1.9
+    assert set(evaluate.ranks((3,) * 6)) == set(names.split("+"))
+    assert evaluate((3,) * 6) > 1.8
+    assert evaluate((1,) * 6) < 1
     with pytest.raises(ValueError, match="names an evaluator twice"):
         evaluator_named("macs+macs", SPACE, sources())
 

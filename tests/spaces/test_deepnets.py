@@ -49,9 +49,9 @@ def test_real_forward_and_initial_values() -> None:
         assert graph == networks.graph(index)
         assert torch.equal(module(x), networks[index][1](x))
         assert torch.equal(state, torch.get_rng_state())
-        _, skeleton = networks.skeleton(index)
-        assert all(value.is_meta for value in skeleton.parameters())
-        assert not list(skeleton.buffers())
+        same, function = networks.skeleton(index)
+        assert same == graph
+        assert function.layers == networks.layers(index)
 
 
 def test_sizes_of_the_splits() -> None:

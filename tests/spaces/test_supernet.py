@@ -52,6 +52,21 @@ def test_path_computes_what_the_built_network_computes(space: NetworkSpace) -> N
         torch.testing.assert_close(extracted(IMAGES), expected)
 
 
+def test_scales_of_the_parts_that_every_path_has_alone(space: NetworkSpace) -> None:
+    supernet = supernet_of(space, affine="fixed")
+    mixed = {id(p) for place in supernet.operations() for p in place.parameters()}
+    scales = [p for p in supernet.parameters() if p.ndim == 1 and id(p) in mixed]
+    assert not scales
+    whole = dict(supernet_of(space, affine=True).named_parameters())
+    own = {name for name, p in supernet.named_parameters() if id(p) not in mixed}
+    assert own == {name for name in whole if ".candidates." not in name}
+    for architecture in samples(space, 3):
+        extracted = supernet.extract(architecture)
+        torch.testing.assert_close(extracted(IMAGES), supernet(IMAGES, architecture))
+    with pytest.raises(ValueError, match="use True, False or 'fixed'"):
+        SuperNet(space, affine="some")  # type: ignore[arg-type]
+
+
 def test_extracted_network_shares_its_storage(space: NetworkSpace) -> None:
     supernet = supernet_of(space)
     own = {parameter.data_ptr() for parameter in supernet.parameters()}

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nascence.cli.bench_command import bench
 from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE
 from nascence.cli.design_command import design, resume
 from nascence.cli.fold_command import fold
@@ -49,6 +50,7 @@ app.command()(fold)
 app.command()(predict)
 app.add_typer(meta_train, name="meta-train")
 app.command()(search)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ def failures_as_lines() -> Iterator[None]:
 
 
 def line(message: str) -> None:
+    """Print one line on stderr."""
     typer.echo("nascence: " + " ".join(message.split()), err=True)
 
 

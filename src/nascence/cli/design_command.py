@@ -45,6 +45,17 @@ def design(
     block: Annotated[
         str, typer.Option(help="Convolutions of the network: identity or repvgg.")
     ] = "identity",
+    start: Annotated[
+        str,
+        typer.Option(help="Parameters that training starts from: random or predicted."),
+    ] = "random",
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            help="What trains the network: sgd, adamw or learned; sgd if not given, and adamw for "
+            "--family mdeq."
+        ),
+    ] = None,
     baseline: Annotated[
         bool,
         typer.Option(help="Train a hand-designed network as long, to compare with."),
@@ -77,6 +88,8 @@ def design(
             workers=workers,
             family=family,
             block=block,
+            start=start,
+            optimizer=optimizer,
             baseline=baseline,
             trials=trials,
             steps=steps,

@@ -16,7 +16,8 @@ def fold(
     source: Annotated[
         str,
         typer.Argument(
-            help="repvgg-a0, mobileone-s0, timm/NAME, torchvision/NAME, or a file of weights."
+            help="repvgg-a0, mobileone-s0, resnet20 and others, timm/NAME, torchvision/NAME, "
+            "FILE.py:NAME, or a file of weights."
         ),
     ],
     architecture: Annotated[
@@ -41,11 +42,11 @@ def fold(
         for path in (onnx, out):
             if path is not None and path.exists():
                 raise ValueError(f"{path} is there already; give another file or remove it")
-        from nascence.reparam.command import fold_network
+        from nascence.cli.networks import network
+        from nascence.reparam import fold_network
 
         job = fold_network(
-            source,
-            architecture=architecture,
+            network(source, classes=1000, architecture=architecture),
             shape=sizes,
             verify=verify,
             onnx=onnx,

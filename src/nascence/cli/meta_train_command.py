@@ -32,7 +32,7 @@ def ghn(
     ] = "cifar10-sample",
     kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
     steps: Annotated[
-        int, typer.Option(help="Steps of the whole run; the learning rate ends at zero there.")
+        int, typer.Option(help="Steps of the whole run, where the learning rate ends at zero.")
     ] = 10_000,
     leg: Annotated[
         str | None,
@@ -51,6 +51,19 @@ def ghn(
         int, typer.Option(help="Most multiply-adds of a training network for an image.")
     ] = 10_000_000,
     learning_rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 1e-3,
+    schedule: Annotated[
+        str,
+        typer.Option(
+            help="Learning rate: cosine to zero; constant, for a run without an end; or decay to "
+            "zero, which ends a constant run named by --start."
+        ),
+    ] = "cosine",
+    average: Annotated[
+        float, typer.Option(help="Share that a moving average of the weights keeps, as 0.999.")
+    ] = 0.0,
+    start: Annotated[
+        str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
+    ] = "",
     label_smoothing: Annotated[float, typer.Option(help="Between 0 and 1.")] = 0.0,
     splits: Annotated[
         str, typer.Option(help="Splits to validate on: val, test, wide, deep, dense, bn-free.")
@@ -81,6 +94,9 @@ def ghn(
             max_macs=max_macs,
             learning_rate=learning_rate,
             label_smoothing=label_smoothing,
+            schedule=schedule,
+            average=average,
+            start=str(Path(start).absolute()) if Path(start).exists() and start else start,
             splits=tuple(name for name in splits.split(",") if name),
             validation_networks=validation_networks,
             validate_every=validate_every,

@@ -47,11 +47,21 @@ def optimizer(
         bool,
         typer.Option("--compiled", help="The small step as a compiled loop; needs a C++ compiler."),
     ] = False,
+    self_train: Annotated[
+        bool,
+        typer.Option("--self-train", help="A learned optimizer moves theta in the place of Adam."),
+    ] = False,
+    outer: Annotated[
+        str, typer.Option(help="Weights of the one that does with --self-train.")
+    ] = "optimizer-small",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Meta-train a learned optimizer by evolution strategies; a later leg goes on exactly."""
+    """Meta-train a learned optimizer by evolution strategies; a later leg goes on exactly.
+
+    With --self-train a learned optimizer trains another copy.
+    """
     with failures_as_lines():
         from nascence.design.settings import parse_duration
         from nascence.optim import create, load, meta_train
@@ -59,6 +69,7 @@ def optimizer(
 
         tasks = chosen(families, max_cost=max_cost)
         untrained = create(architecture) if start is None else load(start)
+        teacher = load(outer) if self_train else None
         bounds = _two(lengths)
         if steps < 1 or workers < 1:
             raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
@@ -82,6 +93,7 @@ def optimizer(
                     sigma=sigma,
                     learning_rate=learning_rate,
                     compiled=compiled,
+                    outer=teacher,
                     progress=lambda entry: show("optimizer", entry["step"] / steps, _brief(entry)),
                 )
         except KeyboardInterrupt:

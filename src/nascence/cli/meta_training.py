@@ -18,6 +18,7 @@ from nascence.cli.devices import device_of
 from nascence.data import Dataset, Split
 from nascence.data import load as load_data
 from nascence.hypernet import GHN, in_processes, meta_train, read_card, validation
+from nascence.hypernet.schedule import SCHEDULES
 from nascence.spaces.deepnets import SPLITS, DeepNets
 
 KINDS: dict[str, Callable[..., GHN]] = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
@@ -43,6 +44,9 @@ class Choices:
     validation_networks: int
     validate_every: int
     seed: int
+    schedule: str = "cosine"
+    average: float = 0.0
+    start: str = ""
 
     def check(self) -> None:
         """Raise ValueError for what no run can be made of."""
@@ -59,6 +63,12 @@ class Choices:
             if getattr(self, name) < 1:
                 option = "--" + name.replace("_", "-")
                 raise ValueError(f"{option} is {getattr(self, name)}; it must be at least 1")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"--schedule is {self.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
+            )
+        if self.start and not Path(self.start).exists():
+            read_card(self.start)  # which names the released weights that there are
         if self.size < 8 or self.max_macs < 1 or self.learning_rate <= 0:
             raise ValueError(
                 f"--size {self.size}, --max-macs {self.max_macs}, --learning-rate "
@@ -136,9 +146,13 @@ def _take(folder: Path, choices: Choices) -> None:
         raise ValueError(f"{folder} holds something else; choose another folder")
     try:
         known = json.loads(path.read_text())
+        for name in ("schedule", "average", "start"):  # runs of earlier versions have none
+            known.setdefault(name, getattr(Choices, name))
         differing = [name for name in wanted if known[name] != wanted[name]]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
+    if choices.schedule == "constant":
+        differing = [name for name in differing if name != "steps"]
     if differing:
         name = differing[0]
         raise ValueError(
@@ -178,6 +192,9 @@ def leg(
         learning_rate=choices.learning_rate,
         label_smoothing=choices.label_smoothing,
         seed=choices.seed,
+        schedule=choices.schedule,
+        average=choices.average,
+        start=choices.start,
         seconds=seconds,
         workers=workers,
         validation=_validation(data, choices, place),

@@ -3,11 +3,13 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from nascence.models import build
-from nascence.reparam.command import load_weights
+from nascence.reparam import MobileOne, RepVGG
 
 WEIGHTS = (".pt", ".pth", ".safetensors")
 
@@ -17,7 +19,8 @@ def network(
 ) -> nn.Module:
     """The network that ``source`` names, ``(B, in_channels, H, W)`` to ``(B, classes)``.
 
-    ``source`` is a name of :func:`nascence.models.names`, ``timm/NAME``, ``torchvision/NAME``,
+    ``source`` is a name of :func:`nascence.models.names`, ``repvgg-a0`` or ``mobileone-s0`` and
+    their relatives in training form, ``timm/NAME``, ``torchvision/NAME``,
     ``FILE.py:NAME`` (a class or function without arguments, or a module), or a file of weights,
     which ``architecture`` names the network of. Files of weights are never unpickled.
 
@@ -45,7 +48,18 @@ def network(
             f"no network {source!r}; give a name, timm/NAME, torchvision/NAME, FILE.py:NAME or a "
             f"file of weights ({', '.join(WEIGHTS)})"
         )
+    if source.lower().startswith(("repvgg-", "mobileone-")):
+        return _of_branches(source, classes, in_channels)
     return build(source, classes=classes, in_channels=in_channels)
+
+
+def _of_branches(source: str, classes: int, in_channels: int) -> nn.Module:
+    if in_channels != 3:
+        raise ValueError(f"the images have {in_channels} channels and {source} takes 3")
+    family, _, size = source.lower().partition("-")
+    if family == "repvgg":
+        return RepVGG(size[:1].upper() + size[1:], classes=classes)
+    return MobileOne(size.upper(), classes=classes)
 
 
 def _of_timm(name: str, classes: int, in_channels: int) -> nn.Module:
@@ -97,3 +111,32 @@ def _of_python(path: Path, name: str) -> nn.Module:
         kind = "is not there" if model is None else f"gives a {type(model).__name__}"
         raise ValueError(f"{path}:{name} {kind}; it must be or return a torch.nn.Module")
     return model
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill ``model`` from a checkpoint without unpickling code; ValueError if it does not fit."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(str(path))
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state.get("model", state))
+    except Exception as reason:  # a damaged file fails in many ways
+        line = (str(reason) or type(reason).__name__).splitlines()[0]
+        raise ValueError(f"{path} is not a checkpoint of weights: {line[:150]}") from reason
+    own = model.state_dict()
+    wrong = [name for name in {**own, **state} if _shape(own.get(name)) != _shape(state.get(name))]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit the architecture: {len(wrong)} values are missing, unknown or "
+            f"of another shape, the first {wrong[0]}"
+        )
+    model.load_state_dict(state)
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else None

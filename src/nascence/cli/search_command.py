@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.gradient_search import (
+    STRATEGIES,
+    decisions_of,
+    gradient_search,
+    refuse_settings,
+)
 
 if TYPE_CHECKING:
     from nascence.search.history import Candidate
@@ -27,7 +33,8 @@ def search(
     strategy: Annotated[
         str,
         typer.Option(
-            help="crossover, evolution, la-mcts, lanas, local-search, nsga2, random or tpe."
+            help="crossover, evolution, la-mcts, lanas, local-search, nsga2, random or tpe; or by "
+            "gradients: darts, darts-2nd, enas, gdas, pc-darts, snas."
         ),
     ] = "evolution",
     evaluator: Annotated[
@@ -60,7 +67,17 @@ def search(
     width: Annotated[int | None, typer.Option(help="Width of the space's networks.")] = None,
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
     images: Annotated[int, typer.Option(help="Images that a metric sees.")] = 64,
-    steps: Annotated[int, typer.Option(help="Steps of every training.")] = 500,
+    steps: Annotated[
+        int, typer.Option(help="Steps of every training, of a gradient search as a whole.")
+    ] = 500,
+    split: Annotated[
+        str,
+        typer.Option(help="Decisions at which a gradient search splits: edge_0_1,edge_0_2."),
+    ] = "",
+    stop_at_skips: Annotated[
+        int | None,
+        typer.Option(help="End a gradient search at a cell with so many identities."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that search at once.")] = 1,
     shared: Annotated[
@@ -87,6 +104,40 @@ def search(
         if out is not None and out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; give a folder for the study")
         path = out if out is not None else _new_folder(Path(space).name)
+        if strategy in STRATEGIES:
+            refuse_settings(
+                strategy,
+                {
+                    "evaluator": evaluator,
+                    "budget as a number": trials if budget != "500" else None,
+                    "cost": cost,
+                    "limit": limit,
+                    "latencies": latencies,
+                    "workers": workers != 1,
+                    "shared": shared,
+                },
+            )
+            from nascence.search.gradient_job import GradientJob
+
+            gradient = GradientJob(
+                path,
+                space,
+                strategy,
+                decisions_of(split),
+                data,
+                sizes,
+                steps,
+                seconds,
+                stop_at_skips,
+                seed=seed,
+            )
+            gradient_search(gradient, as_json=as_json, quiet=quiet)
+            return
+        if split or stop_at_skips is not None:
+            raise ValueError(
+                f"--split and --stop-at-skips are for gradient searches, not for {strategy}; use "
+                f"one of {', '.join(STRATEGIES)}"
+            )
         job = SearchJob(
             path,
             space,

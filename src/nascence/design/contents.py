@@ -12,7 +12,7 @@ from nascence import report
 from nascence.data import Dataset
 from nascence.design import mdeq_family, network
 from nascence.design.folder import RunFolder, environment
-from nascence.design.settings import Shares
+from nascence.design.settings import Settings, Shares
 from nascence.spaces.cell import EDGES, live_edges
 from nascence.training import evaluate
 
@@ -30,16 +30,20 @@ class Results:
     export: dict[str, Any]
 
 
-def summary_of(data: Dataset, results: Results) -> dict[str, Any]:
+def summary_of(data: Dataset, settings: Settings, results: Results) -> dict[str, Any]:
     """The figures of a run, for the table that is printed and for other programs."""
     rows = [_designed_row(results)]
     if results.baseline is not None:
         rows.append(_baseline_row(results))
+    predicted = results.train.get("predicted")
     difference = rows[0].accuracy - rows[1].accuracy if len(rows) > 1 else None
     return {
         "data": data.name,
         "validation_images": len(data.validation),
         "architecture": results.search["name"],
+        "start": settings.start,
+        "accuracy_before_training": predicted["accuracy"] if predicted else None,
+        "optimizer": settings.trained_with,
         "networks": [vars(row) for row in rows],
         "accuracy_above_baseline": difference,
         "onnx": results.export,
@@ -79,6 +83,7 @@ def report_contents(
         },
         environment=_environment_lines(),
         notes=(*data.skipped, *_notes(results)),
+        beginning=_beginning(folder.settings, results.train),
     )
 
 
@@ -185,6 +190,29 @@ def _environment_lines() -> dict[str, str]:
     found = environment()
     packages = found.pop("packages")
     return {key: str(value) for key, value in {**found, **packages}.items()}
+
+
+_OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "learned": "the released learned optimizer"}
+_WHY_RANDOM = (
+    "That is the default because it ended better in equal time; --start predicted begins with "
+    "parameters of a hypernetwork."
+)
+
+
+def _beginning(settings: Settings, train: dict[str, Any]) -> str:
+    """Where the training began and what led it, in words, with the reason."""
+    optimizer = f"Trained with {_OPTIMIZERS[settings.trained_with]}"
+    predicted = train.get("predicted")
+    if predicted is None:
+        why = _WHY_RANDOM if settings.family == "cells" else ""
+        return f"{optimizer} from random parameters. {why}".strip()
+    head = "a classifier fitted in closed form" if predicted["head"] else "its own classifier"
+    return (
+        f"{optimizer} from parameters that {predicted['hypernetwork']} predicted, as --start "
+        f"predicted asked: with {head} and BatchNorm statistics of {predicted['images']} training "
+        f"images they had {predicted['accuracy']:.1%} of the validation images right before the "
+        f"first step."
+    )
 
 
 def _notes(results: Results) -> list[str]:

@@ -41,10 +41,12 @@ class Size(NamedTuple):
 
     @property
     def name(self) -> str:
+        """How results name it."""
         return f"mdeq;streams={self.streams};width={self.width}"
 
     @property
     def channels(self) -> tuple[int, ...]:
+        """Channels of each stream, the finest first."""
         doubled = self.streams > 2
         return tuple(self.width << (level if doubled else 0) for level in range(self.streams))
 
@@ -181,7 +183,7 @@ def _timed(run: Run, model: nn.Module) -> float:
     train(
         model,
         run.data,
-        **_settings(),
+        **_settings(run, None),
         steps=4,
         generator=torch.Generator().manual_seed(0),
         device=run.device,
@@ -192,8 +194,21 @@ def _timed(run: Run, model: nn.Module) -> float:
     return statistics.median(b - a for a, b in pairwise(clock[1:4]))
 
 
-def _settings() -> dict[str, Any]:
-    return {"optimizer": adamw(2e-3, weight_decay=0.01), "batch_size": BATCH}
+def _settings(
+    run: Run, steps: int | None, *, span: tuple[float, float] = (0.0, 1.0)
+) -> dict[str, Any]:
+    """Settings of a training of ``steps`` steps: from the first to the second share of them all.
+
+    A learned optimizer knows no schedule but its own, and is told the length of the part.
+    """
+    if run.folder.settings.trained_with == "learned":
+        return {**recipe.learned(steps), "batch_size": BATCH}
+    start, end = span
+    return {
+        "optimizer": adamw(2e-3, weight_decay=0.01),
+        "schedule": lambda fraction: cosine(start + fraction * (end - start)),
+        "batch_size": BATCH,
+    }
 
 
 def train_network(run: Run, progress: Any) -> tuple[Training, int]:
@@ -238,8 +253,7 @@ def _part(
     return train(
         model,
         run.data,
-        **_settings(),
-        schedule=lambda fraction: cosine(start + fraction * (end - start)),
+        **_settings(run, span[1] - span[0], span=(start, end)),
         steps=span[1] - span[0],
         seconds=plan["seconds"] and plan["seconds"] * (end - start),
         generator=run.generator(3 if name == "train" else 6),

@@ -77,9 +77,11 @@ class Cost:
             self._measured = json.loads(measured.read_text())
 
     def macs(self, architecture: Architecture) -> int:
+        """Multiply-adds of the deployed network for one image."""
         return self.space.macs(architecture, side=self.side)
 
     def parameters(self, architecture: Architecture) -> int:
+        """Parameters of the deployed network."""
         return self.space.parameters(architecture)
 
     def work(self, architecture: Architecture) -> float:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset
-from nascence.training import adamw, sgd, train
+from nascence.optim import Learned
+from nascence.training import OptimizerFactory, adamw, cosine, sgd, train
 
 WIDTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 CELLS = (1, 2, 3)
@@ -27,8 +28,23 @@ SAMPLES_PER_IMAGE = 60
 FEWEST_TRIALS, MOST_TRIALS = 20, 5000
 
 
-def designed(side: int) -> dict[str, Any]:
-    """Settings of the training of a designed network on images of ``side`` pixels."""
+RATES = {
+    ("sgd", "random"): 0.2,
+    ("sgd", "predicted"): 0.05,
+    ("adamw", "random"): 3e-3,
+    ("adamw", "predicted"): 1e-3,
+}
+"""Rates by optimizer and start; what is predicted is lost at the rates that suit random values."""
+
+
+def designed(
+    side: int, *, optimizer: str = "sgd", start: str = "random", steps: int | None = None
+) -> dict[str, Any]:
+    """Settings of the training of a designed network on images of ``side`` pixels.
+
+    ``optimizer`` is "sgd", "adamw" or "learned", which is told the ``steps`` where they are known
+    and finds its own rate and schedule; ``start`` is "random" or "predicted".
+    """
 
     def sides(fraction: float) -> int:
         """Small images first: most of what is learned early does not need the detail."""
@@ -36,12 +52,30 @@ def designed(side: int) -> dict[str, Any]:
         return max(4 * round(share * side / 4), 8)
 
     return {
-        "optimizer": sgd(0.2),
+        **stepping(optimizer, start=start, steps=steps),
         "batch_size": BATCH,
         "label_smoothing": 0.1,
         "average_decay": 0.995,
         "sides": sides,
     }
+
+
+def stepping(optimizer: str, *, start: str, steps: int | None) -> dict[str, Any]:
+    """The optimizer of a designed network and the schedule of its rate."""
+    if optimizer == "learned":
+        return learned(steps)
+    rate = RATES[optimizer, start]
+    factory: OptimizerFactory = sgd(rate) if optimizer == "sgd" else adamw(rate)
+    return {"optimizer": factory, "schedule": cosine}
+
+
+def learned(steps: int | None) -> dict[str, Any]:
+    """The released learned optimizer, for a training of ``steps`` steps; nothing is tuned."""
+
+    def factory(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return Learned(groups, num_steps=steps)
+
+    return {"optimizer": factory, "schedule": lambda fraction: 1.0}
 
 
 def usual() -> dict[str, Any]:
@@ -50,26 +84,38 @@ def usual() -> dict[str, Any]:
 
 
 def work_limit(
-    probe: nn.Module, work: float, data: Dataset, seconds: float, *, device: torch.device
+    probe: nn.Module,
+    work: float,
+    data: Dataset,
+    seconds: float,
+    *,
+    device: torch.device,
+    optimizer: str = "sgd",
 ) -> float:
     """Work, per image, of the largest network that can be trained in ``seconds``.
 
     A network should see each training image about SAMPLES_PER_IMAGE times; how much work a
     second does on this machine is measured on ``probe``, whose work for one image is ``work``.
     """
-    rate = work * BATCH / seconds_per_step(probe, data, device=device)
+    step = seconds_per_step(probe, data, device=device, optimizer=optimizer)
+    rate = work * BATCH / step
     return rate * seconds / (SAMPLES_PER_IMAGE * len(data.train))
 
 
 def seconds_per_step(
-    model: nn.Module, data: Dataset, *, device: torch.device, steps: int = 16
+    model: nn.Module,
+    data: Dataset,
+    *,
+    device: torch.device,
+    optimizer: str = "sgd",
+    steps: int = 16,
 ) -> float:
     """Mean seconds of a training step, from a training of ``steps`` steps on this machine.
 
     Each image size of the schedule counts by its share of the steps; its first step, in which
     memory is first touched and kernels are chosen, is left out.
     """
-    settings = designed(max(data.image_shape[1:]))
+    settings = designed(max(data.image_shape[1:]), optimizer=optimizer)
     clock = [time.perf_counter()]
     train(
         model,
@@ -89,10 +135,17 @@ def seconds_per_step(
     return seconds / (steps - 1)
 
 
-def steps_in(model: nn.Module, data: Dataset, seconds: float, *, device: torch.device) -> int:
+def steps_in(
+    model: nn.Module,
+    data: Dataset,
+    seconds: float,
+    *,
+    device: torch.device,
+    optimizer: str = "sgd",
+) -> int:
     """Training steps that fit into ``seconds`` on this machine, from a short measurement."""
     started = time.perf_counter()
-    step = seconds_per_step(model, data, device=device)
+    step = seconds_per_step(model, data, device=device, optimizer=optimizer)
     left = seconds - (time.perf_counter() - started)
     return max(int(left / step), 1)
 

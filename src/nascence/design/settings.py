@@ -3,7 +3,8 @@
 import re
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 SAMPLE = "cifar10-sample"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -25,10 +26,37 @@ class Settings(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     family: Literal["cells", "mdeq"] = "cells"
     block: Literal["identity", "repvgg"] = "identity"
+    start: Literal["random", "predicted"] = "random"
+    optimizer: Literal["sgd", "adamw", "learned"] | None = Field(
+        default=None, description="of the designed network; None is the family's own"
+    )
     baseline: bool = True
     trials: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
     checkpoint_seconds: float = Field(default=20.0, ge=0)
+
+    @field_validator("start")
+    @classmethod
+    def _can_be_predicted(cls, start: str, info: ValidationInfo) -> str:
+        if start == "predicted" and info.data.get("family") == "mdeq":
+            raise PydanticCustomError(
+                "start", "no weights are predicted for --family mdeq; use --start random"
+            )
+        return start
+
+    @field_validator("optimizer")
+    @classmethod
+    def _trains_the_family(cls, optimizer: str | None, info: ValidationInfo) -> str | None:
+        if optimizer == "sgd" and info.data.get("family") == "mdeq":
+            raise PydanticCustomError(
+                "optimizer", "--family mdeq is trained with adamw or learned; use one of them"
+            )
+        return optimizer
+
+    @property
+    def trained_with(self) -> str:
+        """The optimizer of the designed network: the one asked for, or the family's own."""
+        return self.optimizer or ("adamw" if self.family == "mdeq" else "sgd")
 
 
 class Shares(NamedTuple):

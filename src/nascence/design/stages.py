@@ -14,7 +14,7 @@ from torch import nn
 from nascence import export as exporting
 from nascence import report
 from nascence.data import Dataset
-from nascence.design import mdeq_family, network, recipe
+from nascence.design import mdeq_family, network, recipe, start
 from nascence.design.contents import Results, report_contents, summary_of
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.settings import Shares
@@ -36,14 +36,17 @@ class Run:
 
     @property
     def path(self) -> Path:
+        """The folder of the run."""
         return self.folder.path
 
     @property
     def example(self) -> torch.Tensor:
+        """One black image, (1, C, H, W)."""
         return torch.zeros(1, *self.data.image_shape)
 
     @property
     def space(self) -> NB201:
+        """The space that is searched."""
         return network.space_of(
             self.folder.settings.block,
             classes=self.data.classes,
@@ -127,18 +130,18 @@ def train_stage(run: Run) -> dict[str, Any]:
     model = network.build(space, chosen, seed=run.folder.settings.seed)
     settings = run.folder.settings
     left = run.shares.search + run.shares.train - run.needed("search")["seconds"]
-    planned = run.folder.plan(
-        "train",
-        lambda: {
-            "steps": settings.steps or recipe.steps_in(model, run.data, left, device=run.device),
-            # A machine that becomes slower than it was when measured must not run for ever.
-            "seconds": None if settings.steps else 1.15 * left,
-        },
-    )
+    predicted = start.begin(run, model) if settings.start == "predicted" else None
+    spent = predicted["seconds"] if predicted else 0.0
+    planned = run.folder.plan("train", lambda: _plan_training(run, model, left - spent))
     training = train(
         model,
         run.data,
-        **recipe.designed(max(run.data.image_shape[1:])),
+        **recipe.designed(
+            max(run.data.image_shape[1:]),
+            optimizer=settings.trained_with,
+            start=settings.start,
+            steps=planned["steps"],
+        ),
         steps=planned["steps"],
         seconds=planned["seconds"],
         generator=run.generator(3),
@@ -149,7 +152,8 @@ def train_stage(run: Run) -> dict[str, Any]:
     )
     described = {"architecture": space.to_json(chosen), "block": settings.block}
     result = _save_training(run, training, "trained", described)
-    return {**result, "planned_steps": planned["steps"]}
+    result["seconds"] += spent
+    return {**result, "planned_steps": planned["steps"], "predicted": predicted}
 
 
 def _train_mdeq(run: Run) -> dict[str, Any]:
@@ -241,7 +245,7 @@ def report_stage(run: Run) -> dict[str, Any]:
     )
     contents = report_contents(run.folder, run.data, run.shares, results)
     report.write(contents, run.path / "report.html")
-    return summary_of(run.data, results)
+    return summary_of(run.data, run.folder.settings, results)
 
 
 def _plan_size(run: Run, cost: network.Cost) -> dict[str, Any]:
@@ -251,13 +255,31 @@ def _plan_size(run: Run, cost: network.Cost) -> dict[str, Any]:
     if run.folder.settings.steps:
         return {"work": work}
     probe = network.build(space, architecture, seed=0)
-    limit = recipe.work_limit(probe, work, run.data, run.shares.train, device=run.device)
+    limit = recipe.work_limit(
+        probe,
+        work,
+        run.data,
+        run.shares.train,
+        device=run.device,
+        optimizer=run.folder.settings.trained_with,
+    )
     return {"work": limit}
 
 
 def _plan_trials(run: Run, evaluate: Callable[[], object]) -> dict[str, Any]:
     asked = run.folder.settings.trials
     return {"trials": asked or recipe.trials_in(evaluate, run.shares.search)}
+
+
+def _plan_training(run: Run, model: nn.Module, left: float) -> dict[str, Any]:
+    settings = run.folder.settings
+    if settings.steps:
+        return {"steps": settings.steps, "seconds": None}
+    left = max(left, 1.0)
+    optimizer = settings.trained_with
+    steps = recipe.steps_in(model, run.data, left, device=run.device, optimizer=optimizer)
+    # A machine that becomes slower than it was when measured must not run for ever.
+    return {"steps": steps, "seconds": 1.15 * left}
 
 
 def _training_progress(run: Run, stage: str) -> Callable[[float, Measurement | None], None]:

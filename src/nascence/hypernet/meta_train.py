@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from nascence.hypernet.draws import Networks
 from nascence.hypernet.ghn import GHN
-from nascence.hypernet.training_run import Networks, Run, Settings, agreed, check
+from nascence.hypernet.run_settings import Settings, check
+from nascence.hypernet.training_run import Run, agreed
 
 Validation = Callable[[GHN], dict[str, float]]
 
@@ -49,6 +51,9 @@ def meta_train(
     clip: float = 5.0,
     label_smoothing: float = 0.0,
     seed: int = 0,
+    schedule: str = "cosine",
+    average: float = 0.0,
+    start: str | Path = "",
     seconds: float = math.inf,
     checkpoint_every: float = 60.0,
     log_every: int = 50,
@@ -60,12 +65,20 @@ def meta_train(
 ) -> Report:
     """Train ``ghn`` in place for at most ``seconds``; call again to go on where it stopped.
 
-    ``networks(k)`` gives graph and module of network ``k`` of ``count``; the modules may be on
-    the meta device, as only their shapes are used. ``images`` ``(N, C, H, W)`` are floats,
-    ``labels`` ``(N,)``. Every step flips a batch at random and takes a meta-batch; the learning
-    rate warms up and then falls to zero along a cosine over ``steps``. ``workers`` processes
-    prepare networks ahead. Where ``torch.distributed`` is initialised the meta-batch is
-    shared among the processes, and the result is that of one process up to rounding.
+    ``networks(k)`` gives graph and network ``k`` of ``count``: a module, on any device as only
+    its shapes are used, or a function ``(parameters, images) -> logits``. ``images``
+    ``(N, C, H, W)`` are floats, ``labels`` ``(N,)``. Every step flips a batch at random and takes
+    a meta-batch. ``workers`` processes prepare networks ahead. Where ``torch.distributed`` is
+    initialised the meta-batch is shared among the processes, and the result is that of one
+    process up to rounding.
+
+    The learning rate warms up over ``warmup`` steps. With ``schedule="cosine"`` it then falls to
+    zero over ``steps``. With ``"constant"`` it stays and ``steps`` may grow from leg to leg; at
+    any time another run with ``"decay"`` and ``start`` this one's folder, which a fifth of the
+    steps is enough for, ends it at zero. ``start`` is the folder of a run, to begin with its
+    weights, moments and average, or a file or name of weights, to begin with those; the run
+    remembers it. ``average`` is the share that an exponential moving average of the weights
+    keeps in a step; validation and ``ghn.safetensors`` then have the average.
 
     ``progress(fraction, line)`` is called after every step, with a line every ``log_every``; a
     KeyboardInterrupt raised in it ends the leg after a checkpoint.
@@ -78,7 +91,7 @@ def meta_train(
     """
     settings = Settings(
         count, steps, meta_batch, batch, learning_rate, weight_decay, warmup, clip,
-        label_smoothing, seed,
+        label_smoothing, seed, schedule, average, str(start),
     )  # fmt: skip
     check(settings, images, labels)
     run = Run(ghn, networks, images, labels, Path(folder), settings, card or {})
@@ -88,12 +101,12 @@ def meta_train(
     losses: list[float] = []
     source = run.prepared(workers)
     while run.step < steps and agreed(time.monotonic() - begin < seconds):
-        losses.append(run.advance(next(source)))
+        losses.append(run.advance(source))
         line = ""
         if run.step % log_every == 0 or run.step == steps:
             rate = (run.step - first) * meta_batch / (time.monotonic() - begin)
             loss = sum(losses) / len(losses)
-            run.log(loss=loss, rate=rate)
+            run.log(loss=loss, rate=rate, cpu_seconds=run.cpu_seconds)
             line = (
                 f"step {run.step}/{steps} loss {loss:.3f} {rate:.2f} network-steps/s, "
                 f"{run.replaced} replaced"
@@ -101,7 +114,7 @@ def meta_train(
             losses = losses[-1:]
         due = run.step == steps or run.step % (validate_every or steps) == 0
         if validation is not None and due and run.rank == 0:
-            found = validation(ghn)
+            found = validation(run.result)
             run.log(**found)
             line += "".join(f", {name} {value:.3f}" for name, value in found.items())
         try:

@@ -1,53 +1,28 @@
 """The state of a meta-training run: one step, its random choices, and its files."""
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from nascence.graph import Graph
-from nascence.hypernet.checkpoint import save
+from nascence.hypernet.checkpoint import load_into, save
+from nascence.hypernet.draws import Ahead, Network, Networks, network_of, seeded
 from nascence.hypernet.ghn import GHN
+from nascence.hypernet.run_settings import Settings
+from nascence.hypernet.schedule import rate
 
-Networks = Callable[[int], tuple[Graph, nn.Module]]
-
-
-class Settings(NamedTuple):
-    """What must not change between legs."""
-
-    networks: int
-    steps: int
-    meta_batch: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    warmup: int
-    clip: float
-    label_smoothing: float
-    seed: int
-
-
-def check(settings: Settings, images: Tensor, labels: Tensor) -> None:
-    """Raise ValueError for settings or data that nothing can be trained with."""
-    for name in ("networks", "steps", "meta_batch", "batch"):
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} is {getattr(settings, name)}; it must be at least 1")
-    if not images.is_floating_point() or images.dim() != 4:
-        raise ValueError(
-            f"images are {images.dtype} of shape {tuple(images.shape)}; "
-            "they must be floating-point (N, C, H, W)"
-        )
-    if labels.shape != images.shape[:1]:
-        raise ValueError(f"{len(images)} images but labels of shape {tuple(labels.shape)}")
+_AVERAGE_EVERY = 10  # steps; averaging at each would cost a hundredth of the run
 
 
 def agreed(going: bool) -> bool:
@@ -57,35 +32,6 @@ def agreed(going: bool) -> bool:
     flag = torch.tensor(int(going))
     dist.broadcast(flag, 0)
     return bool(flag)
-
-
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator for these numbers, unlike that of any neighbouring ones."""
-    mixed = 0x9E3779B97F4A7C15
-    for number in numbers:
-        mixed = ((mixed ^ (number + 1)) * 0xD6E8FEB86659FD93) % 2**64
-        mixed ^= mixed >> 32
-    return torch.Generator().manual_seed(mixed % 2**63)
-
-
-class _Ahead(Dataset[list[tuple[Graph, nn.Module]]]):
-    """The networks of every step from ``start`` on, for worker processes to prepare."""
-
-    def __init__(self, run: "Run", start: int) -> None:
-        self.networks, self.settings, self.start = run.networks, run.settings, start
-        self.slots = run.slots
-
-    def __len__(self) -> int:
-        return self.settings.steps - self.start
-
-    def __getitem__(self, index: int) -> list[tuple[Graph, nn.Module]]:
-        step = self.start + index
-        return [self.networks(_network_of(self.settings, step, slot, 0)) for slot in self.slots]
-
-
-def _network_of(settings: Settings, step: int, slot: int, attempt: int) -> int:
-    generator = seeded(settings.seed, step, slot, attempt)
-    return int(torch.randint(settings.networks, (), generator=generator))
 
 
 class Run:
@@ -107,6 +53,7 @@ class Run:
         self.device = next(ghn.parameters()).device
         self.step = 0
         self.replaced = 0
+        self.cpu_seconds = 0.0  # of this process, since the start of the run, without validation
         self.rank, self.world = 0, 1
         if dist.is_initialized():
             self.rank, self.world = dist.get_rank(), dist.get_world_size()
@@ -115,12 +62,13 @@ class Run:
             ghn.parameters(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            foreach=True,
+            fused=True,
         )
+        self.average: GHN | None = deepcopy(ghn) if settings.average else None
 
-    def prepared(self, workers: int) -> Iterator[list[tuple[Graph, nn.Module]]]:
+    def prepared(self, workers: int) -> Iterator[list[tuple[Graph, Network]]]:
         """The networks of each step from here on."""
-        ahead = _Ahead(self, self.step)
+        ahead = Ahead(self.networks, self.settings, self.slots, self.step)
         if workers:
             loader = DataLoader(ahead, batch_size=None, num_workers=workers, prefetch_factor=4)
             return iter(loader)
@@ -137,39 +85,55 @@ class Run:
         images = images.to(self.device, memory_format=torch.channels_last)
         return images, self.labels[rows].to(self.device)
 
-    def advance(self, networks: list[tuple[Graph, nn.Module]]) -> float:
-        """One step; returns the mean loss of the meta-batch."""
+    def advance(self, networks: Iterator[list[tuple[Graph, Network]]]) -> float:
+        """One step with the next networks; returns the mean loss of the meta-batch."""
+        begin = time.process_time()
+        loss = self._advance(next(networks))
+        self.cpu_seconds += time.process_time() - begin
+        return loss
+
+    def _advance(self, networks: list[tuple[Graph, Network]]) -> float:
         images, labels = self.batch()
         self.ghn.train()
         weights = list(self.ghn.parameters())
-        totals = [torch.zeros_like(value) for value in weights]
-        loss, before = 0.0, self.replaced
+        totals: list[Tensor] = []
+        loss, before, share = 0.0, self.replaced, 1 / self.settings.meta_batch
         for slot, first in zip(self.slots, networks, strict=True):
             value, gradients = self._gradient(slot, first, images, labels)
-            loss += value / self.settings.meta_batch
-            torch._foreach_add_(totals, gradients, alpha=1 / self.settings.meta_batch)
+            loss += value * share
+            if totals:
+                torch._foreach_add_(totals, gradients, alpha=share)
+            else:
+                totals = list(torch._foreach_mul(gradients, share))
+        totals = totals or [torch.zeros_like(value) for value in weights]
         if self.world > 1:
             loss, fresh = self._shared(totals, loss, self.replaced - before)
             self.replaced = before + fresh
         for weight, total in zip(weights, totals, strict=True):
             weight.grad = total
         nn.utils.clip_grad_norm_(weights, self.settings.clip, foreach=True)
+        s = self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * self._rate()
+            group["lr"] = s.learning_rate * rate(s.schedule, self.step, s.steps, s.warmup)
         self.optimizer.step()
         self.step += 1
+        if self.average is not None and self.step % _AVERAGE_EVERY == 0:
+            self._move_average(self.average)
         return loss
 
-    def _rate(self) -> float:
-        """Linear warm-up, then half a cosine to zero."""
-        warmup = min(self.settings.warmup, self.settings.steps // 2)
-        if self.step < warmup:
-            return (self.step + 1) / warmup
-        done = (self.step - warmup) / max(1, self.settings.steps - warmup)
-        return 0.5 * (1 + math.cos(math.pi * done))
+    @torch.no_grad()
+    def _move_average(self, average: GHN) -> None:
+        """Towards the weights, at first faster: the share kept is at most steps / (steps + 100)."""
+        kept = min(self.settings.average**_AVERAGE_EVERY, self.step / (self.step + 100))
+        torch._foreach_lerp_(list(average.parameters()), list(self.ghn.parameters()), 1 - kept)
+
+    @property
+    def result(self) -> GHN:
+        """What is validated and released: the average of the weights where one is kept."""
+        return self.ghn if self.average is None else self.average
 
     def _gradient(
-        self, slot: int, first: tuple[Graph, nn.Module], images: Tensor, labels: Tensor
+        self, slot: int, first: tuple[Graph, Network], images: Tensor, labels: Tensor
     ) -> tuple[float, list[Tensor]]:
         """Loss and gradient of one network, of another one where they are not finite."""
         attempts = 20
@@ -187,19 +151,21 @@ class Run:
             if found is not None:
                 return found
             self.replaced += 1
-            graph, model = self.networks(_network_of(self.settings, self.step, slot, attempt))
+            graph, model = self.networks(network_of(self.settings, self.step, slot, attempt))
         raise RuntimeError(
             f"step {self.step}: {attempts} networks in a row gave no finite gradient; "
             "lower the learning rate or the batch"
         )
 
     def _loss(
-        self, graph: Graph, model: nn.Module, images: Tensor, labels: Tensor
+        self, graph: Graph, model: Network, images: Tensor, labels: Tensor
     ) -> tuple[float, list[Tensor]] | None:
         """Loss and gradient of one network, None where one is not finite."""
         params = self.ghn([graph])[0]
-        model.train()
-        logits = functional_call(model, params, (images,))
+        if isinstance(model, nn.Module):
+            logits = functional_call(model.train(), params, (images,))
+        else:
+            logits = model(params, images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         if not torch.isfinite(loss):
             return None
@@ -208,8 +174,8 @@ class Run:
         gradients = [
             torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)
         ]
-        norm = torch.stack([value.sum() for value in gradients]).sum()
-        return (loss.item(), gradients) if torch.isfinite(norm) else None
+        norms = torch.stack(torch._foreach_norm(gradients))
+        return (loss.item(), gradients) if torch.isfinite(norms).all() else None
 
     def _shared(self, totals: list[Tensor], loss: float, replaced: int) -> tuple[float, int]:
         """Sum the gradients in place, and loss and replaced networks, over all processes."""
@@ -224,32 +190,61 @@ class Run:
     # Files
 
     def resume(self) -> None:
-        """Take up the run in the folder, if there is one."""
-        path = self.folder / "state.pt"
-        if not path.exists():
+        """Take up the run in the folder, or begin one there, from ``start`` if one is given."""
+        if not (self.folder / "state.pt").exists():
+            if self.settings.start:
+                self._begin(Path(self.settings.start))
             if self.rank == 0:
                 self.folder.mkdir(parents=True, exist_ok=True)
             return
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            before = state["settings"]
-        except Exception as error:
-            raise ValueError(f"{path} is not a readable run: {error}") from None
+        state = self._read(self.folder)
         for name, value in self.settings._asdict().items():
-            if before.get(name) != value:
+            before = state["settings"].get(name, Settings._field_defaults.get(name))
+            if name == "steps" and self.settings.schedule == "constant":
+                continue  # such a run has no end
+            if before != value:
                 raise ValueError(
-                    f"{self.folder} holds a run with {name}={before.get(name)}, not {value}; "
+                    f"{self.folder} holds a run with {name}={before}, not {value}; "
                     "continue with its settings or choose another folder"
                 )
-        if state["configuration"] != json.dumps(self.ghn.settings):
+        self._take(state)
+        self.step, self.replaced = state["step"], state["replaced"]
+        self.cpu_seconds = state.get("cpu_seconds", 0.0)
+        self._cut_log()
+
+    def _begin(self, start: Path) -> None:
+        """From the state of another run, or from weights alone; steps count from zero."""
+        if (start / "state.pt").exists():
+            self._take(self._read(start))
+            return
+        load_into(self.ghn, start)
+        if self.average is not None:
+            self.average.load_state_dict(self.ghn.state_dict())
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        path = folder / "state.pt"
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            configuration, _ = state["configuration"], state["settings"]
+        except Exception as error:
+            raise ValueError(f"{path} is not a readable run: {error}") from None
+        if configuration != json.dumps(self.ghn.settings):
             raise ValueError(
-                f"{self.folder} holds a run of another hypernetwork, {state['configuration']}, "
+                f"{folder} holds a run of another hypernetwork, {configuration}, "
                 f"not {json.dumps(self.ghn.settings)}"
             )
+        return state
+
+    def _take(self, state: dict[str, Any]) -> None:
+        """Weights, their average, and the moments of the optimiser."""
         self.ghn.load_state_dict(state["ghn"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.replaced = state["step"], state["replaced"]
-        self._cut_log()
+        if self.average is not None:
+            self.average.load_state_dict(state.get("average") or state["ghn"])
+        groups = [
+            {**group, "foreach": None, "fused": True, "weight_decay": self.settings.weight_decay}
+            for group in state["optimizer"]["param_groups"]
+        ]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
 
     def _cut_log(self) -> None:
         """Drop the lines of steps that were done after the state was saved."""
@@ -269,19 +264,27 @@ class Run:
         """Write the state and the weights; each file is replaced whole."""
         if self.rank:
             return
-        state = {
+        state: dict[str, Any] = {
             "settings": self.settings._asdict(),
             "configuration": json.dumps(self.ghn.settings),
             "ghn": self.ghn.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "replaced": self.replaced,
+            "cpu_seconds": self.cpu_seconds,
         }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
         part = self.folder / "state.pt.part"
         torch.save(state, part)
         os.replace(part, self.folder / "state.pt")
-        card = {**self.card, "settings": self.settings._asdict(), "steps_done": self.step}
-        save(self.ghn, self.folder / "ghn.safetensors", card=card)
+        card = {
+            **self.card,
+            "settings": self.settings._asdict(),
+            "steps_done": self.step,
+            "cpu_seconds": round(self.cpu_seconds, 1),
+        }
+        save(self.result, self.folder / "ghn.safetensors", card=card)
 
     def log(self, **values: float) -> None:
         """Append a line to the log."""

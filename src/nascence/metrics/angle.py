@@ -38,8 +38,9 @@ class Convention(NamedTuple):
 
 ABS = Convention("abs", norm=False, identity="empty", every_node=False, fixed=True, dead="fixed")
 RLNAS = Convention("rlnas", norm=True, identity="matrix", every_node=True, fixed=True, dead="zero")
-# Not published: fixed parts take part in every step and turn further than any candidate until
-# late in a training; with them, short trainings rank networks without weights first.
+# Not published: fixed parts take part in every step and may turn further than any candidate; with
+# them, short trainings on random labels, or without BatchNorm's scales, rank networks without
+# weights first.
 CANDIDATES = RLNAS._replace(name="candidates", identity="empty", fixed=False)
 CONVENTIONS = {convention.name: convention for convention in (ABS, RLNAS, CANDIDATES)}
 

@@ -137,6 +137,7 @@ class CodeKernel(ActivationCodes):
         return 2 * self._common - ones[:, None] - ones[None, :] + self.bits
 
     def take(self, rows: Tensor) -> None:
+        """Count the agreement of these codes, (images, activations)."""
         if not self._int8 or rows.shape[1] == 1:  # _int_mm of a single column is wrong, torch 2.13
             for part in rows.split(_BITS // self.images, dim=1):
                 code = part.ne(0).float()
@@ -175,6 +176,8 @@ def _rows(x: Tensor) -> Tensor:
 
 def _extent(x: Tensor) -> tuple[tuple[int, int], ...]:
     """Strides and sizes that say which memory a tensor covers, however its shape divides it."""
+    if x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):
+        return ((1, x.numel()),)
     merged: list[tuple[int, int]] = []
     for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
         if size == 1:

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from nascence.metrics.metric import Batch
 
+_STOCK = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 # What makes a network's scale not grow with its weights'; each takes its input first.
 _NORMALISATIONS = {F.batch_norm, F.instance_norm, F.group_norm, F.layer_norm, F.rms_norm}
 
@@ -55,10 +56,29 @@ def run(
     """
     if channels_last:
         images = in_channels_last(images)
-    # BatchNorm writes its running statistics: into copies.
-    state = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    with batch_statistics(model):
-        return functional_call(model, {**state, **(parameters or {})}, (images,))
+    state: dict[str, Tensor] = {}
+    tracking: list[_BatchNorm] = []
+    for prefix, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and type(module) in _STOCK:
+            tracking += [module] if module.track_running_stats else []
+            continue
+        for name, buffer in module.named_buffers(prefix, recurse=False):
+            state[name] = buffer.clone()  # a module of another kind may write into its buffers
+    state |= parameters or {}
+    with batch_statistics(model), _not_tracking(tracking):
+        return functional_call(model, state, (images,)) if state else model(images)
+
+
+@contextmanager
+def _not_tracking(modules: list[_BatchNorm]) -> Iterator[None]:
+    """Let BatchNorms leave their running statistics alone, which costs less than copies of them."""
+    try:
+        for module in modules:
+            module.track_running_stats = False
+        yield
+    finally:
+        for module in modules:
+            module.track_running_stats = True
 
 
 class WithoutNormalisation(TorchFunctionMode):

@@ -56,9 +56,15 @@ class _TensorWise(LearnedOptimizer, ABC):
         """The update of one tensor and its next slots; ``slots["step"]`` counts from 1."""
 
 
-def _log(name: str, value: float) -> nn.Parameter:
+def logarithm(name: str, value: float, *, zero: bool = False) -> nn.Parameter:
+    """A setting as it is held, ``()``; with ``zero`` it may be 0, held as minus infinity.
+
+    Raises ValueError for what has no logarithm.
+    """
+    if zero and value == 0:
+        return nn.Parameter(torch.tensor(-torch.inf))
     if not value > 0:
-        raise ValueError(f"{name} is {value}; it must be positive")
+        raise ValueError(f"{name} is {value}; it must be positive{' or 0' if zero else ''}")
     return nn.Parameter(torch.tensor(math.log(value)))
 
 
@@ -72,7 +78,7 @@ class SGD(_TensorWise):
 
     def __init__(self, learning_rate: float = 0.1, *, momentum: float = 0.9) -> None:
         super().__init__()
-        self.log_rate = _log("learning_rate", learning_rate)
+        self.log_rate = logarithm("learning_rate", learning_rate)
         self.momentum = nn.Parameter(torch.tensor(float(momentum)))
 
     def rule(self, grad: Tensor, slots: Params, value: Tensor) -> tuple[Tensor, Params]:
@@ -96,10 +102,10 @@ class Adam(_TensorWise):
         epsilon: float = 1e-8,
     ) -> None:
         super().__init__()
-        self.log_rate = _log("learning_rate", learning_rate)
-        self.log_decay1 = _log("1 - beta1", 1 - betas[0])
-        self.log_decay2 = _log("1 - beta2", 1 - betas[1])
-        self.log_epsilon = _log("epsilon", epsilon)
+        self.log_rate = logarithm("learning_rate", learning_rate)
+        self.log_decay1 = logarithm("1 - beta1", 1 - betas[0])
+        self.log_decay2 = logarithm("1 - beta2", 1 - betas[1])
+        self.log_epsilon = logarithm("epsilon", epsilon)
 
     def rule(self, grad: Tensor, slots: Params, value: Tensor) -> tuple[Tensor, Params]:
         decay1, decay2 = self.log_decay1.exp(), self.log_decay2.exp()
@@ -128,7 +134,7 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(learning_rate, betas=betas, epsilon=epsilon)
-        self.log_shrink = _log("weight_decay", weight_decay)
+        self.log_shrink = logarithm("weight_decay", weight_decay, zero=True)
 
     def rule(self, grad: Tensor, slots: Params, value: Tensor) -> tuple[Tensor, Params]:
         step, following = super().rule(grad, slots, value)

@@ -1,7 +1,6 @@
 """A learned optimizer in the place of any ``torch.optim`` optimizer."""
 
 import copy
-import hashlib
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch.optim import Optimizer
 from nascence.optim.checkpoint import load
 from nascence.optim.contract import LearnedOptimizer, State
 from nascence.optim.native import compiled as compiled_form
-from nascence.optim.theta import flatten
+from nascence.optim.theta import digest
 from nascence.params import Params
 
 # Weight decay is in units of this learning rate, so that the numbers used with AdamW carry over.
@@ -190,11 +189,7 @@ class Learned(Optimizer):
         return {**super().state_dict(), "learned": self._identity(), "shared": dict(self.shared)}
 
     def _identity(self) -> dict[str, str]:
-        weights = flatten(self.learned).cpu().numpy().tobytes()
-        return {
-            "architecture": type(self.learned).__name__,
-            "weights": hashlib.blake2b(weights, digest_size=8).hexdigest(),
-        }
+        return {"architecture": type(self.learned).__name__, "weights": digest(self.learned)}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

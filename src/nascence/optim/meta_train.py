@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nascence.optim.checkpoint import save
 from nascence.optim.cohorts import Cohorts, LocalCohorts, Outcome, ProcessCohorts, Settings
 from nascence.optim.contract import LearnedOptimizer
 from nascence.optim.evolution import Method, Objective, check_form
+from nascence.optim.learned import Learned
 from nascence.optim.native import compiled as compiled_form
-from nascence.optim.theta import fill_, flatten
+from nascence.optim.theta import digest, fill_, flatten, unflatten
 from nascence.params import CheckpointError, load_checkpoint, save_checkpoint, write_whole
 from nascence.task import TaskFamily
 
@@ -58,6 +59,7 @@ def meta_train(
     held_out: float = 0.2,
     checkpoint_seconds: float = 60.0,
     compiled: bool = False,
+    outer: LearnedOptimizer | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> MetaTraining:
     """Meta-train ``optimizer``, in place of whose weights a copy is changed, on tasks of families.
@@ -73,6 +75,10 @@ def meta_train(
     there had been one. ``out`` gets a checkpoint, a log of one JSON object for an outer step, and
     the weights with a card. The outcome does not depend on ``workers``, the number of processes.
     ``compiled`` takes the compiled step of the small optimizer.
+
+    ``outer`` moves theta in the place of Adam at ``learning_rate``, which then has no effect: a
+    learned optimizer can train another (Metz et al. 2020, section 5.5, self-training). It is told
+    the mean outer loss of the window as the training loss.
 
     Raises ValueError for impossible settings, CheckpointError for the checkpoint of others, and
     OSError if ``compiled`` finds no compiler.
@@ -93,7 +99,7 @@ def meta_train(
     )
     if compiled:
         optimizer = compiled_form(optimizer)
-    run = _Run(optimizer, families, settings, cohorts, learning_rate, clip, out)
+    run = _Run(optimizer, families, settings, cohorts, learning_rate, clip, out, outer)
     group = _cohorts(optimizer, families, settings, cohorts, workers)
     try:
         run.restore(group)
@@ -128,13 +134,20 @@ class _Run:
         learning_rate: float,
         clip: float,
         out: Path,
+        outer: LearnedOptimizer | None,
     ) -> None:
         import copy
 
         self.optimizer, self.out, self.clip = copy.deepcopy(optimizer), out, clip
         self.theta = flatten(optimizer).requires_grad_()
         self.average: Tensor = self.theta.detach().clone()
-        self.adam = torch.optim.Adam([self.theta], lr=learning_rate)
+        # What moves theta: all of it as one tensor by Adam, or its tensors, in the same memory.
+        self.parts: list[Tensor] = [self.theta]
+        self.adam: torch.optim.Optimizer = torch.optim.Adam(self.parts, lr=learning_rate)
+        if outer is not None:
+            views = unflatten(optimizer, self.theta.detach())
+            self.parts = [nn.Parameter(view) for view in views.values()]
+            self.adam = Learned(self.parts, weights=outer)
         self.step = self.particle_steps = 0
         self.seconds = 0.0
         self.identity = {
@@ -147,6 +160,8 @@ class _Run:
             "clip": str(clip),
             "compiled": str(optimizer.compiled),
         }
+        if outer is not None:
+            self.identity["outer"] = f"{type(outer).__name__} {digest(outer)}"
 
     def go(
         self,
@@ -186,6 +201,11 @@ class _Run:
         gradient = torch.stack([outcome.gradient for outcome in outcomes]).mean(0)
         gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
         self.theta.grad = gradient.clamp(-self.clip, self.clip)
+        if isinstance(self.adam, Learned):
+            pieces = unflatten(self.optimizer, self.theta.grad)
+            for part, piece in zip(self.parts, pieces.values(), strict=True):
+                part.grad = piece
+            self.adam.loss = sum(outcome.loss for outcome in outcomes) / len(outcomes)
         self.adam.step()
         self.step += 1
         self.particle_steps += sum(outcome.particle_steps for outcome in outcomes)
@@ -241,11 +261,11 @@ class _Run:
             return
         content = load_checkpoint(path)
         saved = content.get("identity", {})
-        for key, value in self.identity.items():
-            if saved.get(key) != value:
+        for key in {**self.identity, **saved}:
+            if saved.get(key) != self.identity.get(key):
                 raise CheckpointError(
                     f"{path} is of another meta-training: its {key} is {saved.get(key)!r}, not "
-                    f"{value!r}; choose another folder or delete it"
+                    f"{self.identity.get(key)!r}; choose another folder or delete it"
                 )
         with torch.no_grad():
             self.theta.copy_(content["theta"])

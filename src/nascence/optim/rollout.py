@@ -48,12 +48,9 @@ def rollout(
     params = _repeated(stack.init(generator=generator), settings)
 
     def measured() -> Tensor:
-        losses = [
-            whole.loss(params, _repeated_batch(stack, split, settings, generator))
-            for _ in range(batches)
-        ]
-        mean = torch.stack(losses).mean(0).view(settings, tasks)
-        return torch.nan_to_num(mean, nan=torch.inf, posinf=torch.inf)
+        return mean_losses(
+            stack, params, settings=settings, split=split, batches=batches, generator=generator
+        )
 
     first = measured()
     length = torch.full((settings * tasks,), float(steps) if known else torch.inf)
@@ -64,6 +61,27 @@ def rollout(
         grads, loss = gradients(whole.constants, params, batch)
         optimizer.step_stacked_(theta, grads, state, params, loss=loss)
     return Rollout(first, measured(), params)
+
+
+@torch.no_grad()
+def mean_losses(
+    stack: Stack,
+    params: Params,
+    *,
+    settings: int,
+    split: TaskSplit,
+    batches: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Losses ``(settings, tasks)`` of parameters ``(settings * tasks, ...)``, as in `Rollout`."""
+    constants = _repeated(stack.constants, settings)
+    whole = Stack(stack.names * settings, stack.problem, constants)
+    losses = [
+        whole.loss(params, _repeated_batch(stack, split, settings, generator))
+        for _ in range(batches)
+    ]
+    mean = torch.stack(losses).mean(0).view(settings, len(stack))
+    return torch.nan_to_num(mean, nan=torch.inf, posinf=torch.inf)
 
 
 def _repeated(values: Params, count: int) -> Params:

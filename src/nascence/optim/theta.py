@@ -1,5 +1,7 @@
 """Theta, the parameters of an optimizer, as one vector."""
 
+import hashlib
+
 import torch
 from torch import Tensor, nn
 
@@ -26,3 +28,8 @@ def fill_(optimizer: nn.Module, flat: Tensor) -> None:
     with torch.no_grad():
         for name, value in unflatten(optimizer, flat).items():
             optimizer.get_parameter(name).copy_(value)
+
+
+def digest(optimizer: nn.Module) -> str:
+    """16 hexadecimal digits that stand for the values of all parameters."""
+    return hashlib.blake2b(flatten(optimizer).cpu().numpy().tobytes(), digest_size=8).hexdigest()

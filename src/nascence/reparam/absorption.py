@@ -34,6 +34,7 @@ def split_affine(affine: ChannelAffine, widths: tuple[int, ...]) -> list[Channel
 
 
 def is_pooling(found: Operator | None) -> bool:
+    """Whether it is a convolution with a fixed kernel, such as an average."""
     return isinstance(found, Convolution) and not found.learned
 
 
@@ -154,6 +155,7 @@ def embed(affine: ChannelAffine, found: Concatenation, index: int) -> ChannelAff
 
 
 def as_node(value: object) -> fx.Node:
+    """``value``, which must be a node."""
     assert isinstance(value, fx.Node)
     return value
 

@@ -47,6 +47,7 @@ class Branch:
 
 
 def identity() -> ChannelAffine:
+    """The map that changes nothing."""
     one = torch.ones(1, dtype=torch.float64)
     return ChannelAffine(one, torch.zeros_like(one))
 
@@ -104,6 +105,7 @@ def after(
 
 
 def negated(branch: Branch) -> ChannelAffine | Convolution:
+    """The operator of a branch, its output negated."""
     minus = ChannelAffine(-identity().scale, torch.zeros(1, dtype=torch.float64))
     operator = branch.operator
     if isinstance(operator, ChannelAffine):

@@ -21,10 +21,12 @@ class Geometry(NamedTuple):
 
 
 def gcd_or_one(*values: int) -> int:
+    """The greatest common divisor, 1 where all are 0."""
     return math.gcd(*values) or 1
 
 
 def common_mode(branches: list[Convolution]) -> str:
+    """The padding mode that all padded branches share; NotExact where they differ."""
     modes = {branch.mode for branch in branches if branch.is_padded}
     if len(modes) > 1:
         raise NotExact(f"the branches pad differently: {', '.join(sorted(modes))}")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nascence.graph import measure_latency
 from nascence.graph.cost import evaluation_mode
+from nascence.params import write_whole
 from nascence.reparam.verification import relative_error
 
 
@@ -113,13 +114,35 @@ def exported(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> Callab
 
 
 def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
-    """Write ``model`` to ``path``, its weights inside the file."""
+    """Write ``model`` to ``path``, its weights inside the file, whole or not at all."""
+    write_whole(path, onnx_model(model, inputs).SerializeToString())
+
+
+def onnx_model(
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_shapes: dict[str, Any] | None = None,
+) -> Any:
+    """``model`` in evaluation mode as an ``onnx.ModelProto``; names and shapes as in torch."""
     import onnxscript  # noqa: F401  torch's exporter needs it
 
     with evaluation_mode(model), warnings.catch_warnings():
         # The exporter's own deprecations are not the user's concern.
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, inputs, str(path), dynamo=True, external_data=False, verbose=False)
+        program = torch.onnx.export(
+            model,
+            inputs,
+            dynamo=True,
+            dynamic_shapes=dynamic_shapes,
+            input_names=input_names,
+            output_names=output_names,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
 
 
 def session(path: Path) -> Callable[..., Any]:

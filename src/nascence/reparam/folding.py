@@ -31,6 +31,7 @@ class Outcome:
 
 
 def prefixed(prefix: str, name: str) -> str:
+    """A dotted name."""
     return f"{prefix}.{name}" if prefix else name
 
 
@@ -286,6 +287,7 @@ def fold_pairs(module: nn.Module, outcome: Outcome, prefix: str) -> None:
 
 
 def has_submodule(module: nn.Module, name: str) -> bool:
+    """Whether there is a submodule of that dotted name."""
     try:
         module.get_submodule(name)
     except AttributeError:
@@ -294,6 +296,7 @@ def has_submodule(module: nn.Module, name: str) -> bool:
 
 
 def set_submodule(module: nn.Module, name: str, part: nn.Module) -> None:
+    """Put ``part`` in place of the submodule of that dotted name."""
     owner, _, leaf = name.rpartition(".")
     parent = module.get_submodule(owner)
     if isinstance(parent, nn.ModuleList):

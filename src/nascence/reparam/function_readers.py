@@ -45,7 +45,7 @@ def operands_of(node: fx.Node) -> tuple[Any, Any] | None:
     return resolve(given["input"]), resolve(given["other"])
 
 
-def read_addition(node: fx.Node, sign: int = 1) -> Operator | None:
+def _read_addition(node: fx.Node, sign: int = 1) -> Operator | None:
     pair = operands_of(node)
     if pair is None:
         return None
@@ -61,11 +61,11 @@ def read_addition(node: fx.Node, sign: int = 1) -> Operator | None:
     return ChannelAffine(scale, vector if data is right else sign * vector, rank)
 
 
-def read_subtraction(node: fx.Node) -> Operator | None:
-    return read_addition(node, -1)
+def _read_subtraction(node: fx.Node) -> Operator | None:
+    return _read_addition(node, -1)
 
 
-def read_product(node: fx.Node, *, divide: bool = False) -> Operator | None:
+def _read_product(node: fx.Node, *, divide: bool = False) -> Operator | None:
     pair = operands_of(node)
     if pair is None or isinstance(pair[0], fx.Node) == isinstance(pair[1], fx.Node):
         return None
@@ -82,16 +82,16 @@ def read_product(node: fx.Node, *, divide: bool = False) -> Operator | None:
     return ChannelAffine(vector, torch.zeros_like(vector), rank)
 
 
-def read_quotient(node: fx.Node) -> Operator | None:
-    return read_product(node, divide=True)
+def _read_quotient(node: fx.Node) -> Operator | None:
+    return _read_product(node, divide=True)
 
 
-def read_negation(node: fx.Node) -> Operator | None:
+def _read_negation(node: fx.Node) -> Operator | None:
     one = torch.ones(1, dtype=torch.float64)
     return ChannelAffine(-one, torch.zeros_like(one))
 
 
-def read_convolution(node: fx.Node) -> Operator | None:
+def _read_convolution(node: fx.Node) -> Operator | None:
     given = bind(node, "input weight bias stride padding dilation groups")
     if given is None or given.get("weight") is None:
         return None
@@ -101,7 +101,7 @@ def read_convolution(node: fx.Node) -> Operator | None:
     )
 
 
-def read_transposed(node: fx.Node) -> Operator | None:
+def _read_transposed(node: fx.Node) -> Operator | None:
     given = bind(node, "input weight bias stride padding output_padding groups dilation")
     if given is None or given.get("weight") is None:
         return None
@@ -115,14 +115,14 @@ def read_transposed(node: fx.Node) -> Operator | None:
     )
 
 
-def read_linear(node: fx.Node) -> Operator | None:
+def _read_linear(node: fx.Node) -> Operator | None:
     given = bind(node, "input weight bias")
     if given is None or given.get("weight") is None or given["weight"].dim() != 2:
         return None
     return convolution_of(given["weight"], given.get("bias"))
 
 
-def read_normalisation(node: fx.Node) -> Operator | None:
+def _read_normalisation(node: fx.Node) -> Operator | None:
     given = bind(node, "input running_mean running_var weight bias training momentum eps")
     if given is None:
         return None
@@ -156,7 +156,7 @@ def average(
     return pooling(shape[1], kernel, stride, pairs, divisor=divisor)
 
 
-def average_reader(rank: int) -> Reader:
+def _average_reader(rank: int) -> Reader:
     def read_average(node: fx.Node) -> Operator | None:
         given = bind(
             node,
@@ -194,7 +194,7 @@ def padding_operator(
     return FilledPadding(pairs, float(value), shape[1])
 
 
-def read_padding(node: fx.Node) -> Operator | None:
+def _read_padding(node: fx.Node) -> Operator | None:
     given, shape = bind(node, "input pad mode value"), shape_of(node)
     if given is None or shape is None or len(shape) < 3:
         return None
@@ -204,7 +204,7 @@ def read_padding(node: fx.Node) -> Operator | None:
     return padding_operator(node, pairs, given.get("mode", "constant"), given.get("value"))
 
 
-def read_dropout(node: fx.Node) -> Operator | None:
+def _read_dropout(node: fx.Node) -> Operator | None:
     given = bind(node, "input p training inplace")
     if given is None or given.get("training", True):
         return None
@@ -212,7 +212,7 @@ def read_dropout(node: fx.Node) -> Operator | None:
     return ChannelAffine(one, torch.zeros_like(one))
 
 
-def read_concatenation(node: fx.Node) -> Operator | None:
+def _read_concatenation(node: fx.Node) -> Operator | None:
     known = ("tensors", "dim")
     given = dict(zip(known, node.args, strict=False)) | dict(node.kwargs)
     parts, axis = given.get("tensors"), resolve(given.get("dim", given.get("axis", 0)))
@@ -237,7 +237,7 @@ def passing_axis(node: fx.Node) -> Operator | None:
     return Commuting({(rank, rank): 1})
 
 
-def read_mean(node: fx.Node) -> Operator | None:
+def _read_mean(node: fx.Node) -> Operator | None:
     given = bind(node, "input dim keepdim")
     source = given and shape_of(given["input"])
     if given is None or source is None or given.get("dim") is None:
@@ -269,7 +269,7 @@ def read_reshaping(node: fx.Node) -> Operator | None:
     return Commuting(axes)
 
 
-def read_transposition(node: fx.Node) -> Operator | None:
+def _read_transposition(node: fx.Node) -> Operator | None:
     source = shape_of(node.args[0])
     rest = [resolve(value) for value in node.args[1:]]
     if source is None or node.kwargs or has_data(rest):
@@ -286,40 +286,40 @@ def read_transposition(node: fx.Node) -> Operator | None:
     )
 
 
-def read_copy(node: fx.Node) -> Operator | None:
+def _read_copy(node: fx.Node) -> Operator | None:
     shape = shape_of(node)
     return None if shape is None else Commuting({(r, r): 1 for r in range(len(shape) - 1)})
 
 
-def table() -> dict[Any, Reader]:
+def _table() -> dict[Any, Reader]:
     readers: dict[Any, Reader] = {}
     groups: list[tuple[Reader, list[Any]]] = [
-        (read_addition, [operator.add, operator.iadd, torch.add, "add", "add_"]),
-        (read_subtraction, [operator.sub, operator.isub, torch.sub, "sub", "sub_"]),
-        (read_product, [operator.mul, operator.imul, torch.mul, "mul", "mul_"]),
-        (read_quotient, [operator.truediv, operator.itruediv, torch.div, "div", "div_"]),
-        (read_negation, [operator.neg, torch.neg, "neg"]),
-        (read_convolution, [F.conv1d, F.conv2d, F.conv3d]),
-        (read_transposed, [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d]),
-        (read_linear, [F.linear]),
-        (read_normalisation, [F.batch_norm]),
-        (average_reader(1), [F.avg_pool1d]),
-        (average_reader(2), [F.avg_pool2d]),
-        (average_reader(3), [F.avg_pool3d]),
-        (read_padding, [F.pad]),
-        (read_dropout, [F.dropout]),
-        (read_concatenation, [torch.cat, torch.concat]),
+        (_read_addition, [operator.add, operator.iadd, torch.add, "add", "add_"]),
+        (_read_subtraction, [operator.sub, operator.isub, torch.sub, "sub", "sub_"]),
+        (_read_product, [operator.mul, operator.imul, torch.mul, "mul", "mul_"]),
+        (_read_quotient, [operator.truediv, operator.itruediv, torch.div, "div", "div_"]),
+        (_read_negation, [operator.neg, torch.neg, "neg"]),
+        (_read_convolution, [F.conv1d, F.conv2d, F.conv3d]),
+        (_read_transposed, [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d]),
+        (_read_linear, [F.linear]),
+        (_read_normalisation, [F.batch_norm]),
+        (_average_reader(1), [F.avg_pool1d]),
+        (_average_reader(2), [F.avg_pool2d]),
+        (_average_reader(3), [F.avg_pool3d]),
+        (_read_padding, [F.pad]),
+        (_read_dropout, [F.dropout]),
+        (_read_concatenation, [torch.cat, torch.concat]),
         (passing_axis, [F.interpolate]),
         (passing_axis, [F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d]),
-        (read_mean, [torch.mean, "mean"]),
+        (_read_mean, [torch.mean, "mean"]),
         (read_reshaping, [torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze]),
         (read_reshaping, ["flatten", "reshape", "view", "squeeze", "unsqueeze", "reshape_as"]),
-        (read_transposition, [torch.permute, torch.transpose, "permute", "transpose"]),
-        (read_copy, ["contiguous", "clone", torch.clone]),
+        (_read_transposition, [torch.permute, torch.transpose, "permute", "transpose"]),
+        (_read_copy, ["contiguous", "clone", torch.clone]),
     ]
     for reader, targets in groups:
         readers.update(dict.fromkeys(targets, reader))
     return readers
 
 
-FUNCTIONS = table()
+FUNCTIONS = _table()

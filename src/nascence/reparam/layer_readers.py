@@ -26,7 +26,7 @@ from nascence.reparam.operators import ChannelAffine, Operator
 Reader = Callable[[Any, fx.Node], Operator | None]
 
 
-def read_convolution(layer: Any, node: fx.Node) -> Operator | None:
+def _read_convolution(layer: Any, node: fx.Node) -> Operator | None:
     return convolution_of(
         layer.weight,
         layer.bias,
@@ -39,11 +39,11 @@ def read_convolution(layer: Any, node: fx.Node) -> Operator | None:
     )
 
 
-def read_linear(layer: Any, node: fx.Node) -> Operator | None:
+def _read_linear(layer: Any, node: fx.Node) -> Operator | None:
     return convolution_of(layer.weight, layer.bias)
 
 
-def read_normalisation(layer: Any, node: fx.Node) -> Operator | None:
+def _read_normalisation(layer: Any, node: fx.Node) -> Operator | None:
     ranks = {nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
     rank = next((value for kind, value in ranks.items() if isinstance(layer, kind)), None)
     shape = shape_of(node)
@@ -56,17 +56,17 @@ def read_normalisation(layer: Any, node: fx.Node) -> Operator | None:
     )
 
 
-def read_scale(layer: Any, node: fx.Node) -> Operator | None:
+def _read_scale(layer: Any, node: fx.Node) -> Operator | None:
     scale = layer.scale.detach().to(torch.float64).flatten()
     return ChannelAffine(scale, layer.shift.detach().to(torch.float64).flatten(), layer.rank)
 
 
-def read_nothing(layer: Any, node: fx.Node) -> Operator | None:
+def _read_nothing(layer: Any, node: fx.Node) -> Operator | None:
     one = torch.ones(1, dtype=torch.float64)
     return ChannelAffine(one, torch.zeros_like(one))
 
 
-def average_reader(rank: int) -> Reader:
+def _average_reader(rank: int) -> Reader:
     def read_average(layer: Any, node: fx.Node) -> Operator | None:
         return average(
             node,
@@ -81,7 +81,7 @@ def average_reader(rank: int) -> Reader:
     return read_average
 
 
-def padding_reader(rank: int, mode: str) -> Reader:
+def _padding_reader(rank: int, mode: str) -> Reader:
     def read_padding(layer: Any, node: fx.Node) -> Operator | None:
         pairs = padding_of_list(list(layer.padding), rank)
         value = getattr(layer, "value", 0.0)
@@ -90,50 +90,50 @@ def padding_reader(rank: int, mode: str) -> Reader:
     return read_padding
 
 
-def read_passing(layer: Any, node: fx.Node) -> Operator | None:
+def _read_passing(layer: Any, node: fx.Node) -> Operator | None:
     return passing_axis(node)
 
 
-def read_flattening(layer: Any, node: fx.Node) -> Operator | None:
+def _read_flattening(layer: Any, node: fx.Node) -> Operator | None:
     return read_reshaping(node)
 
 
 LAYERS: dict[type[nn.Module], Reader] = {
-    ChannelScale: read_scale,
-    nn.Conv1d: read_convolution,
-    nn.Conv2d: read_convolution,
-    nn.Conv3d: read_convolution,
-    nn.ConvTranspose1d: read_convolution,
-    nn.ConvTranspose2d: read_convolution,
-    nn.ConvTranspose3d: read_convolution,
-    nn.Linear: read_linear,
-    nn.BatchNorm1d: read_normalisation,
-    nn.BatchNorm2d: read_normalisation,
-    nn.BatchNorm3d: read_normalisation,
-    nn.SyncBatchNorm: read_normalisation,
-    nn.Identity: read_nothing,
-    nn.Dropout: read_nothing,
-    nn.Dropout1d: read_nothing,
-    nn.Dropout2d: read_nothing,
-    nn.Dropout3d: read_nothing,
-    nn.AvgPool1d: average_reader(1),
-    nn.AvgPool2d: average_reader(2),
-    nn.AvgPool3d: average_reader(3),
-    nn.ConstantPad1d: padding_reader(1, "constant"),
-    nn.ConstantPad2d: padding_reader(2, "constant"),
-    nn.ConstantPad3d: padding_reader(3, "constant"),
-    nn.ReflectionPad1d: padding_reader(1, "reflect"),
-    nn.ReflectionPad2d: padding_reader(2, "reflect"),
-    nn.ReflectionPad3d: padding_reader(3, "reflect"),
-    nn.ReplicationPad1d: padding_reader(1, "replicate"),
-    nn.ReplicationPad2d: padding_reader(2, "replicate"),
-    nn.ReplicationPad3d: padding_reader(3, "replicate"),
-    nn.CircularPad1d: padding_reader(1, "circular"),
-    nn.CircularPad2d: padding_reader(2, "circular"),
-    nn.CircularPad3d: padding_reader(3, "circular"),
-    nn.AdaptiveAvgPool1d: read_passing,
-    nn.AdaptiveAvgPool2d: read_passing,
-    nn.AdaptiveAvgPool3d: read_passing,
-    nn.Upsample: read_passing,
-    nn.Flatten: read_flattening,
+    ChannelScale: _read_scale,
+    nn.Conv1d: _read_convolution,
+    nn.Conv2d: _read_convolution,
+    nn.Conv3d: _read_convolution,
+    nn.ConvTranspose1d: _read_convolution,
+    nn.ConvTranspose2d: _read_convolution,
+    nn.ConvTranspose3d: _read_convolution,
+    nn.Linear: _read_linear,
+    nn.BatchNorm1d: _read_normalisation,
+    nn.BatchNorm2d: _read_normalisation,
+    nn.BatchNorm3d: _read_normalisation,
+    nn.SyncBatchNorm: _read_normalisation,
+    nn.Identity: _read_nothing,
+    nn.Dropout: _read_nothing,
+    nn.Dropout1d: _read_nothing,
+    nn.Dropout2d: _read_nothing,
+    nn.Dropout3d: _read_nothing,
+    nn.AvgPool1d: _average_reader(1),
+    nn.AvgPool2d: _average_reader(2),
+    nn.AvgPool3d: _average_reader(3),
+    nn.ConstantPad1d: _padding_reader(1, "constant"),
+    nn.ConstantPad2d: _padding_reader(2, "constant"),
+    nn.ConstantPad3d: _padding_reader(3, "constant"),
+    nn.ReflectionPad1d: _padding_reader(1, "reflect"),
+    nn.ReflectionPad2d: _padding_reader(2, "reflect"),
+    nn.ReflectionPad3d: _padding_reader(3, "reflect"),
+    nn.ReplicationPad1d: _padding_reader(1, "replicate"),
+    nn.ReplicationPad2d: _padding_reader(2, "replicate"),
+    nn.ReplicationPad3d: _padding_reader(3, "replicate"),
+    nn.CircularPad1d: _padding_reader(1, "circular"),
+    nn.CircularPad2d: _padding_reader(2, "circular"),
+    nn.CircularPad3d: _padding_reader(3, "circular"),
+    nn.AdaptiveAvgPool1d: _read_passing,
+    nn.AdaptiveAvgPool2d: _read_passing,
+    nn.AdaptiveAvgPool3d: _read_passing,
+    nn.Upsample: _read_passing,
+    nn.Flatten: _read_flattening,
 }

@@ -23,6 +23,7 @@ SHAPE_TAKERS = {"reshape_as", "view_as", "expand_as", "type_as"}
 
 
 def reads_shape_only(user: fx.Node, node: fx.Node) -> bool:
+    """Whether ``user`` needs only the shape of ``node``."""
     original = user.meta.get("original")
     op, target = (original.op, original.target) if original else (user.op, user.target)
     if op == "call_method" and target in SHAPE_READERS:
@@ -43,6 +44,7 @@ def value_users(node: fx.Node) -> list[fx.Node]:
 
 
 def operator_of(node: Any) -> Operator | None:
+    """The linear operator of a node, None if it has none."""
     return node.meta.get("operator") if isinstance(node, fx.Node) else None
 
 
@@ -105,6 +107,7 @@ def number_nodes(graph: fx.Graph) -> set[fx.Node]:
 
 
 def node_name(node: fx.Node) -> str:
+    """The name of a node in reports, that of its layer where it has one."""
     original = node.meta.get("original")
     if original is None:
         return str(node.meta.get("owner", node.target if node.op == "call_module" else node.name))

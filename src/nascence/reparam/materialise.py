@@ -188,6 +188,7 @@ def layer_of(found: Operator) -> nn.Module:
 
 
 def convolution_layer(found: Convolution, bias: bool) -> nn.Module:
+    """The torch layer of that shape, its weights still to be filled."""
     kinds: dict[tuple[int, bool], Callable[..., nn.Module]] = {
         (1, False): nn.Conv1d,
         (2, False): nn.Conv2d,

@@ -32,10 +32,12 @@ class ChannelAffine:
 
     @property
     def channels(self) -> int:
+        """Number of channels; 1 holds for any number."""
         return max(self.scale.numel(), self.shift.numel())
 
     @property
     def is_identity(self) -> bool:
+        """Whether nothing changes."""
         return bool((self.scale == 1).all() and (self.shift == 0).all())
 
     def expanded(self, channels: int) -> "ChannelAffine":
@@ -68,22 +70,27 @@ class Convolution:
 
     @property
     def rank(self) -> int:
+        """Number of spatial axes."""
         return self.weight.dim() - 2
 
     @property
     def kernel(self) -> tuple[int, ...]:
+        """Kernel size by spatial axis."""
         return tuple(self.weight.shape[2:])
 
     @property
     def in_channels(self) -> int:
+        """Channels of the input."""
         return self.weight.shape[1] * self.groups
 
     @property
     def out_channels(self) -> int:
+        """Channels of the output."""
         return self.weight.shape[0]
 
     @property
     def is_padded(self) -> bool:
+        """Whether any side is padded."""
         return any(amount != 0 for pair in self.padding for amount in pair)
 
     @property

@@ -53,6 +53,7 @@ def called_child(node: ast.AST) -> str | None:
 
 
 def nested_pairs(forward: ast.FunctionDef) -> list[tuple[str, str]]:
+    """Children called on the result of another, ``outer(inner(x))``, as (inner, outer)."""
     pairs = []
     for node in ast.walk(forward):
         outer = called_child(node)
@@ -74,6 +75,7 @@ def assigned(statement: ast.stmt) -> tuple[str, ast.Call] | None:
 
 
 def consecutive_pairs(forward: ast.FunctionDef) -> list[tuple[str, str]]:
+    """Children called in neighbouring lines on one variable, as (first, second)."""
     pairs = []
     for block in ast.walk(forward):
         body = getattr(block, "body", None)

@@ -49,6 +49,7 @@ def branch_mask(weight: Tensor, scales: BranchScales, *, power: int) -> Tensor:
 
 
 def per_output(scale: Tensor, weight: Tensor) -> Tensor:
+    """Scales of output channels, in the shape that multiplies a kernel."""
     if scale.shape != (weight.shape[0],):
         raise ValueError(f"got scales of shape {tuple(scale.shape)}; need ({weight.shape[0]},)")
     return scale.to(weight).reshape(-1, 1, 1, 1)

@@ -105,6 +105,7 @@ def default_arguments(model: nn.Module, inputs: tuple[Tensor, ...] | None) -> di
 
 
 def is_constant(node: fx.Node) -> bool:
+    """Whether no input reaches the node."""
     return "constant" in node.meta
 
 

@@ -47,6 +47,7 @@ def number(value: float) -> float | None:
 
 
 def axis_of(title: str, **settings: Any) -> Figure:
+    """An axis in the colours of the page."""
     return {
         "title": {"text": text(title), "standoff": 10, "font": {"size": 13}},
         "automargin": True,
@@ -61,6 +62,7 @@ def axis_of(title: str, **settings: Any) -> Figure:
 
 
 def layout_of(height: int, **settings: Any) -> Figure:
+    """A layout of that height in pixels, in the colours of the page."""
     return {
         "height": height,
         "autosize": True,

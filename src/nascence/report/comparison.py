@@ -20,6 +20,8 @@ LEVEL = 0.02
 
 
 class Interval(NamedTuple):
+    """Bounds of a confidence interval."""
+
     lower: float
     upper: float
 
@@ -32,6 +34,8 @@ class Verdict(NamedTuple):
 
 
 class Card(NamedTuple):
+    """One figure at the head of the report."""
+
     label: str
     value: str
     detail: str

@@ -96,7 +96,8 @@ class ReportContents:
     notation. cell_edges: (from node, to node, operation) of the cell's graph; empty where the
     network has no cell. skeleton: the network's stages in words, first to last. confusion:
     counts of shape (classes, classes), rows the truth, columns the prediction. notes: what the
-    reader must know, such as skipped files or a shortened training.
+    reader must know, such as skipped files or a shortened training. beginning: a sentence or two
+    on the start of the training and its optimizer; nothing is said where it is empty.
     """
 
     title: str
@@ -119,6 +120,7 @@ class ReportContents:
     settings: dict[str, str]
     environment: dict[str, str]
     notes: tuple[str, ...]
+    beginning: str = ""
 
     def __post_init__(self) -> None:
         expected = (len(self.classes), len(self.classes))

@@ -137,6 +137,7 @@ def script(source: str) -> tuple[Markup, str]:
 
 
 def environment_of_pages() -> Environment:
+    """The templates, with every value escaped."""
     environment = Environment(
         loader=PackageLoader("nascence.report", "template"),
         autoescape=True,

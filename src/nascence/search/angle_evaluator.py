@@ -79,12 +79,16 @@ class AngleEvaluator:
 def published_convention(name: str, space: SearchSpace) -> Convention:
     """Return ``abs`` or ``rlnas`` as published for a space, or ``candidates``.
 
-    RLNAS leaves out identities on NAS-Bench-201, and on other spaces puts in a matrix.
+    On NAS-Bench-201 both leave out identities and put in what supernets with ``affine="fixed"``
+    have of BatchNorm, and differ for networks without a live path alone. Elsewhere ABS takes
+    weights alone, and RLNAS a matrix for an identity.
     """
     if name not in CONVENTIONS:
         raise ValueError(f"there is no convention {name!r}; use one of {', '.join(CONVENTIONS)}")
     convention = CONVENTIONS[name]
-    return convention._replace(identity="empty") if isinstance(space, NB201) else convention
+    if isinstance(space, NB201):
+        return convention._replace(identity="empty", norm=True)
+    return convention
 
 
 def path_counts(

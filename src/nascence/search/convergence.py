@@ -28,9 +28,9 @@ def convergence_evaluator(
 ) -> Evaluator:
     """Train a supernet for ``steps`` steps, and score by its paths.
 
-    The angle is that of the candidates alone, without stem and classifier: in trainings of a few
-    thousand steps those turn furthest, and hide what networks differ in. Pass a longer training's
-    supernets to :class:`AngleEvaluator` for the published conventions.
+    The angle is that of the candidates alone, without stem and classifier: in short trainings those
+    turn furthest, and hide what networks differ in. Pass a longer training's supernets, with
+    ``affine="fixed"``, to :class:`AngleEvaluator` for the published conventions.
 
     The angle and the accuracy of one seed come from the same supernet, which is trained once
     where there is a folder.

@@ -17,6 +17,7 @@ from nascence.search.evaluator import (
     TableEvaluator,
     TrainingEvaluator,
 )
+from nascence.search.gradient import GRADIENT_STRATEGIES
 from nascence.search.limits import Allowed
 from nascence.search.local_search import LocalSearch
 from nascence.search.optuna_strategies import NSGA2, TPE
@@ -113,7 +114,10 @@ def strategy_named(
     Raises:
         ValueError: an unknown name, or a space that the strategy cannot search.
     """
-    make = _STRATEGIES[_known("strategy", name, strategy_names())]
+    _known("strategy", name, (*_STRATEGIES, *GRADIENT_STRATEGIES))
+    if name in GRADIENT_STRATEGIES:
+        raise ValueError(f"{name} is told no scores; nascence.search.gradient has it as a function")
+    make = _STRATEGIES[name]
     several: dict[str, Any] = {"objectives": objectives} if make is NSGA2 else {}
     return make(space, generator=generator, allowed=allowed, **several)
 
@@ -228,54 +232,16 @@ def _few_shot(space: SearchSpace, sources: Sources) -> Evaluator:
 
 
 def _supernet(space: SearchSpace, sources: Sources, *, levels: int) -> Evaluator:
-    """Train a supernet, or one and what its first decision splits it into, for all the steps."""
-    from nascence.search.few_shot import train_few_shot
-    from nascence.search.split_criteria import given
-    from nascence.search.supernet_evaluator import FewShotEvaluator
-    from nascence.spaces import NetworkSpace, SuperNet
+    from nascence.search.trained_supernet import trained_supernet_evaluator
 
-    data = _images("few-shot" if levels else "one-shot", sources)
-    if not isinstance(space, NetworkSpace):
-        raise ValueError("this space defines no network, so that it has no supernet")
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(sources.seed)
-        supernet = SuperNet(space)
-    first = space.decisions[0]
-    steps = [sources.steps]
-    if levels:
-        half = max(1, sources.steps // 2)
-        steps = [half, max(1, half // len(first.choices))]
-    trained = train_few_shot(
-        supernet,
-        data,
-        criteria=[given([first.name])] * levels,
-        steps=steps,
+    return trained_supernet_evaluator(
+        space,
+        _images("few-shot" if levels else "one-shot", sources),
+        levels=levels,
+        steps=sources.steps,
         seed=sources.seed,
-        folder=None if sources.folder is None else sources.folder / f"supernet-{levels}",
+        folder=sources.folder,
     )
-    labels = data.validation.labels
-    images = data.normalise(data.validation.images)
-    leaves = [leaf.supernet for leaf in trained.leaves]
-    evaluator = FewShotEvaluator(leaves, images, labels, batch_size=min(250, len(labels)))
-    return _described(
-        evaluator,
-        f"{len(leaves)} supernets, {trained.steps} steps in all, {data.fingerprint}, "
-        f"seed {sources.seed}",
-    )
-
-
-class _Described:
-    """An evaluator with the description that a study holds on to."""
-
-    def __init__(self, evaluate: Evaluator, description: str) -> None:
-        self._evaluate, self.description = evaluate, description
-
-    def __call__(self, architecture: Architecture) -> float:
-        return self._evaluate(architecture)
-
-
-def _described(evaluate: Evaluator, description: str) -> Evaluator:
-    return _Described(evaluate, description)
 
 
 def _convergence(kind: "Kind", space: SearchSpace, sources: Sources) -> Evaluator:

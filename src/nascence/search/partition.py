@@ -38,6 +38,7 @@ class Region:
     places: NDArray[np.intp] | None = None
 
     def children(self) -> tuple["Region", ...]:
+        """The two parts, none of a leaf."""
         return () if self.good is None or self.bad is None else (self.good, self.bad)
 
 

@@ -28,6 +28,7 @@ class Seen:
         return architecture
 
     def add(self, architecture: Architecture) -> None:
+        """Remember an architecture."""
         if self.distinct != "nothing":
             self._keys.add(self.key(architecture))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from nascence.graph import Graph
+from nascence.spaces.deepnets_function import LayerFunction
 from nascence.spaces.deepnets_genome import Genome, Ranges, draw, pick
 from nascence.spaces.deepnets_network import LayerNetwork, graph_of
 from nascence.spaces.deepnets_predefined import resnet50, vit
@@ -104,14 +105,13 @@ class DeepNets:
             torch.manual_seed(seed)
             return LayerNetwork(layers)
 
-    def skeleton(self, index: int) -> tuple[Graph, LayerNetwork]:
-        """Graph and module for meta-training: no memory, no initial values, no statistics.
+    def skeleton(self, index: int) -> tuple[Graph, LayerFunction]:
+        """Graph and function for meta-training: no modules, no values, no statistics.
 
-        The module is on the meta device and normalises with the batch at hand.
+        The function takes parameters and images, and normalises with the batch at hand.
         """
         layers = self.layers(index)
-        with torch.device("meta"):
-            return graph_of(layers), LayerNetwork(layers, track_statistics=False)
+        return graph_of(layers), LayerFunction(layers)
 
     def layers(self, index: int) -> list[Layer]:
         """The layers of network ``index``."""

@@ -26,17 +26,13 @@ class PositionEncoding(nn.Module):
 
 
 class LayerNetwork(nn.Module):
-    """A network that runs a list of layers, images ``(B, 3, S, S)`` to logits ``(B, classes)``.
+    """A network that runs a list of layers, images ``(B, 3, S, S)`` to logits ``(B, classes)``."""
 
-    ``track_statistics=False`` makes batch normalisation use the batch at hand in either mode
-    and hold no buffers, as hypernetworks are trained.
-    """
-
-    def __init__(self, layers: list[Layer], *, track_statistics: bool = True) -> None:
+    def __init__(self, layers: list[Layer]) -> None:
         super().__init__()
         self._run: list[tuple[str, Any, tuple[int, ...], tuple[Any, ...]]] = []
         for layer in layers:
-            module = _module(layer, track_statistics)
+            module = _module(layer)
             if module is not None:
                 _attach(self, layer.name, module)
             self._run.append((layer.kind, module, layer.inputs, layer.settings))
@@ -47,7 +43,7 @@ class LayerNetwork(nn.Module):
             if module is not None:
                 values.append(module(values[inputs[0]]))
             else:
-                values.append(_FUNCTIONS[kind](*(values[i] for i in inputs), settings))
+                values.append(FUNCTIONS[kind](*(values[i] for i in inputs), settings))
         return values[-1]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerNetwork":
@@ -58,14 +54,14 @@ class LayerNetwork(nn.Module):
         return copy
 
 
-def _module(layer: Layer, track_statistics: bool) -> nn.Module | None:
+def _module(layer: Layer) -> nn.Module | None:
     s = layer.settings
     if layer.kind == "conv":
         return nn.Conv2d(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
     if layer.kind == "linear":
         return nn.Linear(s[0], s[1], bias=s[2])
     if layer.kind == "bn":
-        return nn.BatchNorm2d(s[0], track_running_stats=track_statistics)
+        return nn.BatchNorm2d(s[0])
     if layer.kind == "ln":
         return nn.LayerNorm(s[0])
     return PositionEncoding(*s) if layer.kind == "pos_enc" else None
@@ -95,7 +91,7 @@ def _add_all(*values: Tensor) -> Tensor:
     return total
 
 
-_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "relu": lambda x, s: F.relu(x),
     "gelu": lambda x, s: F.gelu(x),
     "max_pool": lambda x, s: F.max_pool2d(x, 3, s[0], 1),

@@ -19,6 +19,7 @@ from nascence.spaces.space import (
 )
 
 Statistics = Literal["batch", "tracked"]
+Affine = bool | Literal["fixed"]
 Choices = tuple[tuple[int, ...], ...]
 """For each decision the indices of the choices that a supernet holds, in ascending order."""
 
@@ -59,9 +60,13 @@ class MixedOperation(nn.Module):
             return None
         if isinstance(choice, int):
             return self.candidates[str(choice)](*inputs)
+        return self.mixture(choice, *inputs)
+
+    def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
+        """Add up all candidates, each times its weight of (choices held,)."""
         outputs = [candidate(*inputs) for candidate in self.candidates.values()]
-        total = outputs[0] * choice[0]
-        for output, weight in zip(outputs[1:], choice[1:], strict=True):
+        total = outputs[0] * weights[0]
+        for output, weight in zip(outputs[1:], weights[1:], strict=True):
             total = total + output * weight
         return total
 
@@ -85,7 +90,8 @@ class SuperNet(nn.Module):
     Args:
         space: what to hold; it must have ``network(choose)``.
         affine: keep the learned scale and shift of BatchNorm. The field's supernets do without
-            them, since a scale learned on one path is wrong on another.
+            them, since a scale learned on one path is wrong on another; ``"fixed"`` keeps them in
+            the parts that every path has, as the published supernets of NAS-Bench-201 do.
         statistics: ``"batch"`` normalises by the statistics of the batch in training and in
             evaluation; ``"tracked"`` keeps running ones, which belong to no path: give each path
             its own with :func:`nascence.recalibration.recalibrate` on what :meth:`extract` gives.
@@ -98,9 +104,11 @@ class SuperNet(nn.Module):
     """
 
     def __init__(
-        self, space: NetworkSpace, *, affine: bool = False, statistics: Statistics = "batch"
+        self, space: NetworkSpace, *, affine: Affine = False, statistics: Statistics = "batch"
     ) -> None:
         super().__init__()
+        if affine not in (True, False, "fixed"):
+            raise ValueError(f"affine is {affine!r}; use True, False or 'fixed'")
         if statistics not in ("batch", "tracked"):
             raise ValueError(f"statistics is {statistics!r}; use 'batch' or 'tracked'")
         if not isinstance(space, NetworkSpace):
@@ -114,9 +122,12 @@ class SuperNet(nn.Module):
         def mix(decision: str, builders: Sequence[Callable[[], nn.Module]]) -> nn.Module:
             places.append(decision)
             candidates = {index: build() for index, build in enumerate(builders)}
+            for candidate in candidates.values():
+                self._normalise(candidate, affine=affine is True)
             return MixedOperation(decision, candidates, place=len(places) - 1)
 
-        self.network = self._normalised(space.network(mix))
+        self.network = space.network(mix)
+        self._normalise(self.network, affine=affine is not False)
         for parameter in self.parameters():
             if parameter.ndim == 4:  # convolutions are faster so, also on a CPU
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
@@ -168,7 +179,8 @@ class SuperNet(nn.Module):
             return Zero() if index is None else _sharing(candidates[str(index)])
 
         with torch.device("meta"):  # nothing is initialised: what is built here takes our tensors
-            network = self._normalised(self.space.network(choose))
+            network = self.space.network(choose)
+            self._normalise(network, affine=self.affine is not False)
         own = dict(self.network.named_parameters()) | dict(self.network.named_buffers())
         for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
             if tensor.is_meta:
@@ -236,18 +248,17 @@ class SuperNet(nn.Module):
             return dict(zip(names, choice, strict=True))
         return dict(zip(names, self.path(tuple(choice)), strict=True))  # type: ignore[arg-type]
 
-    def _normalised(self, network: nn.Module) -> nn.Module:
+    def _normalise(self, network: nn.Module, *, affine: bool) -> None:
         """Take from every BatchNorm what this supernet does without."""
         for norm in network.modules():
             if isinstance(norm, _BatchNorm):
-                if not self.affine:
+                if not affine:
                     norm.affine = False
                     norm.register_parameter("weight", None)
                     norm.register_parameter("bias", None)
                 if self.statistics == "batch":
                     norm.track_running_stats = False
                     norm.running_mean = norm.running_var = norm.num_batches_tracked = None
-        return network
 
 
 def _names(space: SearchSpace) -> tuple[str, ...]:

@@ -67,7 +67,11 @@ def test_families_are_chosen_by_names_groups_and_cost() -> None:
     assert tuple(one.name for one in chosen("training")) == TRAINING
     assert tuple(one.name for one in chosen("held-out")) == HELD_OUT
     cheap = chosen("all:units", max_cost=20_000)
-    assert [one.name for one in cheap] == ["quadratic:units", "function:units"]
+    assert [one.name for one in cheap] == [
+        "quadratic:units",
+        "least-squares:units",
+        "function:units",
+    ]
     with pytest.raises(ValueError, match="no task family is left"):
         chosen("mlp", max_cost=10)
     with pytest.raises(ValueError, match="task family is 'words'"):

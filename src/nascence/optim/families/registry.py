@@ -7,6 +7,7 @@ from nascence.optim.families.autoencoders import autoencoder, wide_autoencoder
 from nascence.optim.families.convolutional import convolutional, wide_convolutional
 from nascence.optim.families.flows import autoregressive_flow, coupling_flow, wide_flow
 from nascence.optim.families.functions import function
+from nascence.optim.families.least_squares import least_squares
 from nascence.optim.families.mlp import Yardstick
 from nascence.optim.families.multilayer import multilayer, softmax, wide_multilayer
 from nascence.optim.families.numbered import CostedFamily
@@ -21,6 +22,7 @@ from nascence.task import Task
 _TRAINING: dict[str, Callable[[], CostedFamily]] = {
     "yardstick": Yardstick,
     "quadratic": Quadratics,
+    "least-squares": least_squares,
     "mlp": multilayer,
     "softmax": softmax,
     "autoencoder": autoencoder,

@@ -1,0 +1,132 @@
+"""``nascence search`` with a strategy that learns the architecture by gradients."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nascence.cli.console import line, shown
+
+if TYPE_CHECKING:
+    from nascence.search.gradient import Epoch
+    from nascence.search.gradient_job import GradientJob, GradientOutcome
+
+STRATEGIES = ("darts", "darts-2nd", "enas", "gdas", "pc-darts", "snas")
+PRINTED = 10
+"""Epochs of one supernet in the table on stdout, at most."""
+
+
+def gradient_search(job: "GradientJob", *, as_json: bool, quiet: bool) -> None:
+    """Search, and print the result."""
+    outcome = _run(job, quiet=quiet)
+    facts = _facts(job, outcome)
+    typer.echo(json.dumps(facts)) if as_json else _print(facts)
+
+
+def decisions_of(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(names):
+        raise ValueError(f"--split is {text!r}; give decisions as edge_0_1,edge_0_2")
+    return names
+
+
+def refuse_settings(strategy: str, settings: dict[str, Any]) -> None:
+    """Raise ``ValueError`` for options that say nothing to a gradient search."""
+    for name, value in settings.items():
+        if value:
+            raise ValueError(
+                f"--{name} is for strategies that are told scores; {strategy} learns the "
+                "architecture while its supernet trains, for --steps steps or --budget 10m"
+            )
+
+
+def _run(job: "GradientJob", *, quiet: bool) -> "GradientOutcome":
+    from nascence.search.gradient_job import run_gradient_job
+
+    with shown(job.folder, quiet=quiet) as progress:
+
+        def show(fraction: float, epoch: "Epoch | None") -> None:
+            message = ""
+            if epoch is not None:
+                message = f"accuracy {epoch.accuracy:.3f}, entropy {epoch.entropy:.2f}"
+            progress("search", fraction, message)
+
+        try:
+            return run_gradient_job(job, progress=show)
+        except KeyboardInterrupt:
+            line(f"stopped; the same command with --out {job.folder} goes on")
+            raise
+
+
+def _facts(job: "GradientJob", outcome: "GradientOutcome") -> dict[str, Any]:
+    """The outcome as plain values."""
+    history, derived = outcome.history, outcome.history.derived
+    return {
+        "run": str(job.folder),
+        "strategy": job.strategy,
+        "split": list(job.split),
+        "leaves": len(history.stops),
+        "stops": list(history.stops),
+        "steps": history.steps,
+        "seconds": round(history.seconds, 3),
+        "best": {
+            "architecture": outcome.space.format(derived.architecture),
+            "leaf": derived.leaf,
+            "validation_accuracy": derived.accuracy,
+            "true_accuracy": dict(outcome.truth) or None,
+        },
+        "epochs": [
+            {
+                "leaf": epoch.leaf,
+                "steps": epoch.steps,
+                "seconds": round(epoch.seconds, 3),
+                "entropy": epoch.entropy,
+                "loss": epoch.loss,
+                "validation_accuracy": epoch.accuracy,
+                "true_accuracy": dict(truth) or None,
+                "architecture": outcome.space.format(epoch.architecture),
+                "probabilities": epoch.probabilities,
+            }
+            for epoch, truth in zip(history.epochs, outcome.truths, strict=True)
+        ],
+        "history": str(Path(job.folder) / "history.json"),
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    """The result on stdout, for people: the trajectory of its leaf, then the network."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
+    best = facts["best"]
+    rows = [epoch for epoch in facts["epochs"] if epoch["leaf"] == best["leaf"]]
+    kept = sorted({round(k * (len(rows) - 1) / (PRINTED - 1)) for k in range(PRINTED)})
+    names = list(best["true_accuracy"] or ())
+    drawn = Table(title="The network that would be derived, epoch by epoch")
+    for heading in ("steps", "loss", "entropy", "accuracy", *names):
+        drawn.add_column(heading, justify="right")
+    for place in kept:
+        row = rows[place]
+        drawn.add_row(
+            str(row["steps"]),
+            f"{row['loss']:.3f}",
+            f"{row['entropy']:.3f}",
+            f"{row['validation_accuracy']:.3f}",
+            *(f"{row['true_accuracy'][name]:.2f}" for name in names),
+        )
+    console.print(drawn)
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    among = f", the best of {facts['leaves']} parts" if facts["leaves"] > 1 else ""
+    say(f"Derived after {facts['steps']} steps{among}: {best['architecture']}")
+    say(f"With shared weights it reaches {100 * best['validation_accuracy']:.1f} %.")
+    if best["true_accuracy"]:
+        reached = ", ".join(f"{value:.2f} % on {n}" for n, value in best["true_accuracy"].items())
+        say(f"Trained alone it reaches {reached} by the table.")
+    say(f"History {facts['history']}")

@@ -1,0 +1,45 @@
+"""What defines a meta-training run."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from nascence.hypernet.schedule import SCHEDULES
+
+
+class Settings(NamedTuple):
+    """What must not change between legs."""
+
+    networks: int
+    steps: int
+    meta_batch: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    warmup: int
+    clip: float
+    label_smoothing: float
+    seed: int
+    schedule: str = "cosine"
+    average: float = 0.0
+    start: str = ""
+
+
+def check(settings: Settings, images: Tensor, labels: Tensor) -> None:
+    """Raise ValueError for settings or data that nothing can be trained with."""
+    for name in ("networks", "steps", "meta_batch", "batch"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} is {getattr(settings, name)}; it must be at least 1")
+    if settings.schedule not in SCHEDULES:
+        raise ValueError(
+            f"schedule is {settings.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
+        )
+    if not 0 <= settings.average < 1:
+        raise ValueError(f"average is {settings.average}; it must be at least 0 and below 1")
+    if not images.is_floating_point() or images.dim() != 4:
+        raise ValueError(
+            f"images are {images.dtype} of shape {tuple(images.shape)}; "
+            "they must be floating-point (N, C, H, W)"
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"{len(images)} images but labels of shape {tuple(labels.shape)}")

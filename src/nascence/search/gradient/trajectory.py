@@ -1,0 +1,117 @@
+"""What a gradient search went through: the network that it would give after every epoch."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from nascence.search.history import Candidate, History
+from nascence.spaces import Architecture
+from nascence.training import DivergenceError
+
+Stop = Literal["steps", "seconds", "skips"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The state of a search at the end of one epoch.
+
+    Attributes:
+        leaf: number of the supernet, 0 where there is one alone.
+        architecture: that would be derived now.
+        accuracy: of that network by the shared weights, on validation images, in [0, 1].
+        entropy: of the probabilities of a decision's choices over its greatest value, the mean of
+            the decisions that have two or more: 1 undecided, 0 decided.
+        probabilities: for each decision of the choices that the supernet holds.
+        loss: mean training cross-entropy of the epoch.
+        steps: of the supernet's weights since the start of this leaf.
+        seconds: wall time since the start of this leaf.
+    """
+
+    leaf: int
+    architecture: Architecture
+    accuracy: float
+    entropy: float
+    probabilities: tuple[tuple[float, ...], ...]
+    loss: float
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trajectory(History):
+    """A history whose candidates are the networks derived after every epoch, leaf after leaf.
+
+    Their score is the accuracy by the shared weights.
+
+    Attributes:
+        epochs: in the order of the candidates.
+        stops: what ended the search of each leaf.
+    """
+
+    epochs: tuple[Epoch, ...] = ()
+    stops: tuple[Stop, ...] = ()
+
+    @property
+    def derived(self) -> Epoch:
+        """The result: the last epoch, of several leaves the one with the most accurate network.
+
+        Raises:
+            ValueError: not one epoch was finished.
+        """
+        if not self.epochs:
+            raise ValueError("the search finished no epoch; allow it more steps")
+        last = {epoch.leaf: epoch for epoch in self.epochs}
+        return max(last.values(), key=lambda epoch: epoch.accuracy)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the weights in all leaves together."""
+        return sum({epoch.leaf: epoch.steps for epoch in self.epochs}.values())
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all leaves, one after the other."""
+        return sum({epoch.leaf: epoch.seconds for epoch in self.epochs}.values())
+
+    def to_json(self) -> str:
+        """Write epochs and stops."""
+        return json.dumps(
+            {"epochs": [asdict(epoch) for epoch in self.epochs], "stops": self.stops}, indent=1
+        )
+
+
+class GradientSearchError(DivergenceError):
+    """A search ended on values that are not finite.
+
+    Attributes:
+        history: what was found until then.
+    """
+
+    def __init__(self, message: str, history: Trajectory) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+def trajectory(epochs: Sequence[Epoch], stops: Sequence[Stop] = ()) -> Trajectory:
+    """Make a history of epochs, those of each leaf in turn."""
+    candidates, before = [], (-1, 0.0)
+    for number, epoch in enumerate(epochs):
+        start = before[1] if before[0] == epoch.leaf else 0.0
+        candidates.append(
+            Candidate(epoch.architecture, epoch.accuracy, epoch.seconds - start, number)
+        )
+        before = (epoch.leaf, epoch.seconds)
+    return Trajectory(tuple(candidates), epochs=tuple(epochs), stops=tuple(stops))
+
+
+def epoch_from(row: dict[str, Any]) -> Epoch:
+    """Read what ``asdict`` made of an epoch, its tuples perhaps lists."""
+    probabilities = tuple(tuple(vector) for vector in row["probabilities"])
+    return Epoch(
+        **{
+            **row,
+            "architecture": tuple(row["architecture"]),
+            "probabilities": probabilities,
+        }
+    )

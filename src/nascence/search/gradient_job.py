@@ -1,0 +1,139 @@
+"""A gradient search as a job: everything by name, in a folder from which it resumes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nascence.data import Table, load
+from nascence.params import write_whole
+from nascence.search.gradient import (
+    GRADIENT_STRATEGIES,
+    Epoch,
+    GradientSearchError,
+    Trajectory,
+)
+from nascence.search.names import space_named, table_named
+from nascence.search.trained_supernet import new_supernet
+from nascence.spaces import Architecture, SearchSpace, SuperNet, split
+
+HISTORY = "history.json"
+PUBLISHED_STEPS = 19_500
+"""Of DARTS: 50 epochs of half of CIFAR-10's training images in batches of 64."""
+_RATES = {"darts": 3e-4, "darts-2nd": 3e-4, "pc-darts": 6e-4, "snas": 3e-4, "gdas": 3e-4}
+_CONTROLLER_RATE = 3.5e-4
+
+
+@dataclass(frozen=True)
+class GradientJob:
+    """What to search, how, and where to keep it.
+
+    Attributes:
+        folder: holds the checkpoints and the history.
+        space: name of a space with networks.
+        strategy: one of :data:`GRADIENT_STRATEGIES`.
+        split: names of decisions at which the supernet is split; none searches it whole.
+        data: images to search on.
+        sizes: settings of the space, such as ``(("width", 8),)``.
+        steps: of all supernets together.
+        seconds: of all together, None for no limit.
+        stop_at_skips: see :func:`gradient_search`.
+        epochs: points of the history of each supernet.
+        seed: of all randomness.
+    """
+
+    folder: Path
+    space: str
+    strategy: str
+    split: tuple[str, ...] = ()
+    data: str = "cifar10-sample"
+    sizes: tuple[tuple[str, int], ...] = ()
+    steps: int = 500
+    seconds: float | None = None
+    stop_at_skips: int | None = None
+    epochs: int = 25
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class GradientOutcome:
+    """What a job found.
+
+    Attributes:
+        space: that was searched.
+        history: the network that each supernet came to after every epoch.
+        truth: by data set, what the result reaches when trained alone, in percent, by the table.
+        truths: the same for each epoch; empty dictionaries where there is no table.
+    """
+
+    space: SearchSpace
+    history: Trajectory
+    truth: Mapping[str, float]
+    truths: tuple[Mapping[str, float], ...]
+
+
+def run_gradient_job(
+    job: GradientJob, *, progress: Callable[[float, Epoch | None], None] | None = None
+) -> GradientOutcome:
+    """Carry a search out, or on; its history stands in the folder when it ends, however it ends.
+
+    Raises:
+        ValueError: a name that is not known, or settings that do not fit.
+        GradientSearchError: values that are not finite.
+    """
+    if job.strategy not in GRADIENT_STRATEGIES:
+        names = ", ".join(GRADIENT_STRATEGIES)
+        raise ValueError(f"there is no gradient strategy {job.strategy!r}; use one of {names}")
+    data = load(job.data)
+    space = space_named(job.space, data=data, **dict(job.sizes))
+    whole = new_supernet(space, seed=job.seed)
+    supernets: list[SuperNet] = split(whole, list(job.split)) if job.split else [whole]
+    try:
+        history = GRADIENT_STRATEGIES[job.strategy](
+            supernets,
+            data,
+            generator=torch.Generator().manual_seed(job.seed),
+            steps=job.steps,
+            seconds=job.seconds,
+            epochs=job.epochs,
+            stop_at_skips=job.stop_at_skips,
+            folder=job.folder,
+            progress=progress,
+            **scaled_rate(job.strategy, -(-job.steps // len(supernets))),
+        )
+    except GradientSearchError as error:
+        write_whole(job.folder / HISTORY, error.history.to_json().encode())
+        raise
+    write_whole(job.folder / HISTORY, history.to_json().encode())
+    table = table_named(job.space)
+    truths = tuple(true_accuracies(table, epoch.architecture) for epoch in history.epochs)
+    return GradientOutcome(
+        space, history, true_accuracies(table, history.derived.architecture), truths
+    )
+
+
+def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
+    """Return the rate of the architecture for a search of so many steps of one supernet.
+
+    Adam moves a logit by about its rate in every step, so that a search shorter than the published
+    one would decide nothing: rate times steps stays what it is there, with at most 300 times the
+    rate, for the controller of ENAS ten times.
+    """
+    factor = min(max(1.0, PUBLISHED_STEPS / max(steps, 1)), 300.0)
+    if strategy == "enas":
+        return {"controller_rate": _CONTROLLER_RATE * min(factor, 10.0)}
+    return {"architecture_rate": _RATES[strategy] * factor}
+
+
+def true_accuracies(table: Table | None, architecture: Architecture) -> dict[str, float]:
+    """What a network reaches when trained alone, by data set, in percent on test images."""
+    if table is None:
+        return {}
+    row = table.row(architecture)
+    return {
+        name.removesuffix("/test"): float(values[row])
+        for name, values in table.columns.items()
+        if name.endswith("/test")
+    }

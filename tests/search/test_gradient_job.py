@@ -1,0 +1,77 @@
+"""Gradient searches by name: rates for short searches, truth, and the history that is kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nascence.data import Dataset, nb201
+from nascence.search import gradient_job
+from nascence.search.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchError
+from nascence.search.gradient.trajectory import trajectory
+from nascence.search.gradient_job import (
+    GradientJob,
+    run_gradient_job,
+    scaled_rate,
+    true_accuracies,
+)
+from nascence.spaces import NB201
+
+TINY = (("width", 4), ("cells", 1))
+
+
+def test_rate_times_steps_stays() -> None:
+    published = {"darts": 3e-4, "darts-2nd": 3e-4, "gdas": 3e-4, "pc-darts": 6e-4, "snas": 3e-4}
+    for name, rate in published.items():
+        for steps in (100, 1950):
+            scaled = scaled_rate(name, steps)["architecture_rate"]
+            assert scaled * steps == pytest.approx(rate * 19_500)
+        assert scaled_rate(name, 1)["architecture_rate"] == 300 * rate
+        assert scaled_rate(name, 40_000)["architecture_rate"] == rate
+    assert scaled_rate("enas", 100)["controller_rate"] == pytest.approx(3.5e-3)
+    assert scaled_rate("enas", 9_750)["controller_rate"] == pytest.approx(7e-4)
+    assert set(GRADIENT_STRATEGIES) == {*published, "enas"}
+
+
+def test_the_truth_is_that_of_the_table() -> None:
+    """All identities: 54.30, 15.61 and 16.32 % (Dong and Yang, ICLR 2020, table 5)."""
+    truth = true_accuracies(nb201(), (1,) * 6)
+    assert truth == pytest.approx(
+        {"cifar10": 54.30, "cifar100": 15.61, "imagenet16-120": 16.32}, abs=0.01
+    )
+    assert true_accuracies(None, (1,) * 6) == {}
+
+
+def test_a_job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    job = GradientJob(tmp_path, "nb201", "snas", sizes=TINY, steps=2, epochs=2)
+    seen: list[float] = []
+    outcome = run_gradient_job(job, progress=lambda fraction, _: seen.append(fraction))
+    assert seen == [0.5, 1.0]
+    assert isinstance(outcome.space, NB201)
+    assert outcome.truth == outcome.truths[-1]
+    kept = json.loads((tmp_path / "history.json").read_text())
+    assert [tuple(epoch["architecture"]) for epoch in kept["epochs"]] == [
+        epoch.architecture for epoch in outcome.history.epochs
+    ]
+
+
+def test_a_search_that_fails_keeps_its_history(
+    tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    epoch = Epoch(0, (1,) * 6, 0.5, 1.0, (), 2.0, 3, 1.0)
+
+    def fails(*_: object, **__: object) -> None:
+        raise GradientSearchError("the loss became nan", trajectory([epoch]))
+
+    monkeypatch.setattr(gradient_job, "GRADIENT_STRATEGIES", {"snas": fails})
+    with pytest.raises(GradientSearchError, match="became nan"):
+        run_gradient_job(GradientJob(tmp_path, "nb201", "snas", sizes=TINY))
+    kept = json.loads((tmp_path / "history.json").read_text())
+    assert kept["epochs"][0]["accuracy"] == 0.5
+
+
+def test_an_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no gradient strategy 'luck'; use one of darts"):
+        run_gradient_job(GradientJob(tmp_path, "nb201", "luck"))
