@@ -12,6 +12,7 @@ training, and best the lowest that any rate of Adam reached from that start; 1 i
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
@@ -21,13 +22,16 @@ from torch import Tensor
 from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
 from nascence.optim.cohorts import training_tasks
 from nascence.optim.families import FAMILIES, TRAINING
-from nascence.optim.rollout import rollout
+from nascence.optim.native import compiled
+from nascence.optim.rollout import Rollout, rollout
 from nascence.optim.theta import fill_, flatten
-from nascence.params import Params
+from nascence.params import Params, write_whole
 from nascence.task import Stack, Task, stacks
 
 HELD_OUT = 0.2
-RATES = [factor * 10.0**power for power in range(-6, 0) for factor in (1, 3)] + [1.0, 3e-7]
+RATES = [3e-7] + [factor * 10.0**power for power in range(-6, 0) for factor in (1, 3)] + [1.0]
+# Tasks of a family from which those of one problem are taken.
+LOOKED_AT = 100
 SEEN = ("quadratic", "mlp", "softmax", "recurrent", "function")
 UNSEEN = ("autoregressive-flow", "coupling-flow", "variational", "regression", "text")
 
@@ -41,7 +45,7 @@ def unseen(count: int) -> dict[str, Stack]:
     for name in (*SEEN, *UNSEEN):
         family = FAMILIES[name]()
         first = training_tasks(len(family), HELD_OUT) if name in SEEN else 0
-        groups = stacks(family.task(index) for index in range(first, len(family)))
+        groups = stacks(family.task(index) for index in range(first, first + LOOKED_AT))
         largest = groups[len(name) % len(groups)]  # any, but the same every time
         found[name] = Stack.of(
             [Task(largest.names[k], largest.problem, largest.constants_of(k)) for k in range(count)]
@@ -51,49 +55,69 @@ def unseen(count: int) -> dict[str, Stack]:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     trained = load(arguments.weights)
-    untrained = type(trained)(**trained.settings)
-    families = unseen(arguments.tasks)
-    optimizers: dict[str, tuple[LearnedOptimizer, Params | None, bool]] = {
-        "adam, best of 14": (Adam(), rates(), False),
-        "adam 0.001": (Adam(1e-3), None, False),
-        "untrained": (untrained, None, True),
-        "trained": (trained, None, True),
-        "trained, length not told": (trained, None, False),
-    }
+    if arguments.compiled:
+        trained = compiled(trained)
+    digest = hashlib.blake2b(flatten(trained).numpy().tobytes(), digest_size=8).hexdigest()
     path = Path(arguments.json)
     done: dict[str, dict[str, list[list[float]]]] = (
         json.loads(path.read_text()) if path.exists() else {}
     )
+    families = unseen(arguments.tasks)
     for number, (family, tasks) in enumerate(families.items()):
-        if family in done:
-            continue
+        found = done.setdefault(family, {})
         names = tasks.names * arguments.repetitions
         constants = {k: torch.cat([v] * arguments.repetitions) for k, v in tasks.constants.items()}
         stack = Stack(names, tasks.problem, constants)
-        best = torch.empty(0)
-        found = {}
-        for name, (optimizer, theta, known) in optimizers.items():
-            # The same starts and batches for every optimizer; others in every repetition.
-            generator = torch.Generator().manual_seed(1000 * arguments.seed + number)
-            result = rollout(
-                *(optimizer, stack),
-                steps=arguments.steps,
-                generator=generator,
-                theta=theta,
-                known=known,
+        # The same starts and batches for every optimizer; others in every repetition.
+        seed = 1000 * arguments.seed + number
+        if "adam" not in found:
+            result = trainings(Adam(), rates(), stack, arguments.steps, seed)
+            found["first"], found["adam"] = result.first[:1].tolist(), result.final.tolist()
+            write_whole(path, json.dumps(done).encode())
+        if digest not in found and not arguments.baselines:
+            both = {
+                name: torch.stack([one.detach(), other.detach()])
+                for (name, one), other in zip(
+                    type(trained)(**trained.settings).named_parameters(),
+                    trained.parameters(),
+                    strict=True,
+                )
+            }
+            told, alone = (
+                trainings(trained, both, stack, arguments.steps, seed, known=known).final
+                for known in (True, False)
             )
-            if theta is not None:
-                best = result.final.min(0).values
-            final = best if theta is not None else result.final[0]
-            normalised = (final - best) / (result.first[0] - best)
-            found[name] = normalised.view(arguments.repetitions, len(tasks)).tolist()
-        done[family] = found
-        path.write_text(json.dumps(done, indent=1))
-    tables = {
-        name: torch.stack([torch.tensor(done[family][name]) for family in families], 1)
-        for name in optimizers
-    }
-    report(tables, list(families))
+            found[digest] = [*told.tolist(), alone[1].tolist()]
+            write_whole(path, json.dumps(done).encode())
+    if not arguments.baselines:
+        shape = (arguments.repetitions, arguments.tasks)
+        report([normalised(done[family], digest, shape) for family in families], list(families))
+
+
+def trainings(
+    optimizer: LearnedOptimizer,
+    theta: Params,
+    stack: Stack,
+    steps: int,
+    seed: int,
+    *,
+    known: bool = False,
+) -> Rollout:
+    """A training of every task with every theta."""
+    generator = torch.Generator().manual_seed(seed)
+    return rollout(optimizer, stack, steps=steps, generator=generator, theta=theta, known=known)
+
+
+def normalised(
+    found: dict[str, list[list[float]]], digest: str, shape: tuple[int, int]
+) -> dict[str, Tensor]:
+    """Losses ``(repetitions, tasks)`` of one family, by optimizer."""
+    first, adam = torch.tensor(found["first"])[0], torch.tensor(found["adam"])
+    best = adam.min(0).values
+    finals = {"adam, best of 14": best, "adam 0.001": adam[RATES.index(1e-3)]}
+    names = ("untrained", "trained", "trained, length not told")
+    finals |= dict(zip(names, torch.tensor(found[digest]), strict=True))
+    return {name: ((final - best) / (first - best)).view(shape) for name, final in finals.items()}
 
 
 def rates() -> Params:
@@ -103,14 +127,15 @@ def rates() -> Params:
     return {**theta, "log_rate": torch.tensor(RATES).log()}
 
 
-def report(tables: dict[str, Tensor], families: list[str]) -> None:
+def report(tables: list[dict[str, Tensor]], families: list[str]) -> None:
     """Medians over all tasks for each repetition, and for each family over repetitions."""
-    for name, table in tables.items():  # (repetitions, families, tasks)
+    for name in tables[0]:
+        table = torch.stack([table[name] for table in tables], 1)  # (repetitions, families, tasks)
         medians = table.flatten(1).quantile(0.5, dim=1)
         facts = {
             "median": medians.mean().item(),
             **{f"median {k}": median for k, median in enumerate(medians.tolist(), 1)},
-            "mean": table.clamp(max=1).mean().item(),
+            "mean": table.clamp(-1, 1).mean().item(),
             "worse than at first": (table > 1).float().mean().item(),
             **{
                 f"{family}, median": table[:, k].median().item()
@@ -169,7 +194,9 @@ def main() -> None:
     evaluation.add_argument("--steps", type=int, default=500)
     evaluation.add_argument("--repetitions", type=int, default=3)
     evaluation.add_argument("--seed", type=int, default=0)
-    evaluation.add_argument("--json", required=True, help="results so far; families in it are done")
+    evaluation.add_argument("--json", required=True, help="results so far; what is there is kept")
+    evaluation.add_argument("--compiled", action="store_true", help="the loop in C++")
+    evaluation.add_argument("--baselines", action="store_true", help="those of Adam alone")
     evaluation.set_defaults(run=evaluate)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
