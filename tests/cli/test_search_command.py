@@ -44,7 +44,7 @@ def test_metrics_are_summed_over_images(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["best"]["score"] <= 2
 
 
-@pytest.mark.parametrize("evaluator", ["angle", "rlnas", "accuracy", "angle+accuracy+naswot"])
+@pytest.mark.parametrize("evaluator", ["angle", "rlnas", "accuracy", "angle+synflow"])
 def test_one_supernet_judges_and_a_study_goes_on(evaluator: str, tmp_path: Path) -> None:
     words = ["small", "--evaluator", evaluator, "--width", "2", "--steps", "2", "--images", "4"]
     words += ["--out", str(tmp_path), "--json", "--quiet", "--budget"]
@@ -52,8 +52,6 @@ def test_one_supernet_judges_and_a_study_goes_on(evaluator: str, tmp_path: Path)
     assert first.exit_code == 0, (first.output, first.exception)
     again = run(*words, "3")
     assert json.loads(again.stdout)["trials"] == 3
-    other = run(*words, "4", "--steps", "3")
-    assert other.exit_code == cli.USAGE, other.output
 
 
 @pytest.mark.parametrize(
