@@ -15,6 +15,7 @@ PLANES = OWN_INPUTS - 2 * len(DECAYS)
 
 
 def root(square: Tensor) -> Tensor:
+    """The square root, with a slope that is finite at zero."""
     return torch.sqrt(square + 1e-12)
 
 
