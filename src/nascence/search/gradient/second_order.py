@@ -28,7 +28,7 @@ def unrolled_gradients(
     Liu et al., "DARTS", ICLR 2019, eq. 7 and 8: with w' = w - rate * dL_train/dw, the derivative
     by the architecture is dL_val(w')/da - rate * (d2 L_train/da dw) v, v = dL_val(w')/dw', whose
     product with the Hessian is the central difference of dL_train/da at w ± epsilon v, epsilon =
-    ``radius`` / |v|.
+    ``radius / norm(v)``.
 
     Args:
         loss: computed four times.
