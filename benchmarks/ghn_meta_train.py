@@ -99,6 +99,7 @@ def train(arguments: argparse.Namespace) -> None:
         schedule=arguments.schedule,
         average=arguments.average,
         start=arguments.start,
+        crop=arguments.crop,
         validation=check,
         validate_every=arguments.validate_every or None,
         seconds=arguments.seconds,
@@ -118,17 +119,24 @@ def evaluate(arguments: argparse.Namespace) -> None:
     ghn = load(file if file.is_file() else arguments.out).eval()
     size = arguments.size
     images, labels = images_of(arguments.data, size, slice(-5000, None))
-    images, labels = images[: arguments.images], labels[: arguments.images]
+    share = min(arguments.images, len(images))
+    turns = len(images) // share if arguments.in_turn else 1
     batches = images_of(arguments.data, size, slice(0, arguments.calibration))[0].split(64)
     networks = networks_of(arguments.split, size, arguments.small)
     found: dict[str, list[float]] = {"predicted": [], "random": []}
     started = time.process_time()
     for index in range(min(arguments.networks, len(networks))):
+        part = slice(index % turns * share, index % turns * share + share)
         for kind, source in (("predicted", ghn), ("random", None)):
             if source is None and not arguments.random:
                 continue
             found[kind] += network_accuracies(
-                source, networks.__getitem__, (index,), images, labels, calibration=batches
+                source,
+                networks.__getitem__,
+                (index,),
+                images[part],
+                labels[part],
+                calibration=batches,
             )
         if time.process_time() - started > arguments.seconds:
             break
@@ -138,7 +146,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         print(
             f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"
-            f" (best {100 * max(values):.1f}) over {len(values)} networks, {len(images)} images"
+            f" (best {100 * max(values):.1f}) over {len(values)} networks, "
+            f"{share} images{f' of {turns * share} in turn' if turns > 1 else ''}"
         )
 
 
@@ -159,6 +168,7 @@ def main() -> None:
     parser.add_argument("--schedule", choices=("cosine", "constant", "decay"), default="cosine")
     parser.add_argument("--average", type=float, default=0.0, help="as 0.999")
     parser.add_argument("--start", default="", help="a run's folder, or weights")
+    parser.add_argument("--crop", type=int, default=0, help="pixels to shift images by, at most")
     parser.add_argument("--validate-every", type=int, default=0)
     parser.add_argument("--validation-networks", type=int, default=20)
     parser.add_argument("--workers", type=int, default=0)
@@ -168,6 +178,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--in-turn", action="store_true", help="other images for each network")
     parser.add_argument("--calibration", type=int, default=512, help="images for BatchNorm")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

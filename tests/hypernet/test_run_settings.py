@@ -15,6 +15,8 @@ def test_what_cannot_be_trained_on_is_named() -> None:
         check(SETTINGS._replace(schedule="step"), images, labels)
     with pytest.raises(ValueError, match=r"average is 1\.0"):
         check(SETTINGS._replace(average=1.0), images, labels)
+    with pytest.raises(ValueError, match="crop is -1; give pixels"):
+        check(SETTINGS._replace(crop=-1), images, labels)
     with pytest.raises(ValueError, match=r"torch\.uint8 of shape \(6, 3, 8, 8\)"):
         check(SETTINGS, images.byte(), labels)
     with pytest.raises(ValueError, match=r"6 images but labels of shape \(5,\)"):

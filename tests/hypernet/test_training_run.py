@@ -48,3 +48,29 @@ def test_a_step_follows_the_gradient_of_the_mean_loss(tmp_path: Path) -> None:
         assert torch.allclose(weight.detach() - old, step, atol=1e-5)
     assert run.cpu_seconds > 0
     assert run.step == 1
+
+
+def test_batches_are_shifted_by_at_most_the_crop(tmp_path: Path) -> None:
+    """Every image is a flip of its source, shifted; what comes in is zero."""
+    torch.manual_seed(0)
+    ghn = GHN(width=8, classes=4, max_shape=(8, 8, 3, 3))
+    images = IMAGES.abs() + 1  # no zeros of their own
+    plain, shifted = (
+        Run(ghn, lambda index: None, images, LABELS, tmp_path, settings, {}).batch()  # type: ignore[arg-type,return-value]
+        for settings in (
+            Settings(2, 10, 1, 16, 1e-3, 0.0, 0, 1e9, 0.0, 0, crop=crop) for crop in (0, 2)
+        )
+    )
+    assert torch.equal(plain[1], shifted[1])
+    padded = F.pad(plain[0], (2, 2, 2, 2))
+    windows = [(down, right) for down in range(5) for right in range(5)]
+    offsets = set()
+    for number, image in enumerate(shifted[0]):
+        found = [
+            (down, right)
+            for down, right in windows
+            if torch.equal(padded[number, :, down : down + 8, right : right + 8], image)
+        ]
+        assert len(found) == 1
+        offsets.add(found[0])
+    assert len(offsets) > 5

@@ -65,6 +65,7 @@ def ghn(
         str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
     ] = "",
     label_smoothing: Annotated[float, typer.Option(help="Between 0 and 1.")] = 0.0,
+    crop: Annotated[int, typer.Option(help="Pixels that images are shifted by, at most.")] = 0,
     splits: Annotated[
         str, typer.Option(help="Splits to validate on: val, test, wide, deep, dense, bn-free.")
     ] = "val",
@@ -94,6 +95,7 @@ def ghn(
             max_macs=max_macs,
             learning_rate=learning_rate,
             label_smoothing=label_smoothing,
+            crop=crop,
             schedule=schedule,
             average=average,
             start=str(Path(start).absolute()) if Path(start).exists() and start else start,

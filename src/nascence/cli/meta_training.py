@@ -47,6 +47,7 @@ class Choices:
     schedule: str = "cosine"
     average: float = 0.0
     start: str = ""
+    crop: int = 0
 
     def check(self) -> None:
         """Raise ValueError for what no run can be made of."""
@@ -191,6 +192,7 @@ def leg(
         batch=choices.batch,
         learning_rate=choices.learning_rate,
         label_smoothing=choices.label_smoothing,
+        crop=choices.crop,
         seed=choices.seed,
         schedule=choices.schedule,
         average=choices.average,

@@ -54,6 +54,7 @@ def meta_train(
     schedule: str = "cosine",
     average: float = 0.0,
     start: str | Path = "",
+    crop: int = 0,
     seconds: float = math.inf,
     checkpoint_every: float = 60.0,
     log_every: int = 50,
@@ -67,10 +68,10 @@ def meta_train(
 
     ``networks(k)`` gives graph and network ``k`` of ``count``: a module, on any device as only
     its shapes are used, or a function ``(parameters, images) -> logits``. ``images``
-    ``(N, C, H, W)`` are floats, ``labels`` ``(N,)``. Every step flips a batch at random and takes
-    a meta-batch. ``workers`` processes prepare networks ahead. Where ``torch.distributed`` is
-    initialised the meta-batch is shared among the processes, and the result is that of one
-    process up to rounding.
+    ``(N, C, H, W)`` are floats, ``labels`` ``(N,)``. Every step flips a batch at random, shifts
+    each image by up to ``crop`` pixels (zeros come in) and takes a meta-batch. ``workers``
+    processes prepare networks ahead. Where ``torch.distributed`` is initialised the meta-batch is
+    shared among the processes, and the result is that of one process up to rounding.
 
     The learning rate warms up over ``warmup`` steps. With ``schedule="cosine"`` it then falls to
     zero over ``steps``. With ``"constant"`` it stays and ``steps`` may grow from leg to leg; at
@@ -91,7 +92,7 @@ def meta_train(
     """
     settings = Settings(
         count, steps, meta_batch, batch, learning_rate, weight_decay, warmup, clip,
-        label_smoothing, seed, schedule, average, str(start),
+        label_smoothing, seed, schedule, average, str(start), crop,
     )  # fmt: skip
     check(settings, images, labels)
     run = Run(ghn, networks, images, labels, Path(folder), settings, card or {})

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     schedule: str = "cosine"
     average: float = 0.0
     start: str = ""
+    crop: int = 0
 
 
 def check(settings: Settings, images: Tensor, labels: Tensor) -> None:
@@ -36,6 +37,8 @@ def check(settings: Settings, images: Tensor, labels: Tensor) -> None:
         )
     if not 0 <= settings.average < 1:
         raise ValueError(f"average is {settings.average}; it must be at least 0 and below 1")
+    if settings.crop < 0:
+        raise ValueError(f"crop is {settings.crop}; give pixels to shift by, 0 for none")
     if not images.is_floating_point() or images.dim() != 4:
         raise ValueError(
             f"images are {images.dtype} of shape {tuple(images.shape)}; "

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.data import DataLoader
 
+from nascence.data import augment
 from nascence.graph import Graph
 from nascence.hypernet.checkpoint import load_into, save
 from nascence.hypernet.draws import Ahead, Network, Networks, network_of, seeded
@@ -75,12 +76,14 @@ class Run:
         return (ahead[index] for index in range(len(ahead)))
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Images and labels of this step, flipped at random."""
+        """Images and labels of this step, flipped and shifted at random."""
         generator = seeded(self.settings.seed, self.step)
         rows = torch.randint(len(self.images), (self.settings.batch,), generator=generator)
         flipped = torch.rand(self.settings.batch, generator=generator) < 0.5
         images = self.images[rows]
         images = torch.where(flipped[:, None, None, None], images.flip(3), images)
+        if self.settings.crop:
+            images = augment(images, flip=False, crop=self.settings.crop, generator=generator)
         # convolutions of this size are a fifth faster with the channels last
         images = images.to(self.device, memory_format=torch.channels_last)
         return images, self.labels[rows].to(self.device)
