@@ -57,12 +57,13 @@ def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
     return images.contiguous(), labels
 
 
-def networks_of(split: str, size: int, small: bool = False) -> DeepNets:
+SMALL = {"cells": (4, 8), "channels": (16, 32), "max_macs": 10_000_000}
+
+
+def networks_of(split: str, size: int, small: bool | None = None) -> DeepNets:
     """Networks of 4 to 8 cells, at most 10 million multiply-adds, where trained or asked for."""
-    if small or split in ("train", "val"):
-        return DeepNets(
-            split, image_size=size, cells=(4, 8), channels=(16, 32), max_macs=10_000_000
-        )
+    if small or (small is None and split in ("train", "val")):
+        return DeepNets(split, image_size=size, **SMALL)
     return DeepNets(split, image_size=size)
 
 
@@ -70,7 +71,13 @@ def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(0)
     ghn = KINDS[arguments.kind]()
     images, labels = images_of(arguments.data, arguments.size, slice(0, -5000))
-    networks = networks_of("train", arguments.size)
+    networks = DeepNets(
+        "train",
+        image_size=arguments.size,
+        cells=tuple(arguments.cells),
+        channels=tuple(arguments.channels),
+        max_macs=arguments.max_macs,
+    )
     check = None
     if arguments.validate_every:
         unseen, answers = images_of(arguments.data, arguments.size, slice(-5000, None))
@@ -168,13 +175,18 @@ def main() -> None:
     parser.add_argument("--schedule", choices=("cosine", "constant", "decay"), default="cosine")
     parser.add_argument("--average", type=float, default=0.0, help="as 0.999")
     parser.add_argument("--start", default="", help="a run's folder, or weights")
+    parser.add_argument("--cells", type=int, nargs=2, default=SMALL["cells"])
+    parser.add_argument("--channels", type=int, nargs="+", default=SMALL["channels"])
+    parser.add_argument("--max-macs", type=int, default=SMALL["max_macs"])
     parser.add_argument("--crop", type=int, default=0, help="pixels to shift images by, at most")
     parser.add_argument("--validate-every", type=int, default=0)
     parser.add_argument("--validation-networks", type=int, default=20)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300.0, help="of a leg, or of evaluation")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--small", action="store_true", help="networks of the training size")
+    parser.add_argument(
+        "--small", action=argparse.BooleanOptionalAction, help="4 to 8 cells; so by itself for val"
+    )
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)
