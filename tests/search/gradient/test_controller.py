@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nascence.search.gradient.controller import Controller, PolicyGradient
+from nascence.search.gradient.controller import Controller
+from nascence.search.gradient.reinforce import PolicyGradient
 from nascence.spaces import NB201, Architecture, Darts, Mobile, SuperNet, split
 from nascence.training import DivergenceError
 
