@@ -11,10 +11,15 @@ what it takes to go on after an interruption; a finished part is not done again.
 """
 
 import argparse
+import json
 import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
+from cifar10_rows import cifar10
 from nascence.data import Dataset
 from nascence.search.gan import (
     ClassifierQuality,
