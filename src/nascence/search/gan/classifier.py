@@ -68,13 +68,19 @@ class ClassifierQuality:
     Args:
         probabilities, features: of images in [-1, 1].
         reference: real images, uint8 ``(N, C, H, W)``, from which distances are measured.
+
+    Attributes:
+        reference_images, reference_score: how many real images, and their own score.
     """
 
     def __init__(self, probabilities: Images, features: Images, reference: Tensor) -> None:
         self.probabilities, self.features = probabilities, features
-        self.reference: Moments = moments(
-            torch.cat([features(signed(piece)) for piece in reference.split(PIECE)])
-        )
+        if len(reference) < 2:
+            raise ValueError(f"{len(reference)} real images; a distance needs 2 or more")
+        real = signed(reference)
+        self.reference: Moments = moments(features(real))
+        self.reference_images, self.reference_score = len(real), self.score(real)
+        self.description = f"classifier score, {self.reference_score:.6g} of real images"
 
     def score(self, images: Tensor) -> float:
         """:func:`nascence.metrics.classifier_score` of images in [-1, 1]."""
