@@ -34,11 +34,11 @@ from nascence.spaces import Architecture, GeneratorSpace, SuperNet, split
 
 SPACE = GeneratorSpace(stages=2, width=32, latent=64)
 CLASSIFIER_STEPS = 2500
-ALONE = {"steps": 1200, "batch_size": 32, "generated": 32, "critic_steps": 1,
-         "rates": (5e-4, 5e-4), "average_decay": 0.99, "discriminator_width": 32}  # fmt: skip
-SEARCH = {"steps": 1500, "round_steps": 100, "controller_steps": 15, "images": 500,
+ALONE = {"steps": 700, "batch_size": 32, "generated": 32, "critic_steps": 1,
+         "rates": (1e-3, 1e-3), "average_decay": 0.99, "discriminator_width": 32}  # fmt: skip
+SEARCH = {"steps": 900, "round_steps": 60, "controller_steps": 10, "images": 300,
           "controller_rate": 3.5e-3, "batch_size": 32, "generated": 32, "critic_steps": 1,
-          "rates": (5e-4, 5e-4), "discriminator_width": 32}  # fmt: skip
+          "rates": (1e-3, 1e-3), "discriminator_width": 32}  # fmt: skip
 SPLIT = "stage_2_normalisation"
 KINDS = ("one-shot", "few-shot")
 RANDOM = 10
@@ -157,6 +157,14 @@ def run(arguments: argparse.Namespace) -> None:
     part("classifier", lambda: {"accuracy": accuracy, "seconds": time.process_time() - started})
     part("reference", lambda: reference(quality, data))
     part("untrained", lambda: untrained(quality))
+
+    def searches(seed: int) -> None:
+        for kind in KINDS:
+            found = part(f"{kind} {seed}", lambda: search(kind, seed, quality, data, arguments.out))
+            architecture = SPACE.parse(found["architecture"])
+            part(f"{kind} {seed} alone", lambda: alone(architecture, seed, quality, data))
+
+    searches(arguments.seeds[0])
     for number, architecture in enumerate(random_generators()):
         part(
             f"random {number}",
@@ -165,19 +173,8 @@ def run(arguments: argparse.Namespace) -> None:
                 **alone(architecture, 0, quality, data),
             },
         )
-    for seed in arguments.seeds:
-        for kind in KINDS:
-            found = part(
-                f"{kind} {seed}",
-                lambda kind=kind, seed=seed: search(kind, seed, quality, data, arguments.out),
-            )
-            architecture = SPACE.parse(found["architecture"])
-            part(
-                f"{kind} {seed} alone",
-                lambda architecture=architecture, seed=seed: alone(
-                    architecture, seed, quality, data
-                ),
-            )
+    for seed in arguments.seeds[1:]:
+        searches(seed)
 
 
 def rows(kept: Path) -> list[dict]:

@@ -135,7 +135,7 @@ def run_gan_job(
     return _measured(job, space, history, quality, trained.accuracy)
 
 
-RATES = (5e-4, 5e-4)
+RATES = (1e-3, 1e-3)
 """Of Adam; published are 2e-4, for searches that are hundreds of times longer."""
 
 
