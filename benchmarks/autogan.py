@@ -6,8 +6,8 @@
 A classifier is trained once; the classifier score and the Fréchet distance on its features are
 the figures, and neither is the Inception score or the FID. Few-shot splits the normalisation of
 the last stage into its three choices. What each search finds, and ten random generators, are
-trained alone with the same settings. One line of JSON a finished part is kept in ``--out``, with
-what it takes to go on after an interruption; a finished part is not done again.
+trained alone with the same settings. One line of JSON a finished part is kept in ``--out``, and
+a finished part is not done again.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -64,7 +65,7 @@ def figures(quality: ClassifierQuality, images: torch.Tensor) -> dict[str, float
 
 def alone(
     architecture: Architecture, seed: int, quality: ClassifierQuality, data: Dataset
-) -> dict[str, float]:
+) -> dict[str, float | str]:
     """Train a generator alone and measure it."""
     trained = train_generator(
         SPACE, architecture, data, generator=torch.Generator().manual_seed(seed), **ALONE
@@ -73,6 +74,7 @@ def alone(
     found = figures(quality, generate(trained.generator, vectors))
     last = trained.losses[-100:]
     return found | {
+        "architecture": SPACE.format(architecture),
         "discriminator_loss": statistics.mean(each.discriminator for each in last),
         "generator_loss": statistics.mean(each.generator or 0.0 for each in last),
     }
@@ -160,19 +162,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     def searches(seed: int) -> None:
         for kind in KINDS:
-            found = part(f"{kind} {seed}", lambda: search(kind, seed, quality, data, arguments.out))
-            architecture = SPACE.parse(found["architecture"])
-            part(f"{kind} {seed} alone", lambda: alone(architecture, seed, quality, data))
+            make = partial(search, kind, seed, quality, data, arguments.out)
+            architecture = SPACE.parse(part(f"{kind} {seed}", make)["architecture"])
+            part(f"{kind} {seed} alone", partial(alone, architecture, seed, quality, data))
 
     searches(arguments.seeds[0])
     for number, architecture in enumerate(random_generators()):
-        part(
-            f"random {number}",
-            lambda architecture=architecture: {
-                "architecture": SPACE.format(architecture),
-                **alone(architecture, 0, quality, data),
-            },
-        )
+        part(f"random {number}", partial(alone, architecture, 0, quality, data))
     for seed in arguments.seeds[1:]:
         searches(seed)
 
