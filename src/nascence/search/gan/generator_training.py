@@ -60,8 +60,8 @@ def train_generator(
     """Build the generator of an architecture and train it from scratch.
 
     Gong et al., "AutoGAN", ICCV 2019, section 4.1, whose settings are the defaults (50,000
-    generator steps there). Every step moves the discriminator, every ``critic_steps``-th the
-    generator as well; both rates fall linearly to zero. With ``steps`` alone nothing depends on
+    generator steps there, at constant rates). Every step moves the discriminator, every
+    ``critic_steps``-th the generator as well; both rates fall linearly to zero. With ``steps`` alone nothing depends on
     the clock, and a training resumed from its checkpoint is bit-equal to an undisturbed one on a
     CPU.
 
