@@ -61,7 +61,7 @@ def test_result_as_text(tmp_path: Path, images: str) -> None:
         (["nb201", "--strategy", "autogan"], "these are nb201 and autogan"),
         ([*TINY, "--split", "stage_9_order"], "no decision 'stage_9_order' to split"),
         ([*TINY, "--split", "stage_1_order,"], "--split is 'stage_1_order,'"),
-        ([*TINY, "--evaluator", "naswot"], "--evaluator is for other searches"),
+        ([*TINY, "--evaluator", "naswot"], "--evaluator is for"),
         ([*TINY, "--budget", "100"], "--budget as a number is for"),
         ([*TINY, "--cells", "3"], "--cells is for"),
         ([*TINY, "--stop-at-skips", "2"], "--stop-at-skips is for"),

@@ -108,39 +108,27 @@ def search(
         if out is not None and out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; give a folder for the study")
         path = out if out is not None else _new_folder(Path(space).name)
+        foreign: dict[str, object] = {
+            "evaluator": evaluator,
+            "budget as a number": trials if budget != "500" else None,
+            "cost": cost,
+            "limit": limit,
+            "latencies": latencies,
+            "shared": shared,
+        }
         if space == SPACE or strategy == STRATEGY:
-            number = trials if budget != "500" else None
-            foreign: dict[str, object] = {"evaluator": evaluator, "budget as a number": number}
-            foreign |= {"cost": cost, "limit": limit, "latencies": latencies, "shared": shared}
-            foreign |= {"cells": cells, "stop-at-skips": stop_at_skips}
-            check_names(space, strategy, foreign)
+            check_names(space, strategy)
+            refuse_settings(strategy, foreign | {"cells": cells, "stop-at-skips": stop_at_skips})
             from nascence.search.gan_job import GanJob
 
+            places = decisions_of(split)
             generators = GanJob(
-                path,
-                decisions_of(split),
-                data,
-                width or 32,
-                steps,
-                seconds,
-                images or 500,
-                workers,
-                seed,
+                path, places, data, width or 32, steps, seconds, images or 500, workers, seed
             )
             gan_search(generators, as_json=as_json, quiet=quiet)
             return
         if strategy in STRATEGIES:
-            refuse_settings(
-                strategy,
-                {
-                    "evaluator": evaluator,
-                    "budget as a number": trials if budget != "500" else None,
-                    "cost": cost,
-                    "limit": limit,
-                    "latencies": latencies,
-                    "shared": shared,
-                },
-            )
+            refuse_settings(strategy, foreign)
             from nascence.search.gradient_job import GradientJob
 
             gradient = GradientJob(

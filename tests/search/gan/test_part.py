@@ -1,7 +1,7 @@
 """The search of one supernet: its stages, its resets, its rewards, its checkpoint."""
 
 import math
-from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,26 +16,26 @@ from nascence.search.gan.settings import Settings
 from nascence.spaces import SuperNet, split
 from nascence.training import DivergenceError
 
-TINY = {
-    "round_steps": 3,
-    "controller_steps": 2,
-    "samples": 2,
-    "controller_rate": 1e-2,
-    "entropy": 1e-3,
-    "baseline_decay": 0.9,
-    "hidden": 6,
-    "candidates": 6,
-    "kept": 2,
-    "images": 12,
-    "batch_size": 6,
-    "generated": 4,
-    "critic_steps": 2,
-    "rates": (1e-3, 1e-3),
-    "reset_window": 500,
-    "reset_variance": 1e-3,
-    "discriminator_width": 4,
-    "grow": (0.5,),
-}
+TINY = Settings(
+    round_steps=3,
+    controller_steps=2,
+    samples=2,
+    controller_rate=1e-2,
+    entropy=1e-3,
+    baseline_decay=0.9,
+    hidden=6,
+    candidates=6,
+    kept=2,
+    images=12,
+    batch_size=6,
+    generated=4,
+    critic_steps=2,
+    rates=(1e-3, 1e-3),
+    reset_window=500,
+    reset_variance=1e-3,
+    discriminator_width=4,
+    grow=(0.5,),
+)
 
 
 def contrast(images: Tensor) -> float:
@@ -49,7 +49,7 @@ def search_of(
         supernet,
         data,
         score,
-        Settings(**(TINY | settings)),
+        replace(TINY, **settings),
         number=0,
         seed=5,
         device=torch.device("cpu"),
@@ -62,7 +62,7 @@ def nothing(fraction: float, ended: Round | None) -> None:
 
 
 def state_of(part: PartSearch) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in part.supernet.state_dict().items()}
+    return {name: value.clone() for name, value in part.gan.supernet.state_dict().items()}
 
 
 def test_stages_rounds_and_the_beam(shades: Dataset, generators: SuperNet) -> None:
@@ -92,61 +92,11 @@ def test_scores_are_of_the_images_of_the_path(shades: Dataset, generators: Super
     part = search_of(generators, shades)
     part.search(steps=4, seconds=None, progress=nothing)
     last = part.growths[-1]
-    vectors = part._latents(12, 11, 2)
+    vectors = part.gan.latents(12, 11, 2)
     for architecture, score in zip(last.architectures, last.scores, strict=True):
         with torch.no_grad():
-            images = part.supernet(vectors, architecture)
+            images = part.gan.supernet(vectors, architecture)
         assert score == pytest.approx(contrast(images), rel=1e-4)
-
-
-def test_later_cells_rest_until_their_stage(shades: Dataset, generators: SuperNet) -> None:
-    part = search_of(generators, shades, grow=(0.99,))
-    before = state_of(part)
-    for _ in range(6):
-        part._advance()
-    moved = {name for name, value in state_of(part).items() if not torch.equal(value, before[name])}
-    assert any(".cells.0." in name for name in moved)
-    assert {"network.image.weight", "network.latent.linear.weight"} <= moved
-    assert not any(".cells.1." in name for name in moved)
-    assert part.real.batch(0).shape[-1] == 8
-    part._grow()
-    assert part.real.batch(0).shape[-1] == 16
-    before = state_of(part)
-    for _ in range(6):
-        part._advance()
-    moved = {name for name, value in state_of(part).items() if not torch.equal(value, before[name])}
-    assert any(".cells.1." in name for name in moved)
-
-
-def test_weights_are_drawn_anew_when_losses_stand_still(
-    shades: Dataset, generators: SuperNet
-) -> None:
-    part = search_of(generators, shades, reset_window=4, reset_variance=1e9)
-    fixed = state_of(part)
-    judge = part.pair.discriminator.blocks[0]
-    for step in range(8):
-        part._advance()
-        assert part.resets == (step + 1) // 4
-    assert len(part.windows[0]) == 0
-    fresh = state_of(part)
-    name = "network.cells.0.convolutions.0.candidates.0.weight"
-    assert not torch.equal(fresh[name], fixed[name])
-    assert part.pair.discriminator.blocks[0] is judge
-    assert not part.pair.optimizers[0].state
-    again = search_of(generators, shades, reset_window=4, reset_variance=1e9)
-    for _ in range(8):
-        again._advance()
-    assert all(torch.equal(value, fresh[each]) for each, value in state_of(again).items())
-    assert part.view.get_parameter("network.image.bias") is part.supernet.get_parameter(
-        "network.image.bias"
-    )
-
-
-def test_the_variance_of_a_window_decides(shades: Dataset, generators: SuperNet) -> None:
-    part = search_of(generators, shades, reset_window=4, reset_variance=0.02)
-    assert not part._still(deque([1.0, 1.0, 1.0], maxlen=4))
-    assert part._still(deque([1.0, 1.2, 1.0, 1.2], maxlen=4))  # variance 0.01
-    assert not part._still(deque([1.0, 1.4, 1.0, 1.4], maxlen=4))  # 0.04
 
 
 def test_the_controller_learns_what_scores_well(shades: Dataset, generators: SuperNet) -> None:
@@ -200,7 +150,7 @@ def test_an_interrupted_search_goes_on_exactly(
         ]
         assert [each.scores for each in resumed.growths] == [each.scores for each in whole.growths]
         assert [each.reward for each in resumed.rounds] == [each.reward for each in whole.rounds]
-        assert resumed.resets == whole.resets
+        assert resumed.gan.resets == whole.gan.resets
     other = search_of(generators, shades, tmp_path / "2.pt", kept=1)
     with pytest.raises(CheckpointError, match="another search: its kept is 2, not 1"):
         other.search(steps=9, seconds=None, progress=nothing)
@@ -215,7 +165,7 @@ def test_a_time_limit_grows_all_stages(shades: Dataset, generators: SuperNet) ->
 def test_one_image_whatever_is_given_is_told(shades: Dataset, generators: SuperNet) -> None:
     part = search_of(generators, shades)
     with torch.no_grad():
-        part.supernet.get_parameter("network.image.weight").zero_()
+        part.gan.supernet.get_parameter("network.image.weight").zero_()
     with pytest.raises(DivergenceError, match=r"candidate of stage 1 makes one image.*collapsed"):
         part._grow()
 
@@ -224,16 +174,23 @@ def test_values_that_are_not_finite_are_told(shades: Dataset, generators: SuperN
     part = search_of(generators, shades, score=lambda images: math.nan)
     with pytest.raises(DivergenceError, match=r"the score of .* is nan"):
         part._grow()
+
+    def overflows(images: Tensor) -> float:
+        raise ValueError("probabilities hold values that are not finite")
+
+    part = search_of(generators, shades, score=overflows)
+    with pytest.raises(DivergenceError, match="has no score: probabilities hold"):
+        part._grow()
     part = search_of(generators, shades)
     with torch.no_grad():
-        part.supernet.get_parameter("network.image.bias").fill_(math.nan)
+        part.gan.supernet.get_parameter("network.image.bias").fill_(math.nan)
     with pytest.raises(DivergenceError, match=r"images of .* are not finite"):
         part._grow()
     part = search_of(generators, shades)
     with torch.no_grad():
         part.policy.controller.heads[1].bias.fill_(math.nan)
     with pytest.raises(DivergenceError, match="logits of 'stage_1_normalisation'"):
-        part._advance()
+        part.gan.advance(part._path)
 
 
 def test_a_score_is_part_of_what_a_checkpoint_is_known_by(

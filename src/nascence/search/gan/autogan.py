@@ -189,7 +189,7 @@ def _searched(job: dict[str, Any], progress: Progress | None = None) -> PartResu
         tuple(part.rounds),
         tuple(part.growths),
         stop,
-        part.supernet.cpu().eval(),
+        part.gan.supernet.cpu().eval(),
         part.space.stages,
         failure,
     )

@@ -61,9 +61,9 @@ def train_generator(
 
     Gong et al., "AutoGAN", ICCV 2019, section 4.1, whose settings are the defaults (50,000
     generator steps there, at constant rates). Every step moves the discriminator, every
-    ``critic_steps``-th the generator as well; both rates fall linearly to zero. With ``steps`` alone nothing depends on
-    the clock, and a training resumed from its checkpoint is bit-equal to an undisturbed one on a
-    CPU.
+    ``critic_steps``-th the generator as well; both rates fall linearly to zero. With ``steps``
+    alone nothing depends on the clock, and a training resumed from its checkpoint is bit-equal to
+    an undisturbed one on a CPU.
 
     Args:
         space, architecture: what is built.
