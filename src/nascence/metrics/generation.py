@@ -18,7 +18,7 @@ class Moments(NamedTuple):
 
 
 def classifier_score(probabilities: Tensor) -> float:
-    """Return exp(E KL(p(y|x) || p(y))), from 1 to the number of classes, higher is better.
+    """Return ``exp(E KL(p(y|x) || p(y)))``, from 1 to the number of classes, higher is better.
 
     Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4, there with
     the Inception network. It is 1 where all images get the same answer, and K where each gets one
@@ -55,7 +55,7 @@ def moments(features: Tensor) -> Moments:
 
 
 def frechet_distance(first: Moments, second: Moments) -> float:
-    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two Gaussians, lower is better.
+    """Return ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`` of two Gaussians, lower is better.
 
     Fréchet (1957), Dowson and Landau, "The Fréchet distance between multivariate normal
     distributions", 1982; Heusel et al., NeurIPS 2017, take it on Inception features. The trace of
