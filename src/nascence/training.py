@@ -273,7 +273,7 @@ class _Run:
             self._check_loss(factor)
         if self.average is not None:
             decay = min(self.average_decay, (1 + self.step) / (10 + self.step))
-            _average_into(self.average, self.model, decay)
+            average_into(self.average, self.model, decay)
 
     def _check_loss(self, factor: float) -> None:
         total = self.loss_sum.item()
@@ -408,7 +408,7 @@ def _scaled(images: Tensor, sides: Callable[[float], int] | None, fraction: floa
 
 
 @torch.no_grad()
-def _average_into(average: nn.Module, model: nn.Module, decay: float) -> None:
+def average_into(average: nn.Module, model: nn.Module, decay: float) -> None:
     """average <- decay * average + (1 - decay) * model; counters are copied."""
     own, new = average.state_dict(), model.state_dict()
     floating = [name for name, value in own.items() if value.is_floating_point()]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.gan_search import SPACE, STRATEGY, check_names, gan_search
 from nascence.cli.gradient_search import (
     STRATEGIES,
     decisions_of,
@@ -27,14 +28,14 @@ def search(
     space: Annotated[
         str,
         typer.Argument(
-            help="darts, mobile, nasbench-macro, nats-size, nb201, shufflenet or small."
+            help="darts, gan, mobile, nasbench-macro, nats-size, nb201, shufflenet or small."
         ),
     ],
     strategy: Annotated[
         str,
         typer.Option(
             help="crossover, evolution, la-mcts, lanas, local-search, nsga2, random or tpe; or by "
-            "gradients: darts, darts-2nd, enas, gdas, pc-darts, snas."
+            "gradients: darts, darts-2nd, enas, gdas, pc-darts, snas; of generators: autogan."
         ),
     ] = "evolution",
     evaluator: Annotated[
@@ -66,7 +67,10 @@ def search(
     ] = None,
     width: Annotated[int | None, typer.Option(help="Width of the space's networks.")] = None,
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
-    images: Annotated[int, typer.Option(help="Images that a metric sees.")] = 64,
+    images: Annotated[
+        int | None,
+        typer.Option(help="Images that a metric sees, 64, or a score of generators, 500."),
+    ] = None,
     steps: Annotated[
         int, typer.Option(help="Steps of every training, of a gradient search as a whole.")
     ] = 500,
@@ -104,18 +108,27 @@ def search(
         if out is not None and out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; give a folder for the study")
         path = out if out is not None else _new_folder(Path(space).name)
-        if strategy in STRATEGIES:
-            refuse_settings(
-                strategy,
-                {
-                    "evaluator": evaluator,
-                    "budget as a number": trials if budget != "500" else None,
-                    "cost": cost,
-                    "limit": limit,
-                    "latencies": latencies,
-                    "shared": shared,
-                },
+        foreign: dict[str, object] = {
+            "evaluator": evaluator,
+            "budget as a number": trials if budget != "500" else None,
+            "cost": cost,
+            "limit": limit,
+            "latencies": latencies,
+            "shared": shared,
+        }
+        if space == SPACE or strategy == STRATEGY:
+            check_names(space, strategy)
+            refuse_settings(strategy, foreign | {"cells": cells, "stop-at-skips": stop_at_skips})
+            from nascence.search.gan_job import GanJob
+
+            places = decisions_of(split)
+            generators = GanJob(
+                path, places, data, width or 32, steps, seconds, images or 500, workers, seed
             )
+            gan_search(generators, as_json=as_json, quiet=quiet)
+            return
+        if strategy in STRATEGIES:
+            refuse_settings(strategy, foreign)
             from nascence.search.gradient_job import GradientJob
 
             gradient = GradientJob(
@@ -151,7 +164,7 @@ def search(
             tuple(dict.fromkeys(cost or ())),
             limits,
             sizes,
-            images,
+            images or 64,
             steps,
             seed,
             workers,

@@ -2,6 +2,7 @@
 
 from nascence.metrics.combination import RankSum, Vote, population_scores
 from nascence.metrics.fisher import fisher
+from nascence.metrics.generation import Moments, classifier_score, frechet_distance, moments
 from nascence.metrics.independence import channel_independence
 from nascence.metrics.jacobian import epe, jacobian_correlation
 from nascence.metrics.live import live_macs
@@ -26,11 +27,14 @@ from nascence.metrics.zen import zen
 __all__ = [
     "Batch",
     "Metric",
+    "Moments",
     "RankSum",
     "Vote",
     "channel_independence",
+    "classifier_score",
     "epe",
     "fisher",
+    "frechet_distance",
     "gradient_norm",
     "grasp",
     "jacobian_correlation",
@@ -41,6 +45,7 @@ __all__ = [
     "meco",
     "metric",
     "metric_names",
+    "moments",
     "naswot",
     "parameters",
     "plain",

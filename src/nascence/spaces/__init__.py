@@ -5,6 +5,7 @@ from nascence.spaces.cell import identity_convolution
 from nascence.spaces.darts import Darts
 from nascence.spaces.darts_genotype import GENOTYPES, Genotype
 from nascence.spaces.darts_network import set_drop_path_
+from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
 from nascence.spaces.paths import (
@@ -35,6 +36,7 @@ __all__ = [
     "CostTable",
     "Darts",
     "Decision",
+    "GeneratorSpace",
     "Genotype",
     "MixedOperation",
     "Mobile",

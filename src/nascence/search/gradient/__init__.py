@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from nascence.search.gradient.controller import Controller, Draw, PolicyGradient
+from nascence.search.gradient.controller import Beam, Controller, Draw
 from nascence.search.gradient.derivation import check_derivable, derive
 from nascence.search.gradient.gates import Gate, concrete, straight_through
 from nascence.search.gradient.leaf import Prepare
 from nascence.search.gradient.loop import gradient_search
 from nascence.search.gradient.operations import partial_channels, single_path
+from nascence.search.gradient.reinforce import PolicyGradient, Reinforce
 from nascence.search.gradient.relaxation import Method, Relaxation
 from nascence.search.gradient.second_order import unrolled_gradients
 from nascence.search.gradient.strategies import darts, enas, gdas, pc_darts, snas
@@ -26,6 +27,7 @@ GRADIENT_STRATEGIES: Mapping[str, Callable[..., Trajectory]] = {
 
 __all__ = [
     "GRADIENT_STRATEGIES",
+    "Beam",
     "Controller",
     "Draw",
     "Epoch",
@@ -34,6 +36,7 @@ __all__ = [
     "Method",
     "PolicyGradient",
     "Prepare",
+    "Reinforce",
     "Relaxation",
     "Trajectory",
     "check_derivable",

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from nascence.data import Dataset
-from nascence.search.gradient.controller import PolicyGradient
 from nascence.search.gradient.gates import concrete_gate, softmax_gate, straight_through_gate
 from nascence.search.gradient.loop import gradient_search
 from nascence.search.gradient.operations import partial_channels, single_path
+from nascence.search.gradient.reinforce import PolicyGradient
 from nascence.search.gradient.relaxation import Method, Relaxation, incoming_edges
 from nascence.search.gradient.trajectory import Trajectory
 from nascence.spaces import SuperNet
