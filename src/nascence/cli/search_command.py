@@ -27,7 +27,8 @@ def search(
     space: Annotated[
         str,
         typer.Argument(
-            help="darts, mobile, nasbench-macro, nats-size, nb201, shufflenet or small."
+            help="accel-nasbench, darts, mobile, nasbench-macro, nats-size, nb201, shufflenet or "
+            "small."
         ),
     ],
     strategy: Annotated[
@@ -53,7 +54,7 @@ def search(
     table: Annotated[
         str,
         typer.Option(help="Accuracy that the table answers, such as cifar100/validation-12."),
-    ] = "cifar10/test",
+    ] = "",
     latencies: Annotated[
         Path | None, typer.Option(help="File of measured latencies of nb201.")
     ] = None,

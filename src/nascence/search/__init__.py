@@ -15,6 +15,7 @@ from nascence.search.evaluator import (
 from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
+from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
@@ -34,6 +35,7 @@ from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
 from nascence.search.supernet_evaluator import FewShotEvaluator, OneShotEvaluator
 from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
+from nascence.search.table_space import TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "Limit",
     "LimitError",
     "Limits",
+    "ListedSpace",
     "LocalSearch",
     "Match",
     "MetricEvaluator",
@@ -73,6 +76,7 @@ __all__ = [
     "Seen",
     "Strategy",
     "TableEvaluator",
+    "TableSpace",
     "TrainingEvaluator",
     "at_random",
     "balanced_cut",
