@@ -68,7 +68,7 @@ def test_one_supernet_judges_and_a_study_goes_on(evaluator: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nb101"], "there is no space 'nb101'; use one of darts"),
+        (["nb101"], "there is no space 'nb101'; use one of accel-nasbench, darts"),
         (["nb201", "--strategy", "luck"], "there is no strategy 'luck'"),
         (["nb201", "--evaluator", "luck"], "there is no evaluator 'luck'"),
         (["nb201", "--table", "mnist/test"], "no data set 'mnist'; it has cifar10"),

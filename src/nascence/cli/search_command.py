@@ -34,8 +34,8 @@ def search(
     strategy: Annotated[
         str,
         typer.Option(
-            help="crossover, evolution, la-mcts, lanas, local-search, nsga2, random or tpe; or by "
-            "gradients: darts, darts-2nd, enas, gdas, pc-darts, snas."
+            help="crossover, evolution, la-mcts, lanas, local-search, nsga2, predictor, random, "
+            "reinforce or tpe; or by gradients: darts, darts-2nd, enas, gdas, pc-darts, snas."
         ),
     ] = "evolution",
     evaluator: Annotated[

@@ -19,7 +19,9 @@ from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.predictor_search import PredictorSearch
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
+from nascence.search.reinforce import Reinforce
 from nascence.search.seen import Distinct, Seen
 from nascence.search.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
 from nascence.search.split_criteria import (
@@ -70,9 +72,11 @@ __all__ = [
     "Match",
     "MetricEvaluator",
     "OneShotEvaluator",
+    "PredictorSearch",
     "RandomSearch",
     "RankSum",
     "Ranking",
+    "Reinforce",
     "Seen",
     "Strategy",
     "TableEvaluator",

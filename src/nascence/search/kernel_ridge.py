@@ -6,7 +6,7 @@ from nascence.search.support_vectors import Array
 
 SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)
 PENALTIES = np.logspace(-4, 2, 19)
-CHOSEN_ON = 1000
+CHOSEN_ON = 500
 """Points on which scale and penalty are chosen; all of them decide the weights."""
 MOST = 10_000
 

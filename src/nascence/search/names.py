@@ -22,6 +22,8 @@ from nascence.search.limits import Allowed
 from nascence.search.listed_space import table_space
 from nascence.search.local_search import LocalSearch
 from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.predictor_search import PredictorSearch
+from nascence.search.reinforce import Reinforce
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.tree_search import LaMCTS, LaNAS
 from nascence.spaces import NB201, Architecture, Darts, Mobile, SearchSpace, ShuffleNetV2, Small
@@ -49,7 +51,9 @@ _STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "lanas": LaNAS,
     "local-search": LocalSearch,
     "nsga2": NSGA2,
+    "predictor": PredictorSearch,
     "random": RandomSearch,
+    "reinforce": Reinforce,
     "tpe": TPE,
 }
 POPULATION = 64
