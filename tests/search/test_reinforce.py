@@ -198,6 +198,9 @@ def test_a_space_is_searched_to_its_end() -> None:
 def test_what_cannot_be_searched_is_refused() -> None:
     with pytest.raises(ValueError, match="Box has no derive; the policy needs it"):
         Reinforce(Box(0, 1, dimensions=2), generator=seeded())  # type: ignore[arg-type]
+    target = Limit("macs", LARGE.macs, 1e6)
+    with pytest.raises(ValueError, match=r"exponent is 0.1; it must be below 0"):
+        Reinforce(LARGE, generator=seeded(), target=target, exponent=0.1)
     for settings in ({"rate": 0.0}, {"momentum": 1.0}, {"clip": -1.0}):
         with pytest.raises(ValueError, match=r"give a rate and a clip above 0 and a momentum"):
             Reinforce(LARGE, generator=seeded(), **settings)

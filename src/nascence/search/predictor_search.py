@@ -18,9 +18,9 @@ class PredictorSearch:
 
     Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, fit one on random
     architectures and score those that it predicts to be the best; Cai et al. (Once-for-All), ICLR
-    2020, section 3.3, find them by evolution on the predictor under a limit. Here the two take
-    turns: after ``initial`` random architectures a predictor is fitted, a batch of the best that
-    are allowed and new is proposed, and the next is fitted on all scores.
+    2020, find them by evolution on the predictor under a limit. Here the two take turns: after
+    ``initial`` random architectures a predictor is fitted, a batch of the best that are allowed
+    and new is proposed, and the next is fitted on all scores.
 
     A space of up to 50,000 architectures is predicted whole. In a larger one
     :class:`CrossoverEvolution` on the predictor, which starts from the best that are known, finds

@@ -28,7 +28,7 @@ class Reinforce:
     """Policy gradient: Williams, Machine Learning 1992; on architectures Zoph and Le, ICLR 2017.
 
     The policy has one softmax for each decision, as ProxylessNAS's (Cai, Zhu and Han, ICLR 2019,
-    section 3.3.1); after each score its logits take a step of ``rate`` along ``(reward - baseline)
+    section 3.3); after each score its logits take a step of ``rate`` along ``(reward - baseline)
     * grad log p``. The baseline is the moving average of the rewards, and the difference counts
     in units of the rewards' moving deviation from it, at most ``clip`` of them, so that nothing
     depends on the unit of the scores.
@@ -72,6 +72,8 @@ class Reinforce:
                 f"rate is {rate}, momentum {momentum} and clip {clip}; give a rate and a clip "
                 "above 0 and a momentum from 0, below 1"
             )
+        if target is not None and not exponent < 0:
+            raise ValueError(f"exponent is {exponent}; it must be below 0, so that cost is a loss")
         self.space = space
         soft = "" if target is None else f"target={Limits(target)}, exponent={exponent}, "
         self.description = (
