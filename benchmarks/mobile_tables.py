@@ -51,8 +51,9 @@ TABLES: dict[str, tuple[Callable[[], Table], tuple[str, ...], tuple[str, str]]] 
 QUANTILES = (0.25, 0.5)
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "predictor": PredictorSearch,
-    "predictor, mlp": partial(PredictorSearch, model="mlp"),
+    "predictor, by evolution": partial(PredictorSearch, most_listed=0),
     "reinforce": Reinforce,
+    "reinforce, drawn again": partial(Reinforce, most_listed=0),
     "evolution": Evolution,
     "crossover": CrossoverEvolution,
     "local-search": LocalSearch,
@@ -60,8 +61,8 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "la-mcts": LaMCTS,
     "random": RandomSearch,
 }
-SLOW = ("predictor, mlp",)
-"""Not run unless asked for."""
+APART = ("predictor, by evolution", "reinforce, drawn again")
+"""As in spaces too large to list, and slower; run if asked for."""
 
 
 class Problem:
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--only", choices=STRATEGIES)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    names = [options.only] if options.only else [name for name in STRATEGIES if name not in SLOW]
+    names = [options.only] if options.only else [name for name in STRATEGIES if name not in APART]
     done = read(options.results)
     for table, (_, costs, _) in TABLES.items():
         limits = [(cost, quantile) for cost in costs for quantile in QUANTILES]

@@ -128,6 +128,19 @@ def test_a_space_is_searched_to_its_end() -> None:
     assert len(history) == 253
 
 
+def test_an_evolution_that_meets_less_than_a_generation_is_enough() -> None:
+    def allowed(architecture: Architecture) -> bool:
+        return architecture[:2] == (2, 3)
+
+    space = Small(width=4)
+    left = {space.canonical(each) for each in space if allowed(each)}
+    strategy = PredictorSearch(
+        space, generator=seeded(), initial=8, batch=40, allowed=allowed, most_listed=0
+    )
+    run(strategy, 8)
+    assert len(strategy._best()) == len(left) - 8 < 50
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

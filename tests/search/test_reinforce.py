@@ -69,9 +69,10 @@ def probability(architecture: Architecture) -> float:
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_draws_have_the_probabilities_of_the_softmaxes(listed: bool) -> None:
-    strategy = Reinforce(Toy(), generator=seeded(), distinct="nothing")
+    strategy = Reinforce(
+        Toy(), generator=seeded(), distinct="nothing", most_listed=6 if listed else 0
+    )
     strategy._logits = LOGITS.copy()
-    strategy._listed = not listed
     counts = Counter(strategy.ask() for _ in range(3000))
     for architecture in Toy():
         share = probability(architecture)
@@ -102,9 +103,10 @@ def test_draws_of_what_is_left_are_the_policy_given_that() -> None:
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_directions_are_gradients_of_the_log_probability(listed: bool) -> None:
-    strategy = Reinforce(Toy(), generator=seeded(), distinct="nothing")
+    strategy = Reinforce(
+        Toy(), generator=seeded(), distinct="nothing", most_listed=6 if listed else 0
+    )
     strategy._logits = LOGITS.copy()
-    strategy._listed = not listed
     strategy.ask()
     for architecture in Toy():
         logits = torch.tensor(LOGITS, requires_grad=True)

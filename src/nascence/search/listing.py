@@ -48,9 +48,11 @@ class Listing:
             self.left[row] = False
 
 
-def listing(space: SearchSpace, allowed: Allowed | None, seen: Seen) -> Listing | None:
-    """List a space, if it says how and has at most :data:`MOST_LISTED` architectures."""
+def listing(
+    space: SearchSpace, allowed: Allowed | None, seen: Seen, *, most: int = MOST_LISTED
+) -> Listing | None:
+    """List a space, if it says how and has at most ``most`` architectures."""
     size = getattr(space, "size", None)
-    if not isinstance(size, int) or size > MOST_LISTED or not isinstance(space, Iterable):
+    if not isinstance(size, int) or size > most or not isinstance(space, Iterable):
         return None
     return Listing(space, allowed, seen)

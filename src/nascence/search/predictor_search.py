@@ -1,5 +1,7 @@
 """Search guided by an accuracy predictor that is fitted again as scores come in."""
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 
@@ -7,7 +9,7 @@ from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor, Model
 from nascence.search.codes import finite
 from nascence.search.crossover_evolution import CrossoverEvolution, CrossoverSpace
 from nascence.search.limits import Allowed, ExhaustedError, draw
-from nascence.search.listing import Listing, listing
+from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.spaces import Architecture, name_of
@@ -22,7 +24,7 @@ class PredictorSearch:
     ``initial`` random architectures a predictor is fitted, a batch of the best that are allowed
     and new is proposed, and the next is fitted on all scores.
 
-    A space of up to 50,000 architectures is predicted whole. In a larger one
+    A space of up to ``most_listed`` architectures is predicted whole. In a larger one
     :class:`CrossoverEvolution` on the predictor, which starts from the best that are known, finds
     them.
 
@@ -34,6 +36,7 @@ class PredictorSearch:
             that is more.
         model: what the predictor is; see :class:`AccuracyPredictor`.
         candidates: architectures that an evolution on the predictor meets.
+        most_listed: see above.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: ``"functions"`` or ``"architectures"``: what is proposed once only.
     """
@@ -47,6 +50,7 @@ class PredictorSearch:
         batch: int = 5,
         model: Model = "kernel",
         candidates: int = 1000,
+        most_listed: int = MOST_LISTED,
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
@@ -62,7 +66,8 @@ class PredictorSearch:
         self.space = space
         self.description = (
             f"PredictorSearch(initial={initial}, batch={batch}, model={model!r}, "
-            f"candidates={candidates}, {settings(generator, allowed, distinct)})"
+            f"candidates={candidates}, most_listed={most_listed}, "
+            f"{settings(generator, allowed, distinct)})"
         )
         self._initial, self._batch, self._candidates = initial, batch, candidates
         self._model: Model = model
@@ -72,7 +77,7 @@ class PredictorSearch:
         self._scores: list[float] = []
         self._queue: list[Architecture] = []
         self._listing: Listing | None = None
-        self._listed = False
+        self._most_listed: int | None = most_listed
 
     def ask(self) -> Architecture:
         """Propose an architecture; see :class:`Strategy`."""
@@ -118,8 +123,9 @@ class PredictorSearch:
             model=self._model,
         )
         count = max(self._batch, len(self._scored) // 10)
-        if not self._listed:
-            self._listing, self._listed = listing(self.space, self._allowed, self._seen), True
+        if self._most_listed is not None:  # the first time
+            self._listing = listing(self.space, self._allowed, self._seen, most=self._most_listed)
+            self._most_listed = None
         if self._listing is None:
             return self._evolved(predictor, count)
         return self._ranked(self._listing, predictor, count)
@@ -150,14 +156,21 @@ class PredictorSearch:
         for architecture, score in zip(self._scored, predictor.predict(self._scored), strict=True):
             evolution.tell(architecture, float(score))
         found: list[tuple[float, Architecture]] = []
-        while len(found) < self._candidates:
-            try:
-                generation = [evolution.ask() for _ in range(population)]
-            except ExhaustedError:
-                break
+        generation = _asked(evolution, population)
+        while generation and len(found) < self._candidates:
             scores = predictor.predict(generation).tolist()
             for architecture, score in zip(generation, scores, strict=True):
                 evolution.tell(architecture, score)
             found += zip(scores, generation, strict=True)
+            generation = _asked(evolution, population)
         found.sort(key=lambda pair: -pair[0])
         return [architecture for _, architecture in found[:count]]
+
+
+def _asked(strategy: CrossoverEvolution, count: int) -> list[Architecture]:
+    """A generation, shorter where nothing more is new."""
+    found: list[Architecture] = []
+    with suppress(ExhaustedError):
+        while len(found) < count:
+            found.append(strategy.ask())
+    return found

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nascence.search.codes import coder
 from nascence.search.limits import TRIES, Allowed, Limit, Limits, draw
-from nascence.search.listing import Listing, listing
+from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.search.support_vectors import Array
@@ -33,11 +33,11 @@ class Reinforce:
     in units of the rewards' moving deviation from it, at most ``clip`` of them, so that nothing
     depends on the unit of the scores.
 
-    Of a space with up to 50,000 architectures the policy is that of the softmaxes given that the
-    architecture is allowed and was not proposed before, drawn and differentiated exactly. In a
-    larger one what is not is drawn again, and the gradient is that without the condition; where a
-    space does not hold every combination of choices (:class:`nascence.spaces.Darts`), Gumbel noise
-    is added to the logits and the space chooses by the sums.
+    Of a space with up to ``most_listed`` architectures the policy is that of the softmaxes given
+    that the architecture is allowed and was not proposed before, drawn and differentiated exactly.
+    In a larger one what is not is drawn again, and the gradient is that without the condition;
+    where a space does not hold every combination of choices (:class:`nascence.spaces.Darts`),
+    Gumbel noise is added to the logits and the space chooses by the sums.
 
     Args:
         space: what to draw from; it must have ``derive``.
@@ -48,6 +48,7 @@ class Reinforce:
         target: a cost that is better kept than not (MnasNet's soft limit, Tan et al., CVPR 2019,
             eq. 2): the reward is ``score * (cost / at_most) ** exponent``, with scores above zero.
         exponent: see ``target``; -0.07 is the paper's.
+        most_listed: see above.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
     """
@@ -62,6 +63,7 @@ class Reinforce:
         clip: float = 2.0,
         target: Limit | None = None,
         exponent: float = -0.07,
+        most_listed: int = MOST_LISTED,
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
@@ -78,7 +80,7 @@ class Reinforce:
         soft = "" if target is None else f"target={Limits(target)}, exponent={exponent}, "
         self.description = (
             f"Reinforce(rate={rate}, momentum={momentum}, clip={clip}, {soft}"
-            f"{settings(generator, allowed, distinct)})"
+            f"most_listed={most_listed}, {settings(generator, allowed, distinct)})"
         )
         self._rate, self._momentum, self._clip = rate, momentum, clip
         self._target, self._exponent = target, exponent
@@ -91,12 +93,13 @@ class Reinforce:
         self._deviation = 0.0
         self._pending: dict[Architecture, Array] = {}
         self._listing: Listing | None = None
-        self._listed = False
+        self._most_listed: int | None = most_listed
 
     def ask(self) -> Architecture:
         """Propose an architecture; see :class:`Strategy`."""
-        if not self._listed:
-            self._listing, self._listed = listing(self.space, self._allowed, self._seen), True
+        if self._most_listed is not None:  # the first time
+            self._listing = listing(self.space, self._allowed, self._seen, most=self._most_listed)
+            self._most_listed = None
         architecture = self._drawn()
         if architecture is None:
             architecture = draw(
