@@ -1,11 +1,12 @@
 """Monte-Carlo tree search over regions that are learnt from the scores: LaNAS and LA-MCTS."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from nascence.search.codes import coder, finite
 from nascence.search.limits import Allowed, draw
 from nascence.search.partition import (
     Divide,
@@ -62,7 +63,7 @@ class _TreeSearch:
         self._allowed, self._generator = allowed, generator
         self._choices = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         self._seen = Seen(space, distinct)
-        self._codes = _coder(space)
+        self._codes = coder(space)
         self._members: list[Architecture] = []
         self._scores: list[float] = []
         self._all = self._listed()
@@ -87,13 +88,13 @@ class _TreeSearch:
         self._scores.append(score)
         if self._tree is not None:
             code = self._codes([architecture])[0]
-            add_score(self._tree, code, float(_finite(self._scores)[-1]))
+            add_score(self._tree, code, float(finite(self._scores)[-1]))
 
     def _from_region(self) -> Architecture | None:
         if self._tree is None or len(self._members) - self._fitted >= self._refit:
             self._fit()
         assert self._tree is not None
-        scores = _finite(self._scores)
+        scores = finite(self._scores)
         low, high = float(scores.min()), float(scores.max())
         while not self._tree.closed:
             leaf = select_leaf(
@@ -116,7 +117,7 @@ class _TreeSearch:
         points = self._codes(self._members)
         self._tree = grow(
             points,
-            _finite(self._scores),
+            finite(self._scores),
             self._divide,
             height=self._height,
             leaf_size=self._leaf_size,
@@ -290,26 +291,3 @@ class LaMCTS(_TreeSearch):
             allowed=allowed,
             distinct=distinct,
         )
-
-
-def _coder(space: SearchSpace) -> Callable[[Any], Array]:
-    """What writes architectures, (n, decisions), as points: their one-hot codes."""
-    if hasattr(space, "codes"):
-        return space.codes
-    sizes = [len(decision.choices) for decision in space.decisions]
-    starts = np.cumsum([0, *sizes[:-1]])
-
-    def one_hot(architectures: Any) -> Array:
-        indices = np.asarray(architectures).reshape(-1, len(sizes))
-        codes = np.zeros((len(indices), sum(sizes)))
-        np.put_along_axis(codes, indices + starts, 1.0, axis=1)
-        return codes
-
-    return one_hot
-
-
-def _finite(scores: list[float]) -> Array:
-    """Scores in which those that are not finite have the least of those that are."""
-    values = np.array(scores)
-    finite = np.isfinite(values)
-    return np.where(finite, values, values[finite].min() if finite.any() else 0.0)
