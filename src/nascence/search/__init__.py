@@ -1,5 +1,6 @@
 """Search: strategies that propose, evaluators that score, studies that remember."""
 
+from nascence.search.accuracy_predictor import AccuracyPredictor
 from nascence.search.angle_evaluator import AngleEvaluator
 from nascence.search.box import Box
 from nascence.search.crossover_evolution import CrossoverEvolution
@@ -41,6 +42,7 @@ __all__ = [
     "drop_worst",
     "Shrunk",
     "Round",
+    "AccuracyPredictor",
     "AngleEvaluator",
     "NSGA2",
     "TPE",

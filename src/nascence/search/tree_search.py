@@ -1,11 +1,12 @@
 """Monte-Carlo tree search over regions that are learnt from the scores: LaNAS and LA-MCTS."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from nascence.search.codes import coder
 from nascence.search.limits import Allowed, draw
 from nascence.search.partition import (
     Divide,
@@ -62,7 +63,7 @@ class _TreeSearch:
         self._allowed, self._generator = allowed, generator
         self._choices = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         self._seen = Seen(space, distinct)
-        self._codes = _coder(space)
+        self._codes = coder(space)
         self._members: list[Architecture] = []
         self._scores: list[float] = []
         self._all = self._listed()
@@ -290,22 +291,6 @@ class LaMCTS(_TreeSearch):
             allowed=allowed,
             distinct=distinct,
         )
-
-
-def _coder(space: SearchSpace) -> Callable[[Any], Array]:
-    """What writes architectures, (n, decisions), as points: their one-hot codes."""
-    if hasattr(space, "codes"):
-        return space.codes
-    sizes = [len(decision.choices) for decision in space.decisions]
-    starts = np.cumsum([0, *sizes[:-1]])
-
-    def one_hot(architectures: Any) -> Array:
-        indices = np.asarray(architectures).reshape(-1, len(sizes))
-        codes = np.zeros((len(indices), sum(sizes)))
-        np.put_along_axis(codes, indices + starts, 1.0, axis=1)
-        return codes
-
-    return one_hot
 
 
 def _finite(scores: list[float]) -> Array:
