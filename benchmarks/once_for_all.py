@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from cifar10_rows import cifar10
-from nascence.spaces.elastic_mobile import ElasticMobile, Stage
+from nascence.spaces import ElasticMobile, Stage
 from nascence.training import evaluate, sgd, train
 
 SPACE = ElasticMobile(

@@ -17,7 +17,15 @@ from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
+from nascence.search.once_for_all import Specialised, once_for_all, predicted_search
 from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.progressive_shrinking import (
+    PHASES,
+    Distillation,
+    ElasticPaths,
+    Phase,
+    progressive_shrinking,
+)
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.seen import Distinct, Seen
 from nascence.search.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
@@ -37,6 +45,14 @@ from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "PHASES",
+    "Distillation",
+    "ElasticPaths",
+    "Phase",
+    "Specialised",
+    "once_for_all",
+    "predicted_search",
+    "progressive_shrinking",
     "shrink",
     "operation_scores",
     "drop_worst",

@@ -6,7 +6,8 @@ from nascence.spaces.darts import Darts
 from nascence.spaces.darts_genotype import GENOTYPES, Genotype
 from nascence.spaces.darts_network import set_drop_path_
 from nascence.spaces.elastic_block import ElasticBlock
-from nascence.spaces.elastic_mobile import ElasticMobile, Stage
+from nascence.spaces.elastic_mobile import ElasticMobile
+from nascence.spaces.elastic_network import Stage
 from nascence.spaces.elastic_supernet import ElasticSuperNet
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201

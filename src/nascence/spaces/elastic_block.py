@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nascence.params import Params
-from nascence.spaces.elastic_mobile import Place
+from nascence.spaces.elastic_network import Place
 from nascence.spaces.inverted_residual import InvertedResidual, squeezed
 
 Axis = Literal["hidden", "middle", "whole"]

@@ -1,39 +1,30 @@
 """The space of Once-for-All: MobileNetV3 of elastic resolution, depth, kernel and expansion."""
 
 import math
-import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
-from torch import Tensor, nn
+import numpy as np
+import numpy.typing as npt
+from torch import nn
 
-from nascence.spaces.additive import (
-    Cost,
-    check_counts,
-    check_fraction,
-    check_positive,
-    total,
+from nascence.spaces import elastic_line
+from nascence.spaces.additive import Cost, check_counts, check_fraction, check_positive
+from nascence.spaces.blocks import check_width
+from nascence.spaces.elastic_network import (
+    Geometry,
+    Place,
+    Setting,
+    Stage,
+    assembled,
+    network_cost,
+    plain_block,
 )
-from nascence.spaces.blocks import check_width, convolution_cost, normalised
-from nascence.spaces.inverted_residual import InvertedResidual, activation, block_cost, divisible
-from nascence.spaces.product import ProductSpace, shortened
+from nascence.spaces.inverted_residual import divisible
+from nascence.spaces.product import ProductSpace
 from nascence.spaces.space import Architecture, Decision
 
 Kind = Literal["resolution", "depth", "kernel", "expansion"]
-MakeBlock = Callable[["Place", int, int], nn.Module]
-"""Makes the block of a place with a kernel and an expansion."""
-
-
-class Stage(NamedTuple):
-    """Blocks of one width: their channels, the stride of the first, and what they are made of."""
-
-    channels: int
-    stride: int
-    squeeze: bool = False
-    hard_swish: bool = False
-
-
 STAGES = (
     Stage(24, 2),
     Stage(40, 2, squeeze=True),
@@ -43,50 +34,6 @@ STAGES = (
 )
 RESOLUTIONS = tuple(range(128, 225, 4))
 STEM, FINAL, LAST = 16, 960, 1280
-
-
-class Place(NamedTuple):
-    """Where a block stands: its stage, and the channels and stride that follow from it."""
-
-    stage: Stage
-    in_channels: int
-    out_channels: int
-    stride: int
-
-
-class Setting(NamedTuple):
-    """An architecture in values: the side of its images, and kernel and expansion of each block.
-
-    ``resolution`` is None in a space without resolutions; ``stages`` holds the blocks up to each
-    stage's depth.
-    """
-
-    resolution: int | None
-    stages: tuple[tuple[tuple[int, int], ...], ...]
-
-
-class Resize(nn.Module):
-    """Scale images (B, C, H, W) so that their longer side has ``side`` pixels."""
-
-    def __init__(self, side: int) -> None:
-        super().__init__()
-        self.side = side
-
-    def forward(self, images: Tensor) -> Tensor:
-        return resized(images, self.side)
-
-    def extra_repr(self) -> str:
-        return str(self.side)
-
-
-def resized(images: Tensor, side: int) -> Tensor:
-    """Scale images (B, C, H, W) bilinearly, smoothed where they shrink."""
-    height, width = images.shape[-2:]
-    longer = max(height, width)
-    if longer == side:
-        return images
-    target = (max(round(height * side / longer), 1), max(round(width * side / longer), 1))
-    return nn.functional.interpolate(images, target, mode="bilinear", antialias=True)
 
 
 class ElasticMobile(ProductSpace):
@@ -118,6 +65,7 @@ class ElasticMobile(ProductSpace):
     Attributes:
         kinds: of each decision what it decides.
         networks: how many different ones there are; published 2.2e19 for each resolution.
+        geometry: what all of them have.
     """
 
     def __init__(
@@ -166,7 +114,16 @@ class ElasticMobile(ProductSpace):
         per_block = len(kernels) * len(expansions)
         per_stage = sum(per_block**depth for depth in depths)
         self.networks = max(1, len(resolutions)) * per_stage ** len(self.stages)
-        self._costs: dict[tuple[int, ...], Cost] = {}
+        self.geometry = Geometry(
+            in_channels,
+            divisible(STEM * width),
+            stem_stride,
+            tuple(self._places()),
+            divisible(final * width),
+            divisible(last * width),
+            classes,
+            self.dropout,
+        )
 
     @classmethod
     def for_side(cls, side: int, *, width: int | None = None, **settings: Any) -> "ElasticMobile":
@@ -234,16 +191,13 @@ class ElasticMobile(ProductSpace):
         """The network with the last choice of every decision."""
         return tuple(len(decision.choices) - 1 for decision in self.decisions)
 
-    def places(self) -> list[list[Place]]:
-        """Where blocks stand in each stage at the greatest depth."""
-        found, before = [], divisible(STEM * self.width)
+    def _places(self) -> Iterator[tuple[Place, ...]]:
+        before = divisible(STEM * self.width)
         for stage in self.stages:
             after = divisible(stage.channels * self.width)
-            row = [Place(stage, before, after, stage.stride)]
-            row += [Place(stage, after, after, 1)] * (self.depths[-1] - 1)
-            found.append(row)
+            further = (Place(stage, after, after, 1),) * (self.depths[-1] - 1)
+            yield (Place(stage, before, after, stage.stride), *further)
             before = after
-        return found
 
     def setting(self, architecture: Architecture) -> Setting:
         """Return the architecture in values, without what has no effect."""
@@ -267,6 +221,24 @@ class ElasticMobile(ProductSpace):
             there += [True] * (1 + 2 * len(blocks)) + [False] * (2 * beyond)
         return tuple(there)
 
+    def codes(self, architectures: Sequence[Architecture]) -> npt.NDArray[np.float64]:
+        """Write architectures as points, (n, codes): one-hot, and zeros where nothing is built.
+
+        The code of the paper's accuracy predictor (its section 3.4).
+        """
+        rows = []
+        for architecture in architectures:
+            architecture = tuple(int(index) for index in architecture)
+            pieces = []
+            for index, there, decision in zip(
+                architecture, self.built(architecture), self.decisions, strict=True
+            ):
+                piece = [0.0] * len(decision.choices)
+                piece[index] = float(there)
+                pieces += piece
+            rows.append(pieces)
+        return np.array(rows).reshape(len(rows), sum(len(each.choices) for each in self.decisions))
+
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the architecture with the first choices for blocks beyond the depth."""
         built = self.built(architecture)
@@ -276,42 +248,7 @@ class ElasticMobile(ProductSpace):
 
     def build(self, architecture: Architecture) -> nn.Sequential:
         """Build the network, with PyTorch's initialisation from the global generator."""
-        setting = self.setting(architecture)
-        return self.assembled(plain_block, setting.stages, resolution=setting.resolution)
-
-    def assembled(
-        self,
-        make: MakeBlock,
-        stages: Sequence[Sequence[tuple[int, int]]],
-        *,
-        resolution: int | None,
-    ) -> nn.Sequential:
-        """Put a network together from what ``make`` gives for the kernels and expansions."""
-        stem = divisible(STEM * self.width)
-        final, last = divisible(self.final * self.width), divisible(self.last * self.width)
-        places = self.places()
-        parts: OrderedDict[str, nn.Module] = OrderedDict()
-        if resolution is not None:
-            parts["resize"] = Resize(resolution)
-        head = normalised(self.in_channels, stem, 3, stride=self.stem_stride)
-        parts["stem"] = nn.Sequential(*head, activation(True))
-        parts["first"] = InvertedResidual(stem, stem, kernel=3, expansion=1, stride=1)
-        parts["stages"] = nn.Sequential(
-            *(
-                nn.Sequential(
-                    *(make(place, *block) for place, block in zip(row, blocks, strict=False))
-                )
-                for row, blocks in zip(places, stages, strict=True)
-            )
-        )
-        tail = normalised(places[-1][-1].out_channels, final)
-        parts["final"] = nn.Sequential(*tail, activation(True))
-        parts["pool"] = nn.AdaptiveAvgPool2d(1)
-        parts["last"] = nn.Sequential(nn.Conv2d(final, last, 1, bias=False), activation(True))
-        parts["flatten"] = nn.Flatten()
-        parts["dropout"] = nn.Dropout(self.dropout)
-        parts["classifier"] = nn.Linear(last, self.classes)
-        return nn.Sequential(parts)
+        return assembled(self.geometry, self.setting(architecture), plain_block)
 
     def cost(self, architecture: Architecture, *, side: int | None = None) -> Cost:
         """Parameters and multiply-adds together, without building: see the two of that name."""
@@ -322,35 +259,7 @@ class ElasticMobile(ProductSpace):
             side = setting.resolution
         side = 224 if side is None else side
         check_positive("side", side)
-        stem, side = divisible(STEM * self.width), -(-side // self.stem_stride)
-        costs = [
-            convolution_cost(self.in_channels, stem, 3, side),
-            block_cost(stem, stem, kernel=3, expansion=1, side=side, out=side),
-        ]
-        places = self.places()
-        for row, blocks in zip(places, setting.stages, strict=True):
-            for place, block in zip(row, blocks, strict=False):
-                costs.append(self._block_cost(place, *block, side))
-                side = -(-side // place.stride)
-        final, last = divisible(self.final * self.width), divisible(self.last * self.width)
-        costs.append(convolution_cost(places[-1][-1].out_channels, final, 1, side))
-        weights = final * last + last * self.classes
-        return total([*costs, Cost(weights + self.classes, weights)])
-
-    def _block_cost(self, place: Place, kernel: int, expansion: int, side: int) -> Cost:
-        _, before, after, stride = place
-        key = (before, after, stride, place.stage.squeeze, kernel, expansion, side)
-        if key not in self._costs:
-            self._costs[key] = block_cost(
-                before,
-                after,
-                kernel=kernel,
-                expansion=expansion,
-                side=side,
-                out=-(-side // stride),
-                squeeze=place.stage.squeeze,
-            )
-        return self._costs[key]
+        return network_cost(self.geometry, setting, side)
 
     def parameters(self, architecture: Architecture) -> int:
         """Learnable values of the network that :meth:`build` gives, without building it."""
@@ -365,72 +274,20 @@ class ElasticMobile(ProductSpace):
 
     def format(self, architecture: Architecture) -> str:
         """Write one line: the resolution, then kernel and expansion of each block."""
-        values = list(self.values(architecture).values())
-        text = f"r{values.pop(0)} " if self.resolutions else ""
-        length = 1 + 2 * self.depths[-1]
-        stages = []
-        for start in range(0, len(values), length):
-            depth, *blocks = values[start : start + length]
-            written = [f"k{k}e{e}" for k, e in zip(blocks[::2], blocks[1::2], strict=True)]
-            written[int(depth) :] = [f"({block})" for block in written[int(depth) :]]
-            stages.append(" ".join(written))
-        return text + " | ".join(stages)
+        values = [int(value) for value in self.values(architecture).values()]
+        return elastic_line.written(
+            values, resolution=bool(self.resolutions), depth=self.depths[-1]
+        )
 
     def parse(self, text: str) -> Architecture:
         """Read what :meth:`format` writes; ``ValueError`` names the block it cannot read."""
-        words = text.split("|")
-        values: list[object] = []
-        if self.resolutions:
-            first = words[0].split(maxsplit=1) or [""]
-            if not re.fullmatch(r"r\d{1,6}", first[0], re.ASCII):
-                raise ValueError(
-                    f"cannot read the architecture {shortened(text)}: it must start with a "
-                    f"resolution, r{self.resolutions[-1]}"
-                )
-            values.append(int(first[0][1:]))
-            words[0] = first[1] if len(first) > 1 else ""
-        if len(words) != len(self.stages):
-            raise ValueError(
-                f"cannot read the architecture {shortened(text)}: it has {len(words)} stages "
-                f"between |, and this space has {len(self.stages)}"
-            )
-        for number, word in enumerate(words, 1):
-            values += self._read_stage(number, word.split())
+        values = elastic_line.read(
+            text,
+            resolution=bool(self.resolutions),
+            depth=self.depths[-1],
+            stages=len(self.stages),
+        )
         return self.indices(values)
-
-    def _read_stage(self, number: int, blocks: list[str]) -> list[int]:
-        if len(blocks) != self.depths[-1]:
-            raise ValueError(
-                f"stage {number} has {len(blocks)} blocks; write {self.depths[-1]}, those beyond "
-                "its depth in brackets"
-            )
-        found = [re.fullmatch(r"(\()?k(\d{1,3})e(\d{1,3})(\))?", b, re.ASCII) for b in blocks]
-        depth, values = 0, []
-        for place, (block, match) in enumerate(zip(blocks, found, strict=True)):
-            if match is None or bool(match[1]) != bool(match[4]):
-                raise ValueError(
-                    f"stage {number} has the block {shortened(block)}; write k3e4 for kernel 3 "
-                    "and expansion 4, and (k3e4) beyond the depth"
-                )
-            if not match[1]:
-                if depth < place:
-                    raise ValueError(f"stage {number} has a block after one in brackets")
-                depth += 1
-            values += [int(match[2]), int(match[3])]
-        return [depth, *values]
-
-
-def plain_block(place: Place, kernel: int, expansion: int) -> InvertedResidual:
-    """Make the block of one network."""
-    return InvertedResidual(
-        place.in_channels,
-        place.out_channels,
-        kernel=kernel,
-        expansion=expansion,
-        stride=place.stride,
-        squeeze=place.stage.squeeze,
-        hard_swish=place.stage.hard_swish,
-    )
 
 
 def _check_ascending(**lists: tuple[int, ...]) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nascence.params import Params
 from nascence.spaces.elastic_block import ElasticBlock
-from nascence.spaces.elastic_mobile import ElasticMobile, Place, resized
+from nascence.spaces.elastic_mobile import ElasticMobile
+from nascence.spaces.elastic_network import Place, assembled, resized
 from nascence.spaces.space import Architecture
 from nascence.spaces.weight_sharing import Choices, WeightSharing
 
@@ -43,7 +44,8 @@ class ElasticSuperNet(WeightSharing):
         def make(place: Place, *_: int) -> ElasticBlock:
             return ElasticBlock(place, kernels=space.kernels, expansions=space.expansions)
 
-        self.network = space.assembled(make, space.setting(space.largest).stages, resolution=None)
+        largest = space.setting(space.largest)._replace(resolution=None)
+        self.network = assembled(space.geometry, largest, make)
         for parameter in self.parameters():
             if parameter.ndim == 4:  # convolutions are faster so, also on a CPU
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
