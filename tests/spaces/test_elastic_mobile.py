@@ -40,6 +40,15 @@ def test_networks_counts_the_different_ones() -> None:
     assert space.networks == len(different) == 2 * (4 + 16)
 
 
+def test_samples_are_uniform(generator: torch.Generator) -> None:
+    drawn = torch.tensor([SMALL.sample(generator=generator) for _ in range(3000)])
+    for place, decision in enumerate(SMALL.decisions):
+        count = len(decision.choices)
+        shares = drawn[:, place].bincount(minlength=count) / 3000
+        assert len(shares) == count
+        assert (shares - 1 / count).abs().max() < 0.045  # five standard deviations
+
+
 def test_costs_of_the_largest_published_network() -> None:
     with torch.device("meta"):
         model = PUBLISHED.build(PUBLISHED.largest)

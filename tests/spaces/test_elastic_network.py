@@ -3,7 +3,7 @@
 import torch
 
 from nascence.spaces import ElasticMobile, Stage
-from nascence.spaces.elastic_network import assembled, network_cost, plain_block, resized
+from nascence.spaces.elastic_network import assembled, network_costs, plain_block, resized
 
 SPACE = ElasticMobile(
     classes=3, stages=(Stage(8, 1), Stage(16, 2, True)), resolutions=(8, 12), final=8, last=8
@@ -22,8 +22,9 @@ def test_a_network_has_the_blocks_up_to_each_depth() -> None:
 
 
 def test_costs_grow_with_the_side() -> None:
-    setting = SPACE.setting(SPACE.largest)
-    costs = [network_cost(SPACE.geometry, setting, side) for side in (8, 16)]
+    choices = {"kernels": SPACE.kernels, "expansions": SPACE.expansions}
+    stages = SPACE.setting(SPACE.largest).stages
+    costs = [network_costs(SPACE.geometry, side, **choices).of(stages) for side in (8, 16)]
     assert costs[0].parameters == costs[1].parameters
     assert costs[0].macs < costs[1].macs < 4.1 * costs[0].macs
 

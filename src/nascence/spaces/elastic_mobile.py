@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
 from nascence.spaces import elastic_line
@@ -13,11 +14,12 @@ from nascence.spaces.additive import Cost, check_counts, check_fraction, check_p
 from nascence.spaces.blocks import check_width
 from nascence.spaces.elastic_network import (
     Geometry,
+    NetworkCosts,
     Place,
     Setting,
     Stage,
     assembled,
-    network_cost,
+    network_costs,
     plain_block,
 )
 from nascence.spaces.inverted_residual import divisible
@@ -124,9 +126,12 @@ class ElasticMobile(ProductSpace):
             classes,
             self.dropout,
         )
+        self._costs: dict[int, NetworkCosts] = {}
 
     @classmethod
-    def for_side(cls, side: int, *, width: int | None = None, **settings: Any) -> "ElasticMobile":
+    def for_side(
+        cls, side: int = 224, *, width: int | None = None, **settings: Any
+    ) -> "ElasticMobile":
         """Return the space for images of ``side`` pixels, with three resolutions up to it.
 
         From 128 pixels on the strides are the published ones. For smaller images, a choice of
@@ -199,6 +204,12 @@ class ElasticMobile(ProductSpace):
             yield (Place(stage, before, after, stage.stride), *further)
             before = after
 
+    def sample(self, *, generator: torch.Generator) -> Architecture:
+        """Draw an architecture, every decision uniformly and independently, at one go."""
+        drawn = torch.rand(len(self.decisions), generator=generator, dtype=torch.float64)
+        sizes = (len(decision.choices) for decision in self.decisions)
+        return tuple(int(part * size) for part, size in zip(drawn.tolist(), sizes, strict=True))
+
     def setting(self, architecture: Architecture) -> Setting:
         """Return the architecture in values, without what has no effect."""
         architecture = self.check(architecture)
@@ -258,8 +269,12 @@ class ElasticMobile(ProductSpace):
                 raise ValueError(f"this network scales all images to {setting.resolution} pixels")
             side = setting.resolution
         side = 224 if side is None else side
-        check_positive("side", side)
-        return network_cost(self.geometry, setting, side)
+        if side not in self._costs:
+            check_positive("side", side)
+            self._costs[side] = network_costs(
+                self.geometry, side, kernels=self.kernels, expansions=self.expansions
+            )
+        return self._costs[side].of(setting.stages)
 
     def parameters(self, architecture: Architecture) -> int:
         """Learnable values of the network that :meth:`build` gives, without building it."""

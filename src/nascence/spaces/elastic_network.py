@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -120,24 +119,54 @@ def assembled(
     return nn.Sequential(parts)
 
 
-def network_cost(geometry: Geometry, setting: Setting, side: int) -> Cost:
-    """Cost of the network that :func:`assembled` makes of plain blocks, for ``side`` pixels."""
+class NetworkCosts(NamedTuple):
+    """What networks cost at one side of their images: costs of blocks add up.
+
+    Attributes:
+        fixed: of what every network has.
+        blocks: for each place of each stage, by kernel and expansion.
+    """
+
+    fixed: Cost
+    blocks: tuple[tuple[dict[tuple[int, int], Cost], ...], ...]
+
+    def of(self, stages: Blocks) -> Cost:
+        """Sum of the fixed cost and of the blocks' costs."""
+        chosen = [
+            costs[block]
+            for places, blocks in zip(self.blocks, stages, strict=True)
+            for costs, block in zip(places, blocks, strict=False)
+        ]
+        return total([self.fixed, *chosen])
+
+
+def network_costs(
+    geometry: Geometry, side: int, *, kernels: tuple[int, ...], expansions: tuple[int, ...]
+) -> NetworkCosts:
+    """Costs of the networks that :func:`assembled` makes of plain blocks, for ``side`` pixels."""
     stem, final, last = geometry.stem, geometry.final, geometry.last
     side = -(-side // geometry.stem_stride)
-    costs = [
+    weights = final * last + last * geometry.classes
+    fixed = [
         convolution_cost(geometry.in_channels, stem, 3, side),
         block_cost(stem, stem, kernel=3, expansion=1, side=side, out=side),
+        Cost(weights + geometry.classes, weights),
     ]
-    for places, blocks in zip(geometry.places, setting.stages, strict=True):
-        for place, block in zip(places, blocks, strict=False):
-            costs.append(_place_cost(place, *block, side))
+    stages = []
+    for places in geometry.places:
+        rows = []
+        for place in places:
+            rows.append({
+                (kernel, expansion): _place_cost(place, kernel, expansion, side)
+                for kernel in kernels
+                for expansion in expansions
+            })  # fmt: skip
             side = -(-side // place.stride)
-    costs.append(convolution_cost(geometry.places[-1][-1].out_channels, final, 1, side))
-    weights = final * last + last * geometry.classes
-    return total([*costs, Cost(weights + geometry.classes, weights)])
+        stages.append(tuple(rows))
+    fixed.append(convolution_cost(geometry.places[-1][-1].out_channels, final, 1, side))
+    return NetworkCosts(total(fixed), tuple(stages))
 
 
-@lru_cache(maxsize=10_000)
 def _place_cost(place: Place, kernel: int, expansion: int, side: int) -> Cost:
     return block_cost(
         place.in_channels,
