@@ -18,6 +18,8 @@ from nascence.cli.gradient_search import (
     gradient_search,
     refuse_settings,
 )
+from nascence.cli.once_for_all_search import STRATEGY as ONCE_FOR_ALL
+from nascence.cli.once_for_all_search import once_for_all_search, refuse
 
 if TYPE_CHECKING:
     from nascence.search.history import Candidate
@@ -28,16 +30,16 @@ def search(
     space: Annotated[
         str,
         typer.Argument(
-            help="accel-nasbench, darts, gan, mobile, nasbench-macro, nats-size, nb201, shufflenet "
-            "or small."
+            help="accel-nasbench, darts, elastic-mobile, gan, mobile, nasbench-macro, nats-size, "
+            "nb201, shufflenet or small."
         ),
     ],
     strategy: Annotated[
         str,
         typer.Option(
             help="crossover, evolution, la-mcts, lanas, local-search, nsga2, predictor, random, "
-            "reinforce or tpe; or by gradients: darts, darts-2nd, enas, gdas, pc-darts, snas; of "
-            "generators: autogan."
+            "reinforce or tpe; or by gradients: darts, darts-2nd, enas, gdas, pc-darts, snas; or "
+            "ofa, once-for-all, for elastic-mobile; or autogan for gan."
         ),
     ] = "evolution",
     evaluator: Annotated[
@@ -74,11 +76,12 @@ def search(
         typer.Option(help="Images that a metric sees, 64, or a score of generators, 500."),
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Steps of every training, of a gradient search as a whole.")
+        int,
+        typer.Option(help="Steps of every training, of a gradient search or ofa as a whole."),
     ] = 500,
     split: Annotated[
         str,
-        typer.Option(help="Decisions at which a gradient search splits: edge_0_1,edge_0_2."),
+        typer.Option(help="Decisions at which a gradient search or ofa splits: edge_0_1,edge_0_2."),
     ] = "",
     stop_at_skips: Annotated[
         int | None,
@@ -148,10 +151,26 @@ def search(
             )
             gradient_search(gradient, as_json=as_json, quiet=quiet)
             return
+        if strategy == ONCE_FOR_ALL:
+            refuse(evaluator=evaluator, cost=cost, latencies=latencies, shared=shared)
+            once_for_all_search(
+                path,
+                space,
+                decisions_of(split),
+                data,
+                sizes,
+                (steps, seconds, trials),
+                limits,
+                workers,
+                seed,
+                as_json=as_json,
+                quiet=quiet,
+            )
+            return
         if split or stop_at_skips is not None:
             raise ValueError(
                 f"--split and --stop-at-skips are for gradient searches, not for {strategy}; use "
-                f"one of {', '.join(STRATEGIES)}"
+                f"one of {', '.join(STRATEGIES)}, and --split with {ONCE_FOR_ALL}, too"
             )
         job = SearchJob(
             path,

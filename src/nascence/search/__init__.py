@@ -18,8 +18,16 @@ from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, dr
 from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
+from nascence.search.once_for_all import Specialised, once_for_all, predicted_search
 from nascence.search.optuna_strategies import NSGA2, TPE
 from nascence.search.predictor_search import PredictorSearch
+from nascence.search.progressive_shrinking import (
+    PHASES,
+    Distillation,
+    ElasticPaths,
+    Phase,
+    progressive_shrinking,
+)
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.reinforce import Reinforce
 from nascence.search.seen import Distinct, Seen
@@ -41,6 +49,14 @@ from nascence.search.table_space import TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "PHASES",
+    "Distillation",
+    "ElasticPaths",
+    "Phase",
+    "Specialised",
+    "once_for_all",
+    "predicted_search",
+    "progressive_shrinking",
     "shrink",
     "operation_scores",
     "drop_worst",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import torch
 
@@ -11,10 +11,10 @@ from nascence.data import Dataset
 from nascence.search.evaluator import derived_seed
 from nascence.search.split_criteria import Criterion
 from nascence.search.supernet_training import Leaf, train_leaves
-from nascence.spaces import SuperNet, split
+from nascence.spaces import AnySuperNet, split
 
 
-class FewShot(NamedTuple):
+class FewShot(NamedTuple, Generic[AnySuperNet]):
     """The leaves of a split supernet and the cost of all that led to them.
 
     Attributes:
@@ -23,13 +23,13 @@ class FewShot(NamedTuple):
         seconds: of all trainings together, one after the other, and of choosing the splits.
     """
 
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[Leaf[AnySuperNet], ...]
     steps: int
     seconds: float
 
 
 def train_few_shot(
-    supernet: SuperNet,
+    supernet: AnySuperNet,
     data: Dataset,
     *,
     criteria: Sequence[Criterion],
@@ -37,7 +37,7 @@ def train_few_shot(
     seed: int,
     folder: Path | None = None,
     **settings: Any,
-) -> FewShot:
+) -> FewShot[AnySuperNet]:
     """Train a supernet, then for each criterion split every part and train what it is split into.
 
     Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, algorithm 1, with the splits
@@ -63,7 +63,7 @@ def train_few_shot(
             "and one for each split"
         )
     parts, total, seconds = [supernet], 0, 0.0
-    leaves: list[Leaf] = []
+    leaves: list[Leaf[AnySuperNet]] = []
     for level, count in enumerate(steps):
         if level:
             start = time.perf_counter()
@@ -80,7 +80,7 @@ def train_few_shot(
     return FewShot(tuple(leaves), total, seconds)
 
 
-def _chosen(criterion: Criterion, leaf: Leaf, seed: int) -> Any:
+def _chosen(criterion: Criterion, leaf: Leaf[Any], seed: int) -> Any:
     """Ask a criterion with a generator that depends on the seed and the leaf alone."""
     flat = tuple(index for held in leaf.supernet.choices for index in (*held, -1))
     return criterion(leaf.supernet, torch.Generator().manual_seed(derived_seed(seed, flat)))

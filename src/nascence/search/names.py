@@ -26,13 +26,23 @@ from nascence.search.predictor_search import PredictorSearch
 from nascence.search.reinforce import Reinforce
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.tree_search import LaMCTS, LaNAS
-from nascence.spaces import NB201, Architecture, Darts, Mobile, SearchSpace, ShuffleNetV2, Small
+from nascence.spaces import (
+    NB201,
+    Architecture,
+    Darts,
+    ElasticMobile,
+    Mobile,
+    SearchSpace,
+    ShuffleNetV2,
+    Small,
+)
 
 if TYPE_CHECKING:
     from nascence.search.convergence import Kind
 
 _NETWORKS: dict[str, Callable[..., SearchSpace]] = {
     "darts": Darts,
+    "elastic-mobile": ElasticMobile.for_side,
     "mobile": Mobile,
     "nb201": NB201,
     "shufflenet": ShuffleNetV2,
@@ -100,6 +110,8 @@ def space_named(name: str, *, data: Dataset | None = None, **sizes: int) -> Sear
     images = {} if data is None else {
         "classes": data.classes, "in_channels": data.image_shape[0]
     }  # fmt: skip
+    if data is not None and name == "elastic-mobile":
+        images["side"] = max(data.image_shape[1:])
     try:
         return _NETWORKS[name](**images, **sizes)
     except TypeError:
@@ -119,6 +131,8 @@ def strategy_named(
     Raises:
         ValueError: an unknown name, or a space that the strategy cannot search.
     """
+    if name == "ofa":
+        raise ValueError("ofa trains the networks that it scores; use nascence.search.once_for_all")
     _known("strategy", name, (*_STRATEGIES, *GRADIENT_STRATEGIES))
     if name in GRADIENT_STRATEGIES:
         raise ValueError(f"{name} is told no scores; nascence.search.gradient has it as a function")

@@ -5,14 +5,14 @@ from itertools import combinations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from nascence.data import Batch
-from nascence.spaces import PathSampler, SuperNet, uniform_paths
+from nascence.spaces import PathSampler, WeightSharing, uniform_paths
 
 Groups = Sequence[Sequence[int]]
-Criterion = Callable[[SuperNet, torch.Generator], Mapping[str, Groups]]
+Criterion = Callable[[WeightSharing, torch.Generator], Mapping[str, Groups]]
 """Tells where to split a supernet: groups of choices by name of the decision, for ``split``."""
 
 
@@ -37,7 +37,7 @@ class Match(NamedTuple):
 def given(decisions: Sequence[str]) -> Criterion:
     """Split these decisions into their single choices, where they are not split already."""
 
-    def choose(supernet: SuperNet, generator: torch.Generator) -> Mapping[str, Groups]:
+    def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:
         names = [decision.name for decision in supernet.space.decisions]
         for name in decisions:
             if name not in names:
@@ -50,7 +50,7 @@ def given(decisions: Sequence[str]) -> Criterion:
 def at_random(count: int = 1) -> Criterion:
     """Split ``count`` decisions, drawn uniformly among those left, into their single choices."""
 
-    def choose(supernet: SuperNet, generator: torch.Generator) -> Mapping[str, Groups]:
+    def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:
         names = _open_decisions(supernet)
         if not 1 <= count <= len(names):
             raise ValueError(f"count is {count}; this supernet has {len(names)} decisions to split")
@@ -63,7 +63,7 @@ def at_random(count: int = 1) -> Criterion:
 def by_gradient_matching(batches: Sequence[Batch], *, count: int = 1) -> Criterion:
     """Split the ``count`` decisions whose two groups agree least; see :func:`gradient_matching`."""
 
-    def choose(supernet: SuperNet, generator: torch.Generator) -> Mapping[str, Groups]:
+    def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:
         matches = gradient_matching(supernet, batches, generator=generator)
         if not 1 <= count <= len(matches):
             raise ValueError(
@@ -75,7 +75,7 @@ def by_gradient_matching(batches: Sequence[Batch], *, count: int = 1) -> Criteri
 
 
 def gradient_matching(
-    supernet: SuperNet,
+    supernet: WeightSharing,
     batches: Sequence[Batch],
     *,
     generator: torch.Generator,
@@ -103,7 +103,7 @@ def gradient_matching(
     matches = []
     for name in _open_decisions(supernet):
         place = [decision.name for decision in supernet.space.decisions].index(name)
-        held, shared = supernet.choices[place], _shared(supernet, name)
+        held, shared = supernet.choices[place], supernet.shared_parameters(name)
         sums = torch.zeros(len(held), sum(parameter.numel() for parameter in shared))
         for images, labels in batches:
             path = sampler(supernet.space, supernet.choices, generator=generator)[0]
@@ -145,7 +145,7 @@ def balanced_cut(
     return best
 
 
-def _open_decisions(supernet: SuperNet) -> list[str]:
+def _open_decisions(supernet: WeightSharing) -> list[str]:
     return [
         decision.name
         for decision, held in zip(supernet.space.decisions, supernet.choices, strict=True)
@@ -153,17 +153,6 @@ def _open_decisions(supernet: SuperNet) -> list[str]:
     ]
 
 
-def _singles(supernet: SuperNet, name: str) -> Groups:
+def _singles(supernet: WeightSharing, name: str) -> Groups:
     names = [decision.name for decision in supernet.space.decisions]
     return [(index,) for index in supernet.choices[names.index(name)]]
-
-
-def _shared(supernet: SuperNet, name: str) -> list[nn.Parameter]:
-    """Return the parameters that belong to no candidate of this decision."""
-    own = {
-        id(parameter)
-        for mixed in supernet.operations()
-        if mixed.decision == name
-        for parameter in mixed.parameters()
-    }
-    return [parameter for parameter in supernet.parameters() if id(parameter) not in own]

@@ -12,7 +12,7 @@ from nascence.graph.cost import evaluation_mode
 from nascence.params import Params
 from nascence.recalibration import recalibrate
 from nascence.search.supernet_training import fingerprint
-from nascence.spaces import Architecture, SuperNet
+from nascence.spaces import Architecture, WeightSharing
 
 Measure = Literal["accuracy", "loss"]
 
@@ -36,7 +36,7 @@ class OneShotEvaluator:
 
     def __init__(
         self,
-        supernet: SuperNet,
+        supernet: WeightSharing,
         images: Tensor,
         labels: Tensor,
         *,
@@ -112,7 +112,7 @@ class FewShotEvaluator:
 
     def __init__(
         self,
-        leaves: Sequence[SuperNet],
+        leaves: Sequence[WeightSharing],
         images: Tensor,
         labels: Tensor,
         *,
@@ -162,6 +162,6 @@ class FewShotEvaluator:
         )
 
 
-def _overlap(first: SuperNet, second: SuperNet) -> bool:
+def _overlap(first: WeightSharing, second: WeightSharing) -> bool:
     """Tell whether an architecture belongs to both: they share a choice of every decision."""
     return all(set(a) & set(b) for a, b in zip(first.choices, second.choices, strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,25 @@ from torch.nn import functional
 
 from nascence.data import Dataset
 from nascence.search.evaluator import derived_seed
-from nascence.spaces import PathSampler, SuperNet, uniform_paths
+from nascence.spaces import AnySuperNet, Architecture, PathSampler, WeightSharing, uniform_paths
 from nascence.training import Measurement, sgd, train
 
 Progress = Callable[[float, Measurement | None], None]
+PathLoss = Callable[[WeightSharing, Tensor, Tensor, Sequence[Architecture]], Tensor]
+"""The loss of one step: of a supernet, normalised images, labels and the paths drawn."""
 
 
-class Leaf(NamedTuple):
+def path_cross_entropy(
+    model: WeightSharing, images: Tensor, labels: Tensor, paths: Sequence[Architecture]
+) -> Tensor:
+    """Sum of the cross-entropy over the paths."""
+    total = torch.zeros((), device=images.device)
+    for path in paths:
+        total = total + functional.cross_entropy(model(images, path), labels)
+    return total
+
+
+class Leaf(NamedTuple, Generic[AnySuperNet]):
     """A trained supernet and what its own training cost.
 
     Attributes:
@@ -30,19 +42,20 @@ class Leaf(NamedTuple):
         seconds: of wall time, those of its ancestors not counted.
     """
 
-    supernet: SuperNet
+    supernet: AnySuperNet
     steps: int
     seconds: float
 
 
 def train_supernet(
-    supernet: SuperNet,
+    supernet: AnySuperNet,
     data: Dataset,
     *,
     generator: torch.Generator,
     steps: int | None = None,
     seconds: float | None = None,
     sampler: PathSampler = uniform_paths,
+    loss: PathLoss = path_cross_entropy,
     batch_size: int = 64,
     learning_rate: float = 0.025,
     final_learning_rate: float = 0.001,
@@ -53,16 +66,19 @@ def train_supernet(
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
+    facts: Mapping[str, str | int | float] | None = None,
     progress: Progress | None = None,
-) -> Leaf:
+) -> Leaf[AnySuperNet]:
     """Train a copy of a supernet on ``data.train``; the supernet is untouched.
 
-    Each step draws paths with ``sampler``, adds up the gradients of their cross-entropy on one
-    batch, and moves what they hold by SGD with Nesterov momentum; weights of other paths stay.
-    The learning rate falls along half a cosine. The defaults are those of Zhao et al., "Few-shot
-    Neural Architecture Search", ICML 2021, on NAS-Bench-201 (batch 48 there). ``steps``,
-    ``seconds``, ``checkpoint`` and the rest are as in :func:`nascence.training.train`: a resumed
-    training is bit-equal to an undisturbed one on a CPU, unless it is limited by ``seconds``.
+    Each step draws paths with ``sampler``, adds up the gradients of their cross-entropy (or of
+    another ``loss``) on one batch, and moves what they hold by SGD with Nesterov momentum; weights
+    of other paths stay. The learning rate falls along half a cosine. The defaults are those of Zhao
+    et al., "Few-shot Neural Architecture Search", ICML 2021, on NAS-Bench-201 (batch 48 there).
+    ``steps``, ``seconds``, ``checkpoint`` and the rest are as in
+    :func:`nascence.training.train`: a resumed training is bit-equal to an undisturbed one on a CPU,
+    unless it is limited by ``seconds``. ``facts`` are further settings that a checkpoint must have
+    been made with.
 
     Raises:
         CheckpointError: the checkpoint of another training, or of other initial weights.
@@ -84,7 +100,7 @@ def train_supernet(
         seconds=seconds,
         batch_size=batch_size,
         schedule=lambda done: least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(done, 1))),
-        objective=partial(_path_loss, sampler=sampler),
+        objective=partial(_path_loss, sampler=sampler, loss=loss),
         crop=crop,
         flip=flip,
         clip=clip,
@@ -97,24 +113,30 @@ def train_supernet(
             "choices": json.dumps(supernet.choices),
             "initial weights": fingerprint(supernet),
             "learning rates": f"{learning_rate} to {final_learning_rate}",
+            **(facts or {}),
         },
         progress=progress,
     )
-    assert isinstance(result.model, SuperNet)
+    assert isinstance(result.model, type(supernet))
     return Leaf(result.model, result.steps, result.seconds)
 
 
+TrainLeaf = Callable[..., Leaf[Any]]
+"""Trains a copy of a supernet, as :func:`train_supernet`; a function that pickles."""
+
+
 def train_leaves(
-    leaves: Sequence[SuperNet],
+    leaves: Sequence[AnySuperNet],
     data: Dataset,
     *,
     seed: int,
     folder: Path | None = None,
     workers: int = 1,
     threads: int = 1,
+    train: TrainLeaf = train_supernet,
     **settings: Any,
-) -> list[Leaf]:
-    """Train each leaf of a split supernet with :func:`train_supernet`, several at once.
+) -> list[Leaf[AnySuperNet]]:
+    """Train each leaf of a split supernet, several at once.
 
     The result is the same for any number of ``workers``: everything random in a leaf follows from
     ``seed`` and its choices. Each leaf has its checkpoint in ``folder``, so after an interruption
@@ -127,7 +149,8 @@ def train_leaves(
         folder: for checkpoints; None keeps none.
         workers: processes; 1 trains here, one after the other.
         threads: of each worker process.
-        settings: those of :func:`train_supernet`, except generator and checkpoint.
+        train: :func:`train_supernet` or another training of one supernet.
+        settings: those of ``train``, except generator and checkpoint.
 
     Raises:
         ValueError: no leaf, or two with the same choices.
@@ -138,12 +161,12 @@ def train_leaves(
         raise ValueError(f"workers is {workers} and threads {threads}; both must be at least 1")
     jobs = [(leaf, _settings_of(leaf, seed, folder, settings)) for leaf in leaves]
     if workers == 1:
-        return [_train_leaf(leaf, data, own) for leaf, own in jobs]
+        return [_train_leaf(leaf, data, train, own) for leaf, own in jobs]
     context = torch.multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_prepare_worker, initargs=(data, threads)
     ) as pool:
-        results = list(pool.map(_train_in_worker, jobs))
+        results = list(pool.map(partial(_train_in_worker, train=train), jobs))
     trained = []
     for leaf, (state, steps, seconds) in zip(leaves, results, strict=True):
         copy = leaf.restrict(leaf.choices)
@@ -152,7 +175,7 @@ def train_leaves(
     return trained
 
 
-def fingerprint(supernet: SuperNet) -> str:
+def fingerprint(supernet: WeightSharing) -> str:
     """Hash of all weights and buffers with their names: the same for equal supernets."""
     digest = hashlib.sha256()
     for name, value in sorted(supernet.state_dict().items()):
@@ -161,18 +184,17 @@ def fingerprint(supernet: SuperNet) -> str:
     return digest.hexdigest()[:16]
 
 
-def _path_loss(model: nn.Module, images: Tensor, labels: Tensor, *, sampler: PathSampler) -> Tensor:
-    """Sum of the cross-entropy over the paths of one step."""
-    assert isinstance(model, SuperNet)
+def _path_loss(
+    model: nn.Module, images: Tensor, labels: Tensor, *, sampler: PathSampler, loss: PathLoss
+) -> Tensor:
+    """Loss of the paths of one step."""
+    assert isinstance(model, WeightSharing)
     paths = sampler(model.space, model.choices, generator=torch.default_generator)
-    total = torch.zeros((), device=images.device)
-    for path in paths:
-        total = total + functional.cross_entropy(model(images, path), labels)
-    return total
+    return loss(model, images, labels, paths)
 
 
 def _settings_of(
-    leaf: SuperNet, seed: int, folder: Path | None, settings: Mapping[str, Any]
+    leaf: WeightSharing, seed: int, folder: Path | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     name = "-".join("".join(map(str, held)) for held in leaf.choices)
     checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
@@ -180,10 +202,12 @@ def _settings_of(
     return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}
 
 
-def _train_leaf(leaf: SuperNet, data: Dataset, settings: dict[str, Any]) -> Leaf:
+def _train_leaf(
+    leaf: AnySuperNet, data: Dataset, train: TrainLeaf, settings: dict[str, Any]
+) -> Leaf[AnySuperNet]:
     settings = dict(settings)
     generator = torch.Generator().manual_seed(settings.pop("seed"))
-    return train_supernet(leaf, data, generator=generator, **settings)
+    return train(leaf, data, generator=generator, **settings)
 
 
 _worker_data: Dataset | None = None  # of a worker process, set once when it starts
@@ -195,7 +219,9 @@ def _prepare_worker(data: Dataset, threads: int) -> None:
     _worker_data = data
 
 
-def _train_in_worker(job: tuple[SuperNet, dict[str, Any]]) -> tuple[dict[str, Tensor], int, float]:
+def _train_in_worker(
+    job: tuple[WeightSharing, dict[str, Any]], *, train: TrainLeaf
+) -> tuple[dict[str, Tensor], int, float]:
     assert _worker_data is not None
-    leaf = _train_leaf(job[0], _worker_data, job[1])
+    leaf = _train_leaf(job[0], _worker_data, train, job[1])
     return leaf.supernet.state_dict(), leaf.steps, leaf.seconds

@@ -61,7 +61,10 @@ def trained_supernet_evaluator(
 def new_supernet(space: SearchSpace, *, seed: int) -> SuperNet:
     """Return an untrained supernet; raise ``ValueError`` for a space without networks."""
     if not isinstance(space, NetworkSpace):
-        raise ValueError("this space defines no network, so that it has no supernet")
+        raise ValueError(
+            "this space defines no network of candidates, so that it has no such supernet; that of "
+            "elastic-mobile is for the strategy ofa"
+        )
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)
         return SuperNet(space)

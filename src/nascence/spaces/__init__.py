@@ -5,6 +5,10 @@ from nascence.spaces.cell import identity_convolution
 from nascence.spaces.darts import Darts
 from nascence.spaces.darts_genotype import GENOTYPES, Genotype
 from nascence.spaces.darts_network import set_drop_path_
+from nascence.spaces.elastic_block import ElasticBlock
+from nascence.spaces.elastic_mobile import ElasticMobile
+from nascence.spaces.elastic_network import Stage
+from nascence.spaces.elastic_supernet import ElasticSuperNet
 from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
@@ -21,7 +25,8 @@ from nascence.spaces.shufflenet import ShuffleNetV2
 from nascence.spaces.small import Small
 from nascence.spaces.space import Architecture, Choose, Decision, SearchSpace, Zero, name_of
 from nascence.spaces.splitting import split
-from nascence.spaces.supernet import Choices, MixedOperation, NetworkSpace, SuperNet
+from nascence.spaces.supernet import MixedOperation, NetworkSpace, SuperNet
+from nascence.spaces.weight_sharing import AnySuperNet, Choices, WeightSharing
 
 __all__ = [
     "restricted_paths",
@@ -29,6 +34,7 @@ __all__ = [
     "GENOTYPES",
     "NB201",
     "AdditiveSpace",
+    "AnySuperNet",
     "Architecture",
     "Choices",
     "Choose",
@@ -37,6 +43,9 @@ __all__ = [
     "Darts",
     "Decision",
     "GeneratorSpace",
+    "ElasticBlock",
+    "ElasticMobile",
+    "ElasticSuperNet",
     "Genotype",
     "MixedOperation",
     "Mobile",
@@ -46,7 +55,9 @@ __all__ = [
     "SearchSpace",
     "ShuffleNetV2",
     "Small",
+    "Stage",
     "SuperNet",
+    "WeightSharing",
     "Zero",
     "binned_paths",
     "cost_edges",

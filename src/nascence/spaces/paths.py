@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from nascence.spaces.space import Architecture, SearchSpace
-from nascence.spaces.supernet import Choices
+from nascence.spaces.weight_sharing import Choices
 
 TRIES = 10_000
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nascence.spaces.darts import INCOMING, Darts
 from nascence.spaces.product import ProductSpace
 from nascence.spaces.space import Architecture, Choose, Decision
-from nascence.spaces.supernet import Choices
+from nascence.spaces.weight_sharing import Choices
 
 
 class Restricted(ProductSpace):

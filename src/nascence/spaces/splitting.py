@@ -6,12 +6,14 @@ Zhao, Wang, Tian, Fonseca and Guo, "Few-shot Neural Architecture Search", ICML 2
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from nascence.spaces.supernet import SuperNet
+from nascence.spaces.weight_sharing import AnySuperNet
 
 Groups = Sequence[Sequence[int]]
 
 
-def split(supernet: SuperNet, decisions: Sequence[str] | Mapping[str, Groups]) -> list[SuperNet]:
+def split(
+    supernet: AnySuperNet, decisions: Sequence[str] | Mapping[str, Groups]
+) -> list[AnySuperNet]:
     """Split a supernet at one or more decisions into independent copies of its parts.
 
     Every part holds the weights of the supernet for all that it keeps: it computes what the

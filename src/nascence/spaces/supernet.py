@@ -3,25 +3,16 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nascence.spaces.space import (
-    Architecture,
-    Choose,
-    SearchSpace,
-    Zero,
-    check_architecture,
-    name_of,
-)
+from nascence.spaces.space import Architecture, Choose, SearchSpace, Zero, name_of
+from nascence.spaces.weight_sharing import Statistics, WeightSharing
 
-Statistics = Literal["batch", "tracked"]
 Affine = bool | Literal["fixed"]
-Choices = tuple[tuple[int, ...], ...]
-"""For each decision the indices of the choices that a supernet holds, in ascending order."""
 
 # Set by a forward pass for its own duration; every thread has its own.
 _PATH: ContextVar[Mapping[str, int | Tensor | None]] = ContextVar("path")
@@ -74,7 +65,7 @@ class MixedOperation(nn.Module):
         return self.decision
 
 
-class SuperNet(nn.Module):
+class SuperNet(WeightSharing):
     """All networks of a space in one: every path is a network, and paths share their candidates.
 
     ``supernet(images, architecture)`` computes the candidates of that architecture alone.
@@ -103,6 +94,8 @@ class SuperNet(nn.Module):
         ValueError: a decision of the space has no place in its network.
     """
 
+    space: NetworkSpace
+
     def __init__(
         self, space: NetworkSpace, *, affine: Affine = False, statistics: Statistics = "batch"
     ) -> None:
@@ -114,9 +107,7 @@ class SuperNet(nn.Module):
         if not isinstance(space, NetworkSpace):
             raise ValueError(f"{name_of(space)} has no method network, which a supernet needs")
         self.space, self.affine, self.statistics = space, affine, statistics
-        self.choices: Choices = tuple(
-            tuple(range(len(decision.choices))) for decision in space.decisions
-        )
+        self.choices = tuple(tuple(range(len(decision.choices))) for decision in space.decisions)
         places: list[str] = []
 
         def mix(decision: str, builders: Sequence[Callable[[], nn.Module]]) -> nn.Module:
@@ -150,20 +141,6 @@ class SuperNet(nn.Module):
         finally:
             _PATH.reset(token)
 
-    def check(self, architecture: Architecture) -> Architecture:
-        """Return the architecture as a tuple, or raise ``ValueError`` where it is not held."""
-        architecture = check_architecture(architecture, self.space.decisions)
-        for index, held, decision in zip(
-            architecture, self.choices, self.space.decisions, strict=True
-        ):
-            if index not in held:
-                names = ", ".join(str(decision.choices[each]) for each in held)
-                raise ValueError(
-                    f"decision {decision.name!r} is {decision.choices[index]!r}, and this part of "
-                    f"a split supernet holds only {names}; ask the part that holds it"
-                )
-        return architecture
-
     def extract(self, architecture: Architecture) -> nn.Module:
         """Return one path as a network of its own, which shares its storage with the supernet.
 
@@ -188,18 +165,13 @@ class SuperNet(nn.Module):
                 setattr(network.get_submodule(parent), leaf, own[name])
         return network.train(self.training)
 
-    def restrict(self, choices: Sequence[Sequence[int]]) -> "SuperNet":
+    def restrict(self, choices: Sequence[Sequence[int]]) -> Self:
         """Return a copy that holds only these choices of each decision, with equal weights.
 
         Raises:
             ValueError: choices that are not held, or none for a decision.
         """
-        kept = tuple(tuple(sorted(set(indices))) for indices in choices)
-        if len(kept) != len(self.choices):
-            raise ValueError(f"{len(kept)} lists of choices for {len(self.choices)} decisions")
-        for indices, held, name in zip(kept, self.choices, _names(self.space), strict=True):
-            if not indices or not set(indices) <= set(held):
-                raise ValueError(f"choices {indices} of decision {name!r}; give some of {held}")
+        kept = self._kept(choices)
         by_name = dict(zip(_names(self.space), kept, strict=True))
         memo: dict[int, Any] = {id(self.space): self.space}
         left_out = nn.Identity()  # stands for the candidates that are not to be copied
@@ -219,19 +191,15 @@ class SuperNet(nn.Module):
         found = [module for module in self.modules() if isinstance(module, MixedOperation)]
         return sorted(found, key=lambda mixed: mixed.place)
 
-    def path(self, architecture: Architecture) -> tuple[int | None, ...]:
-        """Return the choices that are computed for an architecture, None where nothing is.
-
-        Equal paths compute the same.
-        """
-        architecture = self.check(architecture)
-        built = getattr(self.space, "built", None)
-        if built is None:
-            return architecture
-        return tuple(
-            index if there else None
-            for index, there in zip(architecture, built(architecture), strict=True)
-        )
+    def shared_parameters(self, decision: str) -> list[nn.Parameter]:
+        """Return the parameters that belong to no candidate of this decision."""
+        own = {
+            id(parameter)
+            for mixed in self.operations()
+            if mixed.decision == decision
+            for parameter in mixed.parameters()
+        }
+        return [parameter for parameter in self.parameters() if id(parameter) not in own]
 
     def _modes(self, choice: Architecture | Sequence[Tensor]) -> Mapping[str, int | Tensor | None]:
         names = _names(self.space)
