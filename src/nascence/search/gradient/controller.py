@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nascence.data import Batch
 from nascence.search.gradient.derivation import check_derivable
+from nascence.search.latency import LatencyTerm
 from nascence.spaces import Architecture, Darts, Restricted, SuperNet
 from nascence.spaces.darts import INCOMING
 from nascence.training import DivergenceError
@@ -153,6 +154,7 @@ class PolicyGradient:
     """
 
     joint = False
+    latency: LatencyTerm | None = None
 
     def __init__(
         self,
