@@ -26,7 +26,7 @@ from nascence.search.names import (
 )
 from nascence.search.ranking_report import Ranking, ranking_report
 from nascence.search.study import open_study, read_history
-from nascence.spaces import SearchSpace
+from nascence.spaces import AdditiveSpace, SearchSpace
 
 JOURNAL = "study.journal"
 NO_LIMIT = 10**9
@@ -145,6 +145,10 @@ def _sources(
     if job.latencies is not None and job.space == "nb201" and table is not None:
         table = table.joined(nb201_latencies(job.latencies))
     elif job.latencies is not None:
+        if not isinstance(space, AdditiveSpace):
+            raise ValueError(
+                f"latencies are read for nb201, darts, mobile and shufflenet, not for {job.space}"
+            )
         latencies = read_latencies(
             job.latencies, space=space, side=None if data is None else data.image_shape[1]
         )

@@ -85,6 +85,7 @@ def measure_latencies(
         generator=generator,
         networks=networks,
         passes=passes,
+        plain=PLAIN,
         clock=clock,
         progress=progress,
     )
@@ -98,7 +99,7 @@ def observe(
     generator: torch.Generator,
     networks: int,
     passes: int,
-    plain: int = PLAIN,
+    plain: int,
     clock: Callable[[], float] = time.thread_time,
     progress: Callable[[float], None] | None = None,
 ) -> Observations:

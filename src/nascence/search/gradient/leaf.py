@@ -86,12 +86,12 @@ class LeafSearch:
         seconds: float | None,
         epochs: int,
         warmup: float,
-        every: int,
         clip: float,
         stop_at_skips: int | None,
         validation_images: int,
         checkpoint_seconds: float,
         progress: Progress,
+        every: int = 1,
     ) -> Stop:
         """Search to the end."""
         if self.path is not None and self.path.exists():
