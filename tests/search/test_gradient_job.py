@@ -1,7 +1,10 @@
 """Gradient searches by name: rates for short searches, truth, and the history that is kept."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +14,15 @@ from nascence.search.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchE
 from nascence.search.gradient.trajectory import trajectory
 from nascence.search.gradient_job import (
     GradientJob,
+    latency_term,
     run_gradient_job,
     scaled_rate,
     true_accuracies,
 )
+from nascence.search.latency import read_latencies
+from nascence.search.latency_measurement import measure_latencies
+from nascence.search.limits import LimitError
+from nascence.search.names import space_named
 from nascence.spaces import NB201
 
 TINY = (("width", 4), ("cells", 1))
@@ -30,7 +38,8 @@ def test_rate_times_steps_stays() -> None:
         assert scaled_rate(name, 40_000)["architecture_rate"] == rate
     assert scaled_rate("enas", 100)["controller_rate"] == pytest.approx(3.5e-3)
     assert scaled_rate("enas", 9_750)["controller_rate"] == pytest.approx(7e-4)
-    assert set(GRADIENT_STRATEGIES) == {*published, "enas"}
+    assert scaled_rate("proxyless", 1000)["architecture_rate"] == pytest.approx(1e-3 * 19_500 / 200)
+    assert set(GRADIENT_STRATEGIES) == {*published, "enas", "proxyless"}
 
 
 def test_the_truth_is_that_of_the_table() -> None:
@@ -75,3 +84,53 @@ def test_a_search_that_fails_keeps_its_history(
 def test_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no gradient strategy 'luck'; use one of darts"):
         run_gradient_job(GradientJob(tmp_path, "nb201", "luck"))
+
+
+def mobile(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> GradientJob:
+    """Two steps of a narrow mobile space, its measurement short."""
+    monkeypatch.setattr(
+        gradient_job, "measure_latencies", partial(measure_latencies, networks=1, passes=1)
+    )
+    job = GradientJob(folder, "mobile", "proxyless", sizes=(("width", 0.1),), steps=2, epochs=1)
+    return replace(job, **changes)
+
+
+def test_latencies_are_measured_once_and_kept(
+    tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    job = mobile(tmp_path, monkeypatch, latency_weight=0.1)
+    found = run_gradient_job(job).history.derived
+    table = read_latencies(tmp_path / "latency.json", space=run_gradient_job(job).space, side=8)
+    assert found.latency == table.of(found.architecture)
+    assert found.objective is not None
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(gradient_job, "measure_latencies", never)
+    (tmp_path / "leaf-0.pt").unlink()
+    assert run_gradient_job(job).history.derived.architecture == found.architecture
+    other = replace(job, folder=tmp_path / "other", latencies=tmp_path / "latency.json")
+    assert run_gradient_job(other).history.derived.latency == found.latency
+    assert not (tmp_path / "other" / "latency.json").exists()
+    with pytest.raises(LimitError, match=r"no network keeps to latency <= 1e-06 ms, the fastest"):
+        run_gradient_job(replace(job, latency_limit=1e-6))
+    kept = json.loads((tmp_path / "history.json").read_text())
+    assert tuple(kept["epochs"][0]["architecture"]) == found.architecture
+
+
+def test_weights_of_latency_by_default(
+    tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = mobile(tmp_path, monkeypatch)
+    space = space_named("mobile", data=brightness, width=0.1)
+    assert latency_term(job, space, brightness) is None
+    term = latency_term(replace(job, latency_limit=1e3), space, brightness)
+    assert term is not None
+    assert (term.weight, term.milliseconds) == (0.2, 1e3)
+    plain = latency_term(replace(job, latency_weight=0.0), space, brightness)
+    assert plain is not None
+    assert (plain.weight, plain.milliseconds) == (0.0, plain.table.even())
+    with pytest.raises(ValueError, match="latency is weighed by proxyless, not by darts"):
+        latency_term(replace(job, strategy="darts", latency_weight=0.1), space, brightness)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.latency_command import latency
 
 if TYPE_CHECKING:
     from nascence.optim.comparison import Settings
@@ -21,6 +22,9 @@ bench = typer.Typer(no_args_is_help=True, help="Compare with other methods, and 
 @bench.callback()
 def _group() -> None:
     """Compare with other methods, and draw it."""
+
+
+bench.command()(latency)
 
 
 @bench.command()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nascence.search.gradient import Epoch
     from nascence.search.gradient_job import GradientJob, GradientOutcome
 
-STRATEGIES = ("darts", "darts-2nd", "enas", "gdas", "pc-darts", "snas")
+STRATEGIES = ("darts", "darts-2nd", "enas", "gdas", "pc-darts", "proxyless", "snas")
 PRINTED = 10
 """Epochs of one supernet in the table on stdout, at most."""
 
@@ -43,6 +43,17 @@ def refuse_settings(strategy: str, settings: dict[str, Any]) -> None:
             )
 
 
+def latency_limit(strategy: str, limits: tuple[tuple[str, float], ...]) -> float | None:
+    """Read the one limit that a gradient search can have: milliseconds of latency."""
+    names = [name for name, _ in limits]
+    if names and (names != ["latency"] or strategy != "proxyless"):
+        raise ValueError(
+            f"--limit {names[-1]} is not for {strategy}; a gradient search has one limit, "
+            "latency=MILLISECONDS, and knows it as proxyless"
+        )
+    return limits[0][1] if limits else None
+
+
 def _run(job: "GradientJob", *, quiet: bool) -> "GradientOutcome":
     from nascence.search.gradient_job import run_gradient_job
 
@@ -52,6 +63,8 @@ def _run(job: "GradientJob", *, quiet: bool) -> "GradientOutcome":
             message = ""
             if epoch is not None:
                 message = f"accuracy {epoch.accuracy:.3f}, entropy {epoch.entropy:.2f}"
+            if epoch is not None and epoch.latency is not None:
+                message += f", latency {epoch.latency:.3g} ms"
             progress("search", fraction, message)
 
         try:
@@ -77,6 +90,8 @@ def _facts(job: "GradientJob", outcome: "GradientOutcome") -> dict[str, Any]:
             "leaf": derived.leaf,
             "validation_accuracy": derived.accuracy,
             "true_accuracy": dict(outcome.truth) or None,
+            "predicted_latency_ms": derived.latency,
+            "latency_limit_ms": job.latency_limit,
         },
         "epochs": [
             {
@@ -87,6 +102,7 @@ def _facts(job: "GradientJob", outcome: "GradientOutcome") -> dict[str, Any]:
                 "loss": epoch.loss,
                 "validation_accuracy": epoch.accuracy,
                 "true_accuracy": dict(truth) or None,
+                "predicted_latency_ms": epoch.latency,
                 "architecture": outcome.space.format(epoch.architecture),
                 "probabilities": epoch.probabilities,
             }
@@ -126,6 +142,10 @@ def _print(facts: dict[str, Any]) -> None:
     among = f", the best of {facts['leaves']} parts" if facts["leaves"] > 1 else ""
     say(f"Derived after {facts['steps']} steps{among}: {best['architecture']}")
     say(f"With shared weights it reaches {100 * best['validation_accuracy']:.1f} %.")
+    if (latency := best["predicted_latency_ms"]) is not None:
+        limit = best["latency_limit_ms"]
+        kept = "" if limit is None or latency <= limit else f", above the limit of {limit:g}"
+        say(f"Predicted latency {latency:.4g} ms{kept}.")
     if best["true_accuracy"]:
         reached = ", ".join(f"{value:.2f} % on {n}" for n, value in best["true_accuracy"].items())
         say(f"Trained alone it reaches {reached} by the table.")

@@ -16,6 +16,7 @@ from nascence.cli.gradient_search import (
     STRATEGIES,
     decisions_of,
     gradient_search,
+    latency_limit,
     refuse_settings,
 )
 from nascence.cli.once_for_all_search import STRATEGY as ONCE_FOR_ALL
@@ -38,8 +39,8 @@ def search(
         str,
         typer.Option(
             help="crossover, evolution, la-mcts, lanas, local-search, nsga2, predictor, random, "
-            "reinforce or tpe; or by gradients: darts, darts-2nd, enas, gdas, pc-darts, snas; or "
-            "ofa, once-for-all, for elastic-mobile; or autogan for gan."
+            "reinforce or tpe; or by gradients: darts, darts-2nd, enas, gdas, pc-darts, proxyless, "
+            "snas; or ofa, once-for-all, for elastic-mobile; or autogan for gan."
         ),
     ] = "evolution",
     evaluator: Annotated[
@@ -60,16 +61,24 @@ def search(
         typer.Option(help="Accuracy that the table answers, such as cifar100/validation-12."),
     ] = "",
     latencies: Annotated[
-        Path | None, typer.Option(help="File of measured latencies of nb201.")
+        Path | None, typer.Option(help="File of latencies, of nb201 or by nascence bench latency.")
+    ] = None,
+    latency_weight: Annotated[
+        float | None,
+        typer.Option(help="Of latency beside the loss of proxyless; 0.2 with a file or limit."),
     ] = None,
     cost: Annotated[
         list[str] | None,
-        typer.Option(help="Minimise it too: parameters, macs, latency/DEVICE. Can be repeated."),
+        typer.Option(
+            help="Minimise it too: parameters, macs, latency, latency/DEVICE. Can be repeated."
+        ),
     ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(help="COST=MOST, such as macs=60e6. Can be repeated.")
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Width of the space's networks.")] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Width of the space's networks, of mobile a factor.")
+    ] = None,
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
     images: Annotated[
         int | None,
@@ -106,7 +115,9 @@ def search(
         trials, seconds = _budget_of(budget)
         limits = tuple(_limit_of(text) for text in limit or ())
         sizes = tuple(
-            (name, value) for name, value in (("width", width), ("cells", cells)) if value
+            (name, int(value) if value == int(value) else value)
+            for name, value in (("width", width), ("cells", cells))
+            if value
         )
         from nascence.search.job import SearchJob
 
@@ -117,23 +128,23 @@ def search(
             "evaluator": evaluator,
             "budget as a number": trials if budget != "500" else None,
             "cost": cost,
-            "limit": limit,
-            "latencies": latencies,
             "shared": shared,
         }
         if space == SPACE or strategy == STRATEGY:
             check_names(space, strategy)
+            foreign |= {"limit": limit, "latencies": latencies}
             refuse_settings(strategy, foreign | {"cells": cells, "stop-at-skips": stop_at_skips})
             from nascence.search.gan_job import GanJob
 
             places = decisions_of(split)
             generators = GanJob(
-                path, places, data, width or 32, steps, seconds, images or 500, workers, seed
+                path, places, data, int(width or 32), steps, seconds, images or 500, workers, seed
             )
             gan_search(generators, as_json=as_json, quiet=quiet)
             return
         if strategy in STRATEGIES:
             refuse_settings(strategy, foreign)
+            reference = latency_limit(strategy, limits)
             from nascence.search.gradient_job import GradientJob
 
             gradient = GradientJob(
@@ -148,6 +159,9 @@ def search(
                 stop_at_skips,
                 workers=workers,
                 seed=seed,
+                latencies=latencies,
+                latency_weight=latency_weight,
+                latency_limit=reference,
             )
             gradient_search(gradient, as_json=as_json, quiet=quiet)
             return
@@ -167,10 +181,11 @@ def search(
                 quiet=quiet,
             )
             return
-        if split or stop_at_skips is not None:
+        if split or stop_at_skips is not None or latency_weight is not None:
             raise ValueError(
-                f"--split and --stop-at-skips are for gradient searches, not for {strategy}; use "
-                f"one of {', '.join(STRATEGIES)}, and --split with {ONCE_FOR_ALL}, too"
+                "--split and --stop-at-skips are for gradient searches and --latency-weight for "
+                f"proxyless, not for {strategy}; use one of {', '.join(STRATEGIES)}, and --split "
+                f"with {ONCE_FOR_ALL}, too"
             )
         job = SearchJob(
             path,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nascence.data import Table, load
+from nascence.data import Dataset, Table, load
 from nascence.params import write_whole
 from nascence.search.gradient import (
     GRADIENT_STRATEGIES,
@@ -15,14 +15,18 @@ from nascence.search.gradient import (
     GradientSearchError,
     Trajectory,
 )
+from nascence.search.latency import LatencyTerm, read_latencies
+from nascence.search.latency_measurement import measure_latencies
+from nascence.search.limits import LimitError
 from nascence.search.names import space_named, table_named
 from nascence.search.trained_supernet import new_supernet
 from nascence.spaces import Architecture, SearchSpace, SuperNet, split
 
-HISTORY = "history.json"
+HISTORY, LATENCIES = "history.json", "latency.json"
 PUBLISHED_STEPS = 19_500
 """Of DARTS: 50 epochs of half of CIFAR-10's training images in batches of 64."""
 _RATES = {"darts": 3e-4, "darts-2nd": 3e-4, "pc-darts": 6e-4, "snas": 3e-4, "gdas": 3e-4}
+_RATES |= {"proxyless": 1e-3}
 _CONTROLLER_RATE = 3.5e-4
 
 
@@ -43,6 +47,12 @@ class GradientJob:
         epochs: points of the history of each supernet.
         workers: processes that search the parts of a split supernet.
         seed: of all randomness.
+        latencies: file of the operators' latencies, of ``proxyless``; where latency counts and
+            there is none, they are measured and kept in the folder.
+        latency_weight: see :class:`LatencyTerm`; None for 0.2 where a file or a limit is given,
+            and 0 elsewhere.
+        latency_limit: milliseconds that latency is compared with, None for those of the space's
+            mean network.
     """
 
     folder: Path
@@ -50,13 +60,16 @@ class GradientJob:
     strategy: str
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
-    sizes: tuple[tuple[str, int], ...] = ()
+    sizes: tuple[tuple[str, float], ...] = ()
     steps: int = 500
     seconds: float | None = None
     stop_at_skips: int | None = None
     epochs: int = 25
     workers: int = 1
     seed: int = 0
+    latencies: Path | None = None
+    latency_weight: float | None = None
+    latency_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ def run_gradient_job(
         raise ValueError(f"there is no gradient strategy {job.strategy!r}; use one of {names}")
     data = load(job.data)
     space = space_named(job.space, data=data, **dict(job.sizes))
+    term = latency_term(job, space, data)
     whole = new_supernet(space, seed=job.seed)
     supernets: list[SuperNet] = split(whole, list(job.split)) if job.split else [whole]
     try:
@@ -105,6 +119,7 @@ def run_gradient_job(
             folder=job.folder,
             progress=progress,
             **scaled_rate(job.strategy, -(-job.steps // len(supernets))),
+            **({} if term is None else {"latency": term}),
         )
     except GradientSearchError as error:
         write_whole(job.folder / HISTORY, error.history.to_json().encode())
@@ -117,13 +132,44 @@ def run_gradient_job(
     )
 
 
+def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> LatencyTerm | None:
+    """Return what latency adds to the loss, with a table that is read, or else measured first.
+
+    Raises:
+        ValueError: a strategy that does not know latency, or a table of something else.
+        LimitError: no network of the space is as fast as the limit.
+    """
+    asked = (job.latencies, job.latency_weight, job.latency_limit)
+    if all(each is None for each in asked):
+        return None
+    if job.strategy != "proxyless":
+        raise ValueError(f"latency is weighed by proxyless, not by {job.strategy}")
+    side, kept = data.image_shape[1], job.folder / LATENCIES
+    if job.latencies is not None or kept.exists():
+        table = read_latencies(job.latencies or kept, space=space, side=side)
+    else:
+        generator = torch.Generator().manual_seed(job.seed)
+        table = measure_latencies(space, side=side, generator=generator)
+        table.save(kept)
+    fastest = table.range[0]
+    if job.latency_limit is not None and job.latency_limit < fastest:
+        raise LimitError(
+            f"no network keeps to latency <= {job.latency_limit:.10g} ms, the fastest has "
+            f"{fastest:.4g}; raise the limit or choose a space with smaller networks"
+        )
+    weight = 0.2 if job.latency_weight is None else job.latency_weight
+    return LatencyTerm(table, weight, job.latency_limit)
+
+
 def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
     """Return the rate of the architecture for a search of so many steps of one supernet.
 
     Adam moves a logit by about its rate in every step, so that a search shorter than the published
     one would decide nothing: rate times steps stays what it is there, with at most 300 times the
-    rate, for the controller of ENAS ten times.
+    rate, for the controller of ENAS ten times. ProxylessNAS, whose architecture takes every fifth
+    step, is given the same number of steps of the architecture.
     """
+    steps = steps // 5 if strategy == "proxyless" else steps
     factor = min(max(1.0, PUBLISHED_STEPS / max(steps, 1)), 300.0)
     if strategy == "enas":
         return {"controller_rate": _CONTROLLER_RATE * min(factor, 10.0)}

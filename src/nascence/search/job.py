@@ -4,6 +4,7 @@ import math
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from nascence.data import Dataset, Table, load, nb201_latencies
 from nascence.search.evaluator import derived_seed
 from nascence.search.history import Candidate, History
+from nascence.search.latency import LatencyTable, read_latencies
 from nascence.search.limits import Limit, Limits
 from nascence.search.loop import search
 from nascence.search.names import (
@@ -24,7 +26,7 @@ from nascence.search.names import (
 )
 from nascence.search.ranking_report import Ranking, ranking_report
 from nascence.search.study import open_study, read_history
-from nascence.spaces import SearchSpace
+from nascence.spaces import AdditiveSpace, SearchSpace
 
 JOURNAL = "study.journal"
 NO_LIMIT = 10**9
@@ -42,7 +44,8 @@ class SearchJob:
         seconds: of evaluations; None for no limit.
         data: images for evaluators that need them.
         column: of the space's table: what the table evaluator answers; empty for its first.
-        latencies: file of latencies to join to the table.
+        latencies: file of latencies: columns to join to the table of nb201, elsewhere those of the
+            operators.
         costs: names of what to minimise beside the score.
         limits: name and largest value of costs.
         sizes: settings of the space, such as ``(("width", 8),)``.
@@ -62,7 +65,7 @@ class SearchJob:
     latencies: Path | None = None
     costs: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
-    sizes: tuple[tuple[str, int], ...] = ()
+    sizes: tuple[tuple[str, float], ...] = ()
     images: int = 64
     steps: int = 500
     seed: int = 0
@@ -100,10 +103,10 @@ def run_job(job: SearchJob, *, on_trial: Callable[[Candidate], None] | None = No
     """
     if job.workers < 1 or (job.trials is not None and job.trials < 1):
         raise ValueError(f"workers is {job.workers} and trials {job.trials}; give 1 or more")
-    space, table, data = _sources(job)
+    space, table, data, latencies = _sources(job)
     if job.workers > 1:
         return _with_workers(replace(job, shared=True), on_trial)
-    history = _search(job, space, table, data, on_trial)
+    history = _search(job, space, table, data, latencies, on_trial)
     return _outcome(job, space, table, history)
 
 
@@ -127,20 +130,29 @@ def _with_workers(job: SearchJob, on_trial: Callable[[Candidate], None] | None) 
                 process.join()
     if failed := [number for number, process in enumerate(others, 1) if process.exitcode]:
         raise ArithmeticError(f"worker {failed[0]} of {job.workers} failed; its message is above")
-    space, table, _ = _sources(job)
+    space, table, *_ = _sources(job)
     study = open_study(job.folder / JOURNAL, space=space, name="search", costs=job.costs)
     return _outcome(job, space, table, read_history(study, space=space))
 
 
-def _sources(job: SearchJob) -> tuple[SearchSpace, Table | None, Dataset | None]:
+def _sources(
+    job: SearchJob,
+) -> tuple[SearchSpace, Table | None, Dataset | None, LatencyTable | None]:
     table = table_named(job.space)
     data = load(job.data) if needs_images(_evaluator_of(job, table)) else None
     space = space_named(job.space, data=data, **dict(job.sizes))
-    if job.latencies is not None:
-        if job.space != "nb201" or table is None:
-            raise ValueError(f"latencies are read for nb201, not for {job.space}")
+    latencies = None
+    if job.latencies is not None and job.space == "nb201" and table is not None:
         table = table.joined(nb201_latencies(job.latencies))
-    return space, table, data
+    elif job.latencies is not None:
+        if not isinstance(space, AdditiveSpace):
+            raise ValueError(
+                f"latencies are read for nb201, darts, mobile and shufflenet, not for {job.space}"
+            )
+        latencies = read_latencies(
+            job.latencies, space=space, side=None if data is None else data.image_shape[1]
+        )
+    return space, table, data, latencies
 
 
 def _evaluator_of(job: SearchJob, table: Table | None) -> str:
@@ -152,10 +164,12 @@ def _search(
     space: SearchSpace,
     table: Table | None,
     data: Dataset | None,
+    latencies: LatencyTable | None,
     on_trial: Callable[[Candidate], None] | None,
 ) -> History:
-    costs = {name: cost_named(name, space, table) for name in job.costs}
-    limits = [Limit(name, cost_named(name, space, table), most) for name, most in job.limits]
+    cost_of = partial(cost_named, space=space, table=table, latencies=latencies)
+    costs = {name: cost_of(name) for name in job.costs}
+    limits = [Limit(name, cost_of(name), most) for name, most in job.limits]
     seed = derived_seed(job.seed, (job.worker,)) if job.worker else job.seed
     strategy = strategy_named(
         job.strategy,

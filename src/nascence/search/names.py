@@ -18,6 +18,7 @@ from nascence.search.evaluator import (
     TrainingEvaluator,
 )
 from nascence.search.gradient import GRADIENT_STRATEGIES
+from nascence.search.latency import LatencyTable
 from nascence.search.limits import Allowed
 from nascence.search.listed_space import table_space
 from nascence.search.local_search import LocalSearch
@@ -96,8 +97,10 @@ def table_named(space: str) -> Table | None:
     return _TABLES[space]() if space in _TABLES else None
 
 
-def space_named(name: str, *, data: Dataset | None = None, **sizes: int) -> SearchSpace:
+def space_named(name: str, *, data: Dataset | None = None, **sizes: float) -> SearchSpace:
     """Return a space, its networks for the images of ``data``; ``sizes`` such as ``width=8``.
+
+    Networks that were published for images of 224 pixels get strides for those of ``data``.
 
     Raises:
         ValueError: an unknown name, or a size that the space does not have.
@@ -107,13 +110,17 @@ def space_named(name: str, *, data: Dataset | None = None, **sizes: int) -> Sear
         if sizes:
             raise ValueError(f"the space {name} is a table and has no {', '.join(sizes)} to set")
         return table_space(_TABLES[name]())
-    images = {} if data is None else {
-        "classes": data.classes, "in_channels": data.image_shape[0]
-    }  # fmt: skip
+    images: dict[str, Any] = {}
+    make = _NETWORKS[name]
+    if data is not None:
+        images = {"classes": data.classes, "in_channels": data.image_shape[0]}
+        if strides_for := getattr(make, "strides_for", None):
+            side = min(data.image_shape[1:])
+            images |= {"side": side, **strides_for(side)}
     if data is not None and name == "elastic-mobile":
         images["side"] = max(data.image_shape[1:])
     try:
-        return _NETWORKS[name](**images, **sizes)
+        return make(**images, **sizes)
     except TypeError:
         raise ValueError(f"the space {name} has not all of {', '.join(sizes)} to set") from None
 
@@ -142,22 +149,29 @@ def strategy_named(
 
 
 def cost_named(
-    name: str, space: SearchSpace, table: Table | None
+    name: str,
+    space: SearchSpace,
+    table: Table | None,
+    latencies: LatencyTable | None = None,
 ) -> Callable[[Architecture], float]:
-    """Return ``parameters``, ``macs`` or a column of the table such as ``latency/pixel3``.
+    """Return ``parameters``, ``macs``, ``latency`` or a column such as ``latency/pixel3``.
+
+    ``latency`` is in milliseconds, the sum over the operators of ``latencies``.
 
     Raises:
         ValueError: neither the space nor the table has that cost.
     """
     if name in ("parameters", "macs") and hasattr(space, name):
         return getattr(space, name)
+    if name == "latency" and latencies is not None:
+        return latencies.of
     column = {"macs": "flops"}.get(name, name)
     costs = [] if table is None else [each for each in table.columns if _is_cost(each)]
     if table is None or column not in costs:
         known = [each for each in ("parameters", "macs") if hasattr(space, each)] + costs
         raise ValueError(
             f"there is no cost {name!r}; use one of {', '.join(dict.fromkeys(known)) or 'none'}"
-            + ("" if "/" not in name else ", or give the file of latencies")
+            + (", or give the file of latencies" if name.startswith("latency") else "")
         )
     values = table.column(column)
     return lambda architecture: float(values[table.row(architecture)])

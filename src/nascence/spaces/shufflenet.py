@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,9 +115,10 @@ class ShuffleNetV2(AdditiveSpace):
         depths: blocks in each stage.
         stem_stride, strides: of the first convolution and of each stage's first block, 1 or 2.
             The published ones divide the side by 32, for 224 pixels; for 32 pixels take
-            ``stem_stride=1, strides=(1, 2, 2, 2)``.
+            ``stem_stride=1, strides=(1, 2, 2, 2)``, see :meth:`strides_for`.
         last: channels of the last convolution.
         dropout: probability before the classifier.
+        side: pixels of a side of the images for which costs are given by default.
 
     One line holds the published numbers of the blocks: 0, 1, 2 for kernels 3, 5, 7, and 3 for
     Xception.
@@ -133,6 +135,7 @@ class ShuffleNetV2(AdditiveSpace):
         strides: tuple[int, ...] = (2, 2, 2, 2),
         last: int = LAST,
         dropout: float = 0.1,
+        side: int = 224,
     ) -> None:
         check_positive("classes", classes)
         check_positive("in_channels", in_channels)
@@ -142,11 +145,19 @@ class ShuffleNetV2(AdditiveSpace):
         check_counts("strides", strides, len(CHANNELS), 2)
         check_counts("stem_stride", (stem_stride,), 1, 2)
         check_fraction("dropout", dropout)
+        check_positive("side", side)
         self.classes, self.in_channels, self.width = classes, in_channels, float(width)
         self.depths, self.strides, self.stem_stride = tuple(depths), tuple(strides), stem_stride
         self.last, self.dropout = last, float(dropout)
         decisions = (Decision(f"block_{number}", UNITS) for number in range(sum(depths)))
-        super().__init__(tuple(decisions), default_side=224)
+        super().__init__(tuple(decisions), default_side=side)
+
+    @staticmethod
+    def strides_for(side: int) -> dict[str, Any]:
+        """Strides, as arguments, that leave images of ``side`` pixels 4 or more where they can."""
+        if side >= 128:
+            return {"stem_stride": 2, "strides": (2, 2, 2, 2)}
+        return {"stem_stride": 1 if side < 64 else 2, "strides": (1, 2, 2, 2)}
 
     @property
     def description(self) -> str:

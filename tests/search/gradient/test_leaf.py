@@ -1,7 +1,9 @@
 """One search step by step: against the algorithm written out, and resumed."""
 
 import copy
+import itertools
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +13,19 @@ from torch.nn import functional
 
 from nascence.data import Dataset
 from nascence.params import CheckpointError
-from nascence.search.gradient import GRADIENT_STRATEGIES, GradientSearchError, Trajectory, darts
+from nascence.search.gradient import (
+    GRADIENT_STRATEGIES,
+    GradientSearchError,
+    Trajectory,
+    darts,
+    proxyless,
+)
 from nascence.search.gradient import enas as enas_search
 from nascence.search.gradient.batches import Halves
 from nascence.search.gradient.gates import softmax_gate
 from nascence.search.gradient.leaf import LeafSearch
 from nascence.search.gradient.relaxation import Relaxation
+from nascence.search.latency import LatencyTable, LatencyTerm
 from nascence.spaces import Small, SuperNet
 
 SETTINGS = {"batch_size": 8, "crop": 1, "epochs": 3}
@@ -116,6 +125,47 @@ def test_a_search_resumed_is_that_which_was_not_disturbed(
     assert 9.0 not in rest
 
 
+def test_with_latency_too_and_not_with_another_table(
+    supernet: SuperNet, brightness: Dataset, tmp_path: Path
+) -> None:
+    """Both logits that a step shifts, and the moments of Adam, are what they would have been."""
+    rows = tuple((0.1, 0.2, 0.3, 0.4, 0.5, value) for value in (0.6, 0.7, 0.8, 0.9))
+    decisions = supernet.space.decisions
+    table = LatencyTable(supernet.space.description, 8, 1, decisions, 1.0, rows)
+    search = partial(
+        proxyless, supernet, brightness, steps=6, warmup=0.2, architecture_every=1,
+        architecture_rate=0.1, **SETTINGS,
+    )  # fmt: skip
+    undisturbed = search(generator=seeded(), latency=LatencyTerm(table, 0.5))
+    assert undisturbed.derived.entropy < 0.999
+    calls = iter([False, False, True])
+
+    def interrupt(fraction: float, epoch: object) -> None:
+        if next(calls, False):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(generator=seeded(), latency=LatencyTerm(table, 0.5), folder=tmp_path,
+               progress=interrupt)  # fmt: skip
+    for other in (LatencyTerm(table, 0.4), LatencyTerm(replace(table, fixed=2.0), 0.5), None):
+        with pytest.raises(CheckpointError, match="its method is"):
+            search(generator=seeded(), latency=other, folder=tmp_path)
+    resumed = search(generator=seeded(), latency=LatencyTerm(table, 0.5), folder=tmp_path)
+    assert same(resumed, undisturbed)
+    assert [e.objective for e in resumed.epochs] == [e.objective for e in undisturbed.epochs]
+
+
+def test_the_architecture_takes_every_other_step(supernet: SuperNet, brightness: Dataset) -> None:
+    history = proxyless(
+        supernet, brightness, generator=seeded(), steps=6, epochs=6, batch_size=8, warmup=0.0,
+        architecture_every=2, architecture_rate=0.1,
+    )  # fmt: skip
+    seen = [epoch.probabilities for epoch in history.epochs]
+    assert [a == b for a, b in itertools.pairwise(seen)] == [False, True, False, True, False]
+    with pytest.raises(ValueError, match="architecture_every is 0"):
+        proxyless(supernet, brightness, generator=seeded(), steps=6, architecture_every=0)
+
+
 def test_the_checkpoint_of_another_search_stays(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
@@ -140,6 +190,10 @@ def test_values_that_are_not_finite_end_the_search_with_its_history(
     with pytest.raises(GradientSearchError, match="the loss became nan at step") as raised:
         darts(supernet, brightness, generator=seeded(), steps=9, learning_rate=1e30,
               clip=1e30, warmup=0.9, **SETTINGS)  # fmt: skip
+    with pytest.raises(GradientSearchError, match=r"parameters \S+ are not finite") as raised:
+        proxyless(supernet, brightness, generator=seeded(), steps=9, architecture_rate=3e38,
+                  architecture_every=1, warmup=0.5, **SETTINGS)  # fmt: skip
+    assert len(raised.value.history.epochs) == 1
     epochs: list[object] = []
     with pytest.raises(GradientSearchError, match="controller's logits of") as raised:
         enas_search(

@@ -9,6 +9,7 @@ from nascence.search.gradient.operations import (
     PartialOperation,
     SinglePath,
     partial_channels,
+    sampled_paths,
     single_path,
 )
 from nascence.spaces import NB201, Darts, Mobile, Small, SuperNet, split
@@ -45,6 +46,28 @@ def test_a_mixture_at_zero_temperature_is_the_derived_network(supernet: SuperNet
     for net in (supernet, single_path(supernet)):
         found = net(images(), weights)
         torch.testing.assert_close(found, net(images(), architecture), atol=1e-5, rtol=1e-4)
+
+
+def test_sparse_weights_are_the_sum_of_what_they_state(supernet: SuperNet) -> None:
+    """With the derivative by each of them; dense weights and paths are as they were."""
+    net, values, dense, sparse = sampled_paths(supernet), [], [], []
+    for held in supernet.choices:
+        drawn = torch.tensor([1, len(held) - 1])
+        values.append(torch.tensor([0.7, 0.4], requires_grad=True))
+        dense.append(torch.zeros(len(held)).index_put((drawn,), values[-1]))
+        sparse.append(
+            torch.sparse_coo_tensor(
+                drawn[None], values[-1], (len(held),), check_invariants=True, is_coalesced=True
+            )
+        )
+    expected, found = supernet(images(), dense), net(images(), sparse)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(net(images(), dense), expected)
+    slopes = torch.autograd.grad(found.square().sum(), values)
+    for mine, theirs in zip(
+        slopes, torch.autograd.grad(expected.square().sum(), values), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-3)
 
 
 def test_of_partial_channels_too_where_every_edge_is_alive() -> None:

@@ -24,6 +24,15 @@ def test_the_result_is_the_last_epoch_of_the_most_accurate_leaf() -> None:
     assert [candidate.seconds for candidate in history.candidates] == [2.0, 3.0, 2.0, 1.0]
 
 
+def test_where_latency_counts_the_result_has_the_least_objective() -> None:
+    epochs = [
+        replace(EPOCH, accuracy=0.9, objective=1.4, latency=5.0),
+        replace(EPOCH, accuracy=0.4, objective=1.2, latency=3.0, leaf=1),
+    ]
+    assert trajectory(epochs).derived is epochs[1]
+    assert trajectory(epochs).best.architecture == epochs[0].architecture
+
+
 def test_epochs_survive_json() -> None:
     history = trajectory([EPOCH], ("steps",))
     read = json.loads(history.to_json())

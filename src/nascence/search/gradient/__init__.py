@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from nascence.search.gradient.binary_gates import BinaryGates
 from nascence.search.gradient.controller import Beam, Controller, Draw
 from nascence.search.gradient.derivation import check_derivable, derive
 from nascence.search.gradient.gates import Gate, concrete, straight_through
@@ -12,7 +13,7 @@ from nascence.search.gradient.operations import partial_channels, single_path
 from nascence.search.gradient.reinforce import PolicyGradient, Reinforce
 from nascence.search.gradient.relaxation import Method, Relaxation
 from nascence.search.gradient.second_order import unrolled_gradients
-from nascence.search.gradient.strategies import darts, enas, gdas, pc_darts, snas
+from nascence.search.gradient.strategies import darts, enas, gdas, pc_darts, proxyless, snas
 from nascence.search.gradient.trajectory import Epoch, GradientSearchError, Trajectory
 
 GRADIENT_STRATEGIES: Mapping[str, Callable[..., Trajectory]] = {
@@ -21,6 +22,7 @@ GRADIENT_STRATEGIES: Mapping[str, Callable[..., Trajectory]] = {
     "enas": enas,
     "gdas": gdas,
     "pc-darts": pc_darts,
+    "proxyless": proxyless,
     "snas": snas,
 }
 """By the names that the command line calls them."""
@@ -28,6 +30,7 @@ GRADIENT_STRATEGIES: Mapping[str, Callable[..., Trajectory]] = {
 __all__ = [
     "GRADIENT_STRATEGIES",
     "Beam",
+    "BinaryGates",
     "Controller",
     "Draw",
     "Epoch",
@@ -48,6 +51,7 @@ __all__ = [
     "gradient_search",
     "partial_channels",
     "pc_darts",
+    "proxyless",
     "single_path",
     "snas",
     "straight_through",

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nascence.data import Dataset
 from nascence.graph.cost import evaluation_mode
@@ -90,6 +91,7 @@ class LeafSearch:
         validation_images: int,
         checkpoint_seconds: float,
         progress: Progress,
+        every: int = 1,
     ) -> Stop:
         """Search to the end."""
         if self.path is not None and self.path.exists():
@@ -103,7 +105,8 @@ class LeafSearch:
 
         with torch.random.fork_rng(_indices(self.device)):
             while not self.stopped and (before := fraction()) < 1:
-                self._advance(before, learn=before >= warmup, clip=clip)
+                learn = before >= warmup and (self.step + 1) % every == 0
+                self._advance(before, learn=learn, clip=clip)
                 self.seconds = time.perf_counter() - started
                 after = fraction()
                 epoch = None
@@ -192,34 +195,41 @@ class LeafSearch:
             self.supernet, self.halves.architecture(self.step), generator
         )
         probabilities = self.method.probabilities(generator)
+        accuracy, loss = self._quality(architecture, images)
+        term = self.method.latency
+        latency = None if term is None else term.table.of(architecture)
         self.epochs.append(
             Epoch(
                 self.number,
                 architecture,
-                self._accuracy(architecture, images),
+                accuracy,
                 entropy(probabilities),
                 tuple(tuple(vector.tolist()) for vector in probabilities),
                 self.loss_sum / max(self.loss_count, 1),
                 self.step,
                 self.seconds,
+                latency,
+                term.of(loss, latency) if term and latency and term.weight else None,
             )
         )
         self.loss_sum, self.loss_count = 0.0, 0
         return self.epochs[-1]
 
-    def _accuracy(self, architecture: Architecture, images: int) -> float:
-        """Of a derived network on the first validation images, in [0, 1]."""
+    def _quality(self, architecture: Architecture, images: int) -> tuple[float, float]:
+        """Accuracy in [0, 1] and cross-entropy of a network on the first validation images."""
         validation = self.data.validation
         count = min(images, len(validation))
         choice = self.method.measured(self.supernet, architecture)
-        right = 0
+        right, loss = 0, 0.0
         with evaluation_mode(self.supernet):
             for start in range(0, count, MEASURED):
                 place = slice(start, min(start + MEASURED, count))
                 pixels = self.data.normalise(validation.images[place].to(self.device))
-                answers = self.supernet(pixels, choice).argmax(1)
-                right += int((answers.cpu() == validation.labels[place]).sum())
-        return right / count
+                answers = self.supernet(pixels, choice).cpu()
+                labels = validation.labels[place]
+                right += int((answers.argmax(1) == labels).sum())
+                loss += functional.cross_entropy(answers, labels, reduction="sum").item()
+        return right / count, loss / count
 
     def _save(self) -> None:
         if self.path is None:

@@ -36,6 +36,7 @@ def gradient_search(
     final_learning_rate: float = 0.001,
     weight_decay: float = 3e-4,
     warmup: float = 0.0,
+    architecture_every: int = 1,
     stop_at_skips: int | None = None,
     validation_images: int = 1000,
     crop: int = 4,
@@ -70,6 +71,7 @@ def gradient_search(
         learning_rate, final_learning_rate, weight_decay, clip: of the weights; ``clip`` is the
             largest gradient norm.
         warmup: first part of the search, in [0, 1), in which the architecture rests.
+        architecture_every: steps of the weights to each step of the architecture.
         stop_at_skips: end the search at the epoch whose network has so many identities in its
             cell, of two kinds of cells in the normal one: 2 in Liang et al., "DARTS+", 2019,
             criterion 1; None never does.
@@ -93,6 +95,8 @@ def gradient_search(
     _check(parts, steps, seconds, epochs, warmup, learning_rate, final_learning_rate, stop_at_skips)
     if workers < 1:
         raise ValueError(f"workers is {workers}; give 1 or more")
+    if architecture_every < 1:
+        raise ValueError(f"architecture_every is {architecture_every}; give 1 or more")
     seed = int(torch.randint(2**62, (), generator=generator))
     jobs = []
     for number, part in enumerate(parts):
@@ -106,6 +110,7 @@ def gradient_search(
             "augmentation": f"crop {crop}, flip {flip}",
             "clip": clip,
             "skips": stop_at_skips,
+            "steps to one of the architecture": architecture_every,
         }
         whole = {
             "supernet": part,
@@ -125,6 +130,7 @@ def gradient_search(
             "seconds": None if seconds is None else seconds / len(parts),
             "epochs": epochs,
             "warmup": warmup,
+            "every": architecture_every,
             "clip": clip,
             "stop_at_skips": stop_at_skips,
             "validation_images": validation_images,

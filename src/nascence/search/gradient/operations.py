@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,26 @@ class SinglePath(MixedOperation):
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
         place = int(weights.detach().argmax())
         return list(self.candidates.values())[place](*inputs) * weights[place]
+
+
+class SampledPaths(MixedOperation):
+    """Computes the candidates that a sparse vector of weights states, and no other.
+
+    Cai, Zhu and Han, "ProxylessNAS", ICLR 2019, section 3.2. One whose weight is 0 is computed
+    without gradients of its own: it takes part in the derivative by the weights alone.
+    """
+
+    def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
+        if not weights.is_sparse:
+            return super().mixture(weights, *inputs)
+        candidates = list(self.candidates.values())
+        values = weights.values()
+        terms = []
+        for place, value in zip(weights.indices()[0].tolist(), values, strict=True):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and bool(value != 0)):
+                output = candidates[place](*inputs)
+            terms.append(output * value if value.requires_grad or value != 1 else output)
+        return reduce(add, terms)
 
 
 class PartialCandidate(nn.Module):
@@ -81,6 +103,13 @@ def single_path(supernet: SuperNet) -> SuperNet:
     """Return a copy that computes one candidate of each place; see :class:`SinglePath`."""
     return with_operations(
         supernet, lambda mixed: SinglePath(mixed.decision, _held(mixed), place=mixed.place)
+    )
+
+
+def sampled_paths(supernet: SuperNet) -> SuperNet:
+    """Return a copy that computes only what sparse weights state; see :class:`SampledPaths`."""
+    return with_operations(
+        supernet, lambda mixed: SampledPaths(mixed.decision, _held(mixed), place=mixed.place)
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nascence.data import Batch
 from nascence.search.gradient.controller import Beam, Controller, Draw
 from nascence.search.gradient.derivation import check_derivable
+from nascence.search.latency import LatencyTerm
 from nascence.spaces import Architecture, SuperNet
 
 
@@ -112,6 +113,7 @@ class PolicyGradient(Reinforce):
     """
 
     joint = False
+    latency: LatencyTerm | None = None
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from nascence.params import Params
 from nascence.search.gradient.derivation import NONE, derive
 from nascence.search.gradient.gates import Gate
 from nascence.search.gradient.second_order import unrolled_gradients
+from nascence.search.latency import LatencyTerm
 from nascence.spaces import Architecture, SuperNet
 
 Choice = Architecture | Sequence[Tensor]
@@ -26,12 +27,14 @@ class Method(Protocol):
         policy: holds all that the architecture side learns, and its state.
         optimizer: of the policy.
         joint: the policy learns from the batch and the loss of the weights.
+        latency: what latency adds to the loss of the policy; None where it counts for nothing.
         description: the settings in one line.
     """
 
     policy: nn.Module
     optimizer: torch.optim.Optimizer
     joint: bool
+    latency: LatencyTerm | None
     description: str
 
     def choice(self, done: float, generator: torch.Generator) -> Choice:
@@ -108,6 +111,8 @@ class Relaxation:
         edges: see :class:`Policy`.
         name: of the strategy, for the description.
     """
+
+    latency: LatencyTerm | None = None
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""DARTS, PC-DARTS, SNAS, GDAS and ENAS: each a function from supernets to a history.
+"""DARTS, PC-DARTS, SNAS, GDAS, ENAS and ProxylessNAS: each from supernets to a history.
 
 Settings that are not named here are those of :func:`gradient_search`, which all share: steps,
 seconds, epochs, the training of the weights, early stopping, checkpoints.
@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 from nascence.data import Dataset
+from nascence.search.gradient.binary_gates import BinaryGates
 from nascence.search.gradient.gates import concrete_gate, softmax_gate, straight_through_gate
 from nascence.search.gradient.loop import gradient_search
-from nascence.search.gradient.operations import partial_channels, single_path
+from nascence.search.gradient.operations import partial_channels, sampled_paths, single_path
 from nascence.search.gradient.reinforce import PolicyGradient
 from nascence.search.gradient.relaxation import Method, Relaxation, incoming_edges
 from nascence.search.gradient.trajectory import Trajectory
+from nascence.search.latency import LatencyTerm
 from nascence.spaces import SuperNet
 
 Supernets = SuperNet | Sequence[SuperNet]
@@ -192,6 +194,44 @@ def enas(
     return gradient_search(supernets, data, prepare, generator=generator, **settings)
 
 
+def proxyless(
+    supernets: Supernets,
+    data: Dataset,
+    *,
+    generator: torch.Generator,
+    paths: int | None = 2,
+    latency: LatencyTerm | None = None,
+    architecture_rate: float = 1e-3,
+    architecture_every: int = 5,
+    warmup: float = 0.25,
+    **settings: Any,
+) -> Trajectory:
+    """Train one path at a time, learn from two, and keep the network fast.
+
+    Cai, Zhu and Han, "ProxylessNAS: Direct Neural Architecture Search on Target Task and
+    Hardware", ICLR 2019. For any space whose networks a supernet holds. Nothing but the sampled
+    paths is computed, so that the memory of a step is that of one network.
+
+    Args:
+        supernets, data, generator: see :func:`darts`. The logits learn on the other half.
+        paths: sampled for a step of the architecture; None for all. See :class:`BinaryGates`.
+        latency: weighs measured latency against accuracy; None for accuracy alone.
+        architecture_rate: of Adam.
+        architecture_every: steps of the weights to each step of the architecture.
+        warmup, settings: of :func:`gradient_search`; the paper rests for 40 of 160 epochs.
+    """
+    prepare = partial(_gated, rate=architecture_rate, paths=paths, latency=latency)
+    return gradient_search(
+        supernets,
+        data,
+        prepare,
+        generator=generator,
+        warmup=warmup,
+        architecture_every=architecture_every,
+        **settings,
+    )
+
+
 # What the strategies prepare: functions of the module, so that other processes can be given them.
 
 
@@ -227,3 +267,8 @@ def _controlled(
     supernet: SuperNet, stream: torch.Generator, **settings: Any
 ) -> tuple[SuperNet, Method]:
     return supernet, PolicyGradient(supernet, **settings)
+
+
+def _gated(supernet: SuperNet, stream: torch.Generator, **settings: Any) -> tuple[SuperNet, Method]:
+    gated = sampled_paths(supernet)
+    return gated, BinaryGates(gated, generator=stream, **settings)

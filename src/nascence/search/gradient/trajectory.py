@@ -26,6 +26,9 @@ class Epoch:
         loss: mean training cross-entropy of the epoch.
         steps: of the supernet's weights since the start of this leaf.
         seconds: wall time since the start of this leaf.
+        latency: predicted milliseconds of the network, where the search knows latencies.
+        objective: validation cross-entropy of the network with its latency, where latency counts;
+            lower is better.
     """
 
     leaf: int
@@ -36,6 +39,8 @@ class Epoch:
     loss: float
     steps: int
     seconds: float
+    latency: float | None = None
+    objective: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,18 @@ class Trajectory(History):
     def derived(self) -> Epoch:
         """The result: the last epoch, of several leaves the one with the most accurate network.
 
+        Where latency counts, that with the least objective.
+
         Raises:
             ValueError: not one epoch was finished.
         """
         if not self.epochs:
             raise ValueError("the search finished no epoch; allow it more steps")
         last = {epoch.leaf: epoch for epoch in self.epochs}
-        return max(last.values(), key=lambda epoch: epoch.accuracy)
+        return max(
+            last.values(),
+            key=lambda epoch: epoch.accuracy if epoch.objective is None else -epoch.objective,
+        )
 
     @property
     def steps(self) -> int:
