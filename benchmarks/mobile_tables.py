@@ -61,8 +61,8 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "la-mcts": LaMCTS,
     "random": RandomSearch,
 }
-APART = ("predictor, by evolution", "reinforce, drawn again")
-"""As in spaces too large to list, and slower; run if asked for."""
+APART = ("predictor, by evolution", "reinforce, drawn again", "la-mcts")
+"""Slower, run if asked for. The first two are what happens in spaces too large to list."""
 
 
 class Problem:

@@ -117,7 +117,7 @@ class Reinforce:
             direction = self._direction(architecture)
         self._meet(architecture)
         if not math.isfinite(reward):
-            advantage = math.copysign(self._clip, reward)
+            advantage = self._clip if reward == math.inf else -self._clip
         elif self._baseline is None:
             self._baseline, advantage = reward, 0.0
         else:
@@ -150,7 +150,8 @@ class Reinforce:
                 return None
             summed = np.cumsum(self._shares(self._listing))
             at = float(torch.rand((), generator=self._generator, dtype=torch.float64)) * summed[-1]
-            row = int(np.searchsorted(summed, at, side="right"))
+            last = np.flatnonzero(self._listing.left)[-1]  # where rounding leads past the end
+            row = min(int(np.searchsorted(summed, at, side="right")), int(last))
             return self._listing.architectures[row]
         for _ in range(TRIES // 10):
             architecture = self.space.derive(self._noisy())
