@@ -64,7 +64,9 @@ def search(
     ] = None,
     cost: Annotated[
         list[str] | None,
-        typer.Option(help="Minimise it too: parameters, macs, latency, latency/DEVICE. Can be repeated."),
+        typer.Option(
+            help="Minimise it too: parameters, macs, latency, latency/DEVICE. Can be repeated."
+        ),
     ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(help="COST=MOST, such as macs=60e6. Can be repeated.")

@@ -79,9 +79,7 @@ def test_latency_decides_where_it_weighs_enough(brightness: Dataset) -> None:
     for leaf, blocks in ((0, 7), (1, 6)):
         assert last[leaf].architecture[3] == 6
         assert last[leaf].latency == table.of(last[leaf].architecture) == 1 + blocks
-        assert last[leaf].objective == pytest.approx(
-            30 * ((1 + blocks) / table.even() - 1), abs=3
-        )
+        assert last[leaf].objective == pytest.approx(30 * ((1 + blocks) / table.even() - 1), abs=3)
     assert history.derived is last[1]
     assert history.derived.architecture[1] == 6
 

@@ -132,9 +132,7 @@ class BinaryGates:
                 logits[drawn] -= logits[drawn].logsumexp(0) - total
         self.before = []
 
-    def _drawn(
-        self, count: int | None, generator: torch.Generator
-    ) -> list[tuple[Tensor, Tensor]]:
+    def _drawn(self, count: int | None, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         """Probabilities of every decision, and the places of the choices drawn, ascending."""
         found = []
         for vector in self.probabilities(generator):

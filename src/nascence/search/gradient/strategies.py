@@ -269,8 +269,6 @@ def _controlled(
     return supernet, PolicyGradient(supernet, **settings)
 
 
-def _gated(
-    supernet: SuperNet, stream: torch.Generator, **settings: Any
-) -> tuple[SuperNet, Method]:
+def _gated(supernet: SuperNet, stream: torch.Generator, **settings: Any) -> tuple[SuperNet, Method]:
     gated = sampled_paths(supernet)
     return gated, BinaryGates(gated, generator=stream, **settings)
