@@ -13,6 +13,8 @@ from nascence.search.evaluator import (
 )
 from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
+from nascence.search.latency import LatencyTable, LatencyTerm, read_latencies
+from nascence.search.latency_measurement import measure_latencies
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
@@ -57,6 +59,8 @@ __all__ = [
     "History",
     "LaMCTS",
     "LaNAS",
+    "LatencyTable",
+    "LatencyTerm",
     "Leaf",
     "Limit",
     "LimitError",
@@ -79,10 +83,12 @@ __all__ = [
     "draw",
     "given",
     "gradient_matching",
+    "measure_latencies",
     "open_study",
     "ranking_report",
     "ranking_table",
     "read_history",
+    "read_latencies",
     "search",
     "train_few_shot",
     "train_leaves",
