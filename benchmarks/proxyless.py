@@ -5,9 +5,10 @@
 
 Nine blocks of width 0.25 on CIFAR-10 at 16 pixels, latencies of batches of 16 on one thread. One
 search for each weight of latency, then the network that it derives and random ones of nearly the
-same predicted latency are trained alone for ``--alone`` steps, all alike. One-shot against few-shot:
-one supernet, or the three parts of the split of ``block_1`` with a third of the steps each, at one
-weight. One line of JSON for each part is kept in ``--out``; a finished part is not done again.
+same predicted latency are trained alone for ``--alone`` steps, all alike. One-shot against
+few-shot: one supernet, or the three parts of the split of ``block_1`` with a third of the steps
+each, at one weight. One line of JSON for each part is kept in ``--out``; a finished part is not
+done again.
 """
 
 import argparse
@@ -15,12 +16,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from cifar10_rows import cifar10
-from nascence.data import Dataset
+from nascence.data import Dataset, Split
 from nascence.search.gradient import proxyless
 from nascence.search.gradient_job import scaled_rate
 from nascence.search.latency import LatencyTable, LatencyTerm, read_latencies
@@ -108,13 +110,15 @@ def searched(
 def alone(data: Dataset, parts: Parts, arguments: argparse.Namespace, of: Sequence[int]) -> None:
     """Train a network alone with every seed."""
     architecture = tuple(of)
+    validation = Split(data.validation.images[:2000], data.validation.labels[:2000])
+    fewer = replace(data, validation=validation)
 
     def trained(seed: int) -> dict:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = SPACE.build(architecture).to(memory_format=torch.channels_last)
         training = train(
-            network, data, optimizer=sgd(0.1), steps=arguments.alone, batch_size=64, crop=2,
+            network, fewer, optimizer=sgd(0.1), steps=arguments.alone, batch_size=32, crop=2,
             generator=torch.Generator().manual_seed(seed), measurements=1,
         )  # fmt: skip
         return {"accuracy": training.curve[-1].accuracy}

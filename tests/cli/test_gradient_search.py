@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nascence import cli
-from nascence.cli.gradient_search import STRATEGIES
+from nascence.cli.gradient_search import STRATEGIES, _print
 from nascence.search.gradient import GRADIENT_STRATEGIES
 
 TINY = ["--width", "4", "--cells", "1", "--quiet"]
@@ -79,6 +79,13 @@ def test_result_as_text(tmp_path: Path, images: str) -> None:
         (["nb201", "--strategy", "snas", "--budget", "100"], "--budget as a number is for"),
         (["nb201", "--strategy", "snas", "--workers", "0"], "workers is 0"),
         (["nb201", "--strategy", "snas", "--cost", "macs"], "--cost is for"),
+        (["nb201", "--strategy", "snas", "--limit", "macs=9"], "--limit macs is not for snas"),
+        (["nb201", "--strategy", "gdas", "--limit", "latency=9"], "--limit latency is not for"),
+        (["nb201", "--strategy", "proxyless", "--limit", "macs=9"], "one limit, latency="),
+        (["nb201", "--strategy", "proxyless", "--latency-weight", "1"], "whose costs add up"),
+        (["nb201", "--strategy", "gdas", "--latency-weight", "1"], "weighed by proxyless, not"),
+        (["nb201", "--latency-weight", "1"], "--latency-weight for proxyless, not for evolution"),
+        (["nb201", "--strategy", "proxyless", "--latencies", "none"], "there is no file none"),
         (["nb201", "--strategy", "pc-darts"], "leave 2 channels"),
         (["nats-size", "--strategy", "darts"], "nats-size is a table"),
         (["nb201", "--strategy", "darts", "--steps", "0"], "at least one step"),
@@ -100,3 +107,50 @@ def test_a_split_that_the_genotype_cannot_do_with(tmp_path: Path, images: str) -
     assert result.exit_code == cli.USAGE, (result.output, result.exception)
     assert "needs that decision whole" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_latency_in_a_search_of_a_split_mobile_space(tmp_path: Path, images: str) -> None:
+    """With the table that the command of measurements writes; a bad one keeps what was found."""
+    table, out = tmp_path / "latency.json", tmp_path / "run"
+    narrow = ["--width", "0.1", "--data", images, "--quiet"]
+    short = ["--networks", "1", "--passes", "1", "--check", "1"]
+    measured = CliRunner().invoke(
+        cli.app, ["bench", "latency", "mobile", "--out", str(table), *short, *narrow]
+    )
+    assert measured.exit_code == 0, (measured.output, measured.exception)
+    words = ["mobile", "--strategy", "proxyless", "--latency-weight", "0.1", *narrow]
+    words += ["--split", "block_0", "--steps", "6", "--out", str(out)]
+    result = run(*words, "--latencies", str(table), "--limit", "latency=1e3", "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    facts = json.loads(result.stdout)
+    assert (facts["leaves"], facts["steps"]) == (6, 6)
+    assert 0 < facts["best"]["predicted_latency_ms"] < 1e3
+    assert all(epoch["predicted_latency_ms"] > 0 for epoch in facts["epochs"])
+    content = json.loads(table.read_text())
+    del content["operators"]["block_2"]["identity"]
+    table.write_text(json.dumps(content))
+    history = (out / "history.json").read_bytes()
+    bad = run(*words, "--latencies", str(table))
+    assert bad.exit_code == cli.USAGE
+    assert "lacks the operator identity of block_2" in bad.stderr
+    content["operators"]["block_2"]["identity"] = 0.0
+    table.write_text(json.dumps(content))
+    tight = run(*words, "--latencies", str(table), "--limit", "latency=1e-5")
+    assert tight.exit_code == cli.USAGE
+    assert "no network keeps to latency <= 1e-05 ms, the fastest has" in tight.stderr
+    for failed in (bad, tight):
+        assert len(failed.stderr.strip().splitlines()) == 1
+    assert (out / "history.json").read_bytes() == history
+
+
+@pytest.mark.parametrize(("limit", "said"), [(None, "ms."), (3.0, "ms."), (2.0, "limit of 2.")])
+def test_latency_in_words(
+    limit: float | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = {"architecture": "0 1", "validation_accuracy": 0.5, "true_accuracy": None}
+    best |= {"leaf": 0, "predicted_latency_ms": 2.5, "latency_limit_ms": limit}
+    row = {"leaf": 0, "steps": 3, "loss": 1.0, "entropy": 1.0, "validation_accuracy": 0.5}
+    _print({"best": best, "epochs": [row], "leaves": 1, "steps": 3, "history": "history.json"})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "latency" in line]
+    assert line.startswith("Predicted latency 2.5 ms")
+    assert line.endswith(said)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nascence.data import nb201
+from nascence.data import load, nb201
 from nascence.search.job import SearchJob, best_so_far, run_job
+from nascence.search.latency import LatencyTable
+from nascence.search.names import space_named
 
 
 def job(folder: Path, **changes) -> SearchJob:
@@ -79,3 +81,25 @@ def test_a_study_of_another_search_stays_as_it_is(
 def test_what_cannot_be_done_is_said(changes: dict, message: str, tmp_path: Path) -> None:
     with pytest.raises((ValueError, OSError), match=message):
         run_job(job(tmp_path, **changes))
+
+
+def test_latency_is_a_cost_and_a_limit_by_a_measured_table(tmp_path: Path) -> None:
+    space = space_named("mobile", data=load("cifar10-sample"), width=0.1)
+    rows = tuple(tuple(float(c != "identity") for c in d.choices) for d in space.decisions)
+    table = LatencyTable(space.description, 32, 1, tuple(space.decisions), 1.0, rows)
+    table.save(tmp_path / "latency.json")
+    mobile = SearchJob(
+        tmp_path / "run", "mobile", "evolution", "parameters", trials=20, costs=("latency",),
+        limits=(("latency", 18.0),), latencies=tmp_path / "latency.json", sizes=(("width", 0.1),),
+    )  # fmt: skip
+    found = run_job(mobile).history
+    assert found.costs == ("latency",)
+    for each in found.candidates:
+        assert each.costs == (table.of(each.architecture),)
+        assert 7 <= each.costs[0] <= 18
+    with pytest.raises(ValueError, match=r"no architecture keeps to latency <= 6.*smallest had"):
+        run_job(replace(mobile, folder=tmp_path / "none", limits=(("latency", 6.0),)))
+    wider = replace(mobile, sizes=(("width", 0.2),))
+    with pytest.raises(ValueError, match=r"and this is Mobile\(.* width=0.2"):
+        run_job(wider)
+    assert len(run_job(mobile).history) == 20

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nascence.data import Dataset, Split, nb201
 from nascence.search import RankSum
+from nascence.search.latency import LatencyTable
 from nascence.search.names import (
     Sources,
     cost_named,
@@ -97,6 +99,11 @@ def test_costs_by_name() -> None:
     assert cost((0,) * 8) == 7_713_280
     with pytest.raises(ValueError, match="no cost 'latency/raspi4'; use one of parameters, macs"):
         cost_named("latency/raspi4", SPACE, table)
+    with pytest.raises(ValueError, match=r"no cost 'latency'; .*or give the file of latencies"):
+        cost_named("latency", SPACE, None)
+    rows = tuple((1.0, 2.0, 3.0, 4.0, 5.0) for _ in SPACE.decisions)
+    known = LatencyTable(SPACE.description, 8, 1, SPACE.decisions, 0.5, rows)
+    assert cost_named("latency", SPACE, None, known)((0, 1, 2, 3, 4, 0)) == 16.5
 
 
 def test_unknown_names_are_refused_with_the_known() -> None:
@@ -114,3 +121,13 @@ def test_unknown_names_are_refused_with_the_known() -> None:
         with pytest.raises(ValueError, match=message):
             call()
     assert set(evaluator_names()) >= {"table", "train", "one-shot", "few-shot", "naswot"}
+
+
+@pytest.mark.parametrize("name", ["mobile", "shufflenet"])
+def test_published_networks_fit_small_images(name: str) -> None:
+    space = space_named(name, data=images(), width=0.1)
+    architecture = space.sample(generator=torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter:
+        assert space.build(architecture).eval()(torch.zeros(1, 3, 8, 8)).shape == (1, 4)
+    assert counter.get_total_flops() / 2 == space.macs(architecture)  # type: ignore[attr-defined]
+    assert space_named(name).default_side == 224  # type: ignore[attr-defined]

@@ -136,3 +136,20 @@ def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
     assert supernet.extract(path).state_dict().keys() <= built
     one_hot = SMALL.encode(path).split([len(d.choices) for d in SMALL.decisions])
     torch.testing.assert_close(supernet(images, one_hot), outputs)
+
+
+@pytest.mark.parametrize(("side", "left"), [(8, 1), (16, 2), (32, 4), (63, 8), (64, 4), (128, 4)])
+def test_strides_for_small_images(side: int, left: int) -> None:
+    settings = ShuffleNetV2.strides_for(side)
+    assert ShuffleNetV2.strides_for(224) == {
+        "stem_stride": PUBLISHED.stem_stride,
+        "strides": PUBLISHED.strides,
+    }
+    for stride in (settings["stem_stride"], *settings["strides"]):
+        side = -(-side // stride)
+    assert side == left
+    assert ShuffleNetV2(side=32).macs((0,) * len(PUBLISHED.decisions)) == PUBLISHED.macs(
+        (0,) * len(PUBLISHED.decisions), side=32
+    )
+    with pytest.raises(ValueError, match="side is 0"):
+        ShuffleNetV2(side=0)

@@ -144,8 +144,8 @@ def _print(facts: dict[str, Any]) -> None:
     say(f"With shared weights it reaches {100 * best['validation_accuracy']:.1f} %.")
     if (latency := best["predicted_latency_ms"]) is not None:
         limit = best["latency_limit_ms"]
-        kept = "" if limit is None or latency <= limit else f", above the limit of {limit:g}"
-        say(f"Predicted latency {latency:.4g} ms{kept}.")
+        above = "" if limit is None or latency <= limit else f", above the limit of {limit:g}"
+        say(f"Predicted latency {latency:.4g} ms{above}.")
     if best["true_accuracy"]:
         reached = ", ".join(f"{value:.2f} % on {n}" for n, value in best["true_accuracy"].items())
         say(f"Trained alone it reaches {reached} by the table.")

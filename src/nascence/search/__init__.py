@@ -14,6 +14,8 @@ from nascence.search.evaluator import (
 )
 from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
+from nascence.search.latency import LatencyTable, LatencyTerm, read_latencies
+from nascence.search.latency_measurement import measure_latencies
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
 from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
@@ -79,6 +81,8 @@ __all__ = [
     "History",
     "LaMCTS",
     "LaNAS",
+    "LatencyTable",
+    "LatencyTerm",
     "Leaf",
     "Limit",
     "LimitError",
@@ -105,10 +109,12 @@ __all__ = [
     "draw",
     "given",
     "gradient_matching",
+    "measure_latencies",
     "open_study",
     "ranking_report",
     "ranking_table",
     "read_history",
+    "read_latencies",
     "search",
     "train_few_shot",
     "train_leaves",

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from nascence.graph.cost import evaluation_mode
 from nascence.search.latency import LatencyTable
-from nascence.spaces import AdditiveSpace, Architecture, MixedOperation, SearchSpace, SuperNet, Zero
+from nascence.spaces import (
+    AdditiveSpace,
+    Architecture,
+    MixedOperation,
+    NetworkSpace,
+    SearchSpace,
+    SuperNet,
+    Zero,
+)
 
 TRIES = 10_000
 PLAIN = 24
@@ -93,7 +101,7 @@ def measure_latencies(
 
 
 def observe(
-    space: AdditiveSpace,
+    space: NetworkSpace,
     images: Tensor,
     *,
     generator: torch.Generator,
@@ -221,7 +229,7 @@ def _timed(supernet: SuperNet, clock: Callable[[], float]) -> Iterator[dict[int,
             handle.remove()
 
 
-def _deployed(space: AdditiveSpace) -> SuperNet:
+def _deployed(space: NetworkSpace) -> SuperNet:
     """All candidates as plain networks have them: full BatchNorm, the usual order of memory."""
     supernet = SuperNet(space, affine=True, statistics="tracked")
     for parameter in supernet.parameters():

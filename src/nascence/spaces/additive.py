@@ -42,12 +42,15 @@ def total(costs: Iterable[Cost]) -> Cost:
 class AdditiveSpace(ProductSpace, ABC):
     """A space with one network and a table of what each choice adds to its cost.
 
-    A space adds ``description``, ``network``, ``cost_table``, ``format`` and ``parse``.
+    A space adds ``description``, ``in_channels`` of its images, ``network``, ``cost_table``,
+    ``format`` and ``parse``.
 
     Args:
         decisions: in the order in which an architecture holds their indices.
         default_side: pixels of a side of the images for which costs are given by default.
     """
+
+    in_channels: int
 
     def __init__(self, decisions: tuple[Decision, ...], *, default_side: int) -> None:
         super().__init__(decisions)
