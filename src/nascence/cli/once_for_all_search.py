@@ -34,7 +34,17 @@ def once_for_all_search(
 
     steps, seconds, samples = budget
     job = OnceForAllJob(
-        folder, space, split, data, sizes, steps, seconds, samples or 200, limits, workers, seed
+        folder,
+        space,
+        split,
+        data,
+        sizes,
+        steps,
+        seconds,
+        samples or 200,
+        limits=limits,
+        workers=workers,
+        seed=seed,
     )
     outcome = _run(job, quiet=quiet)
     facts = _facts(job, outcome)

@@ -61,7 +61,7 @@ def once_for_all(
     seconds: float | None = None,
     limits: Limits | None = None,
     samples: int = 200,
-    predictions: int = 1000,
+    predictions: int = 500,
     verified: int = 10,
     phases: Sequence[Phase] = PHASES,
     images: int = 1000,
@@ -88,7 +88,8 @@ def once_for_all(
         steps, seconds: of the training of all supernets together; give one or both.
         limits: of costs, kept by all networks that are scored.
         samples: random networks to fit the predictor on; thousands in the paper.
-        predictions: networks that evolution asks the predictor for.
+        predictions: networks that evolution asks the predictor for; its population and parents
+            are those of the released code.
         verified: networks of the best predictions that the supernet scores.
         phases: of the training.
         images: of validation that give a score, at most so many as there are.
@@ -157,7 +158,7 @@ def predicted_search(
     seeds: Sequence[int],
     limits: Limits | None = None,
     samples: int = 200,
-    predictions: int = 1000,
+    predictions: int = 500,
     verified: int = 10,
     journal: Path | None = None,
     progress: Progress | None = None,
@@ -207,7 +208,15 @@ def predicted_search(
             [candidate.score for candidate in found],
             generator=streams[1],
         )
-        evolution = CrossoverEvolution(space, generator=streams[2], allowed=limits)
+        evolution = CrossoverEvolution(
+            space,
+            generator=streams[2],
+            population=100,
+            top=25,
+            crossovers=50,
+            mutants=50,
+            allowed=limits,
+        )
         ranked = sorted(
             search(evolution, predictor, trials=predictions).candidates,
             key=lambda each: -each.score,

@@ -38,7 +38,7 @@ class OnceForAllJob:
         sizes: settings of the space, such as ``(("width", 8),)``.
         steps: of all supernets together.
         seconds: of all together, None for no limit.
-        samples: random networks to fit the predictor on.
+        samples, predictions: see :func:`once_for_all`.
         limits: name and largest value of costs.
         workers: processes that train the parts of a split supernet.
         seed: of all randomness.
@@ -52,6 +52,7 @@ class OnceForAllJob:
     steps: int = 500
     seconds: float | None = None
     samples: int = 200
+    predictions: int = 500
     limits: tuple[tuple[str, float], ...] = ()
     workers: int = 1
     seed: int = 0
@@ -92,6 +93,7 @@ def run_once_for_all(job: OnceForAllJob, *, progress: Progress | None = None) ->
         seconds=job.seconds,
         limits=Limits(*limits) if limits else None,
         samples=job.samples,
+        predictions=job.predictions,
         recalibration_images=RECALIBRATION_IMAGES,
         workers=job.workers,
         folder=job.folder,

@@ -226,10 +226,11 @@ class ElasticMobile(ProductSpace):
 
     def built(self, architecture: Architecture) -> tuple[bool, ...]:
         """Tell for each decision whether it has an effect: those beyond the depth have none."""
-        there = [True] * bool(self.resolutions)
-        for blocks in self.setting(architecture).stages:
-            beyond = self.depths[-1] - len(blocks)
-            there += [True] * (1 + 2 * len(blocks)) + [False] * (2 * beyond)
+        architecture, there = self.check(architecture), [True] * len(self.decisions)
+        length = 1 + 2 * self.depths[-1]
+        for start in range(bool(self.resolutions), len(there), length):
+            unused = 2 * (self.depths[-1] - self.depths[architecture[start]])
+            there[start + length - unused : start + length] = [False] * unused
         return tuple(there)
 
     def codes(self, architectures: Sequence[Architecture]) -> npt.NDArray[np.float64]:
