@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nascence.cli.console import line, shown
+from nascence.cli.given import Given
 
 if TYPE_CHECKING:
     from nascence.search.gan import Round
@@ -14,17 +15,35 @@ if TYPE_CHECKING:
 SPACE, STRATEGY = "gan", "autogan"
 
 
-def check_names(space: str, strategy: str) -> None:
-    """Raise ``ValueError`` for a space or a strategy without its other."""
-    if (space, strategy) != (SPACE, STRATEGY):
+def gan_search(given: Given) -> None:
+    """Search, and print the result."""
+    if (given.space, given.strategy) != (SPACE, STRATEGY):
         raise ValueError(
             f"the space {SPACE} is searched by --strategy {STRATEGY}, and nothing else is by it; "
-            f"these are {space} and {strategy}"
+            f"these are {given.space} and {given.strategy}"
         )
+    given.take("width", "images", "split")
+    from nascence.search.gan_job import GanJob
+
+    sizes = {"width": given.width, "images": given.images}
+    for name, value in sizes.items():
+        if value is not None and value != int(value):
+            raise ValueError(f"{name} is {value}; give a whole number")
+    job = GanJob(
+        given.folder,
+        given.split,
+        given.data,
+        steps=given.steps,
+        seconds=given.seconds,
+        workers=given.workers,
+        seed=given.seed,
+        **{name: int(value) for name, value in sizes.items() if value is not None},
+    )
+    facts = _facts(job, _run(job, quiet=given.quiet))
+    typer.echo(json.dumps(facts) if given.as_json else _text(facts))
 
 
-def gan_search(job: "GanJob", *, as_json: bool, quiet: bool) -> None:
-    """Search, and print the result."""
+def _run(job: "GanJob", *, quiet: bool) -> "GanOutcome":
     from nascence.search.gan_job import run_gan_job
 
     with shown(job.folder, quiet=quiet) as progress:
@@ -36,12 +55,10 @@ def gan_search(job: "GanJob", *, as_json: bool, quiet: bool) -> None:
             progress(stage, fraction, message)
 
         try:
-            outcome = run_gan_job(job, progress=show)
+            return run_gan_job(job, progress=show)
         except KeyboardInterrupt:
             line(f"stopped; the same command with --out {job.folder} goes on")
             raise
-    facts = _facts(job, outcome)
-    typer.echo(json.dumps(facts) if as_json else _text(facts))
 
 
 def _facts(job: "GanJob", outcome: "GanOutcome") -> dict[str, Any]:

@@ -8,48 +8,52 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nascence.cli.console import line, shown
+from nascence.cli.given import Given
 
 if TYPE_CHECKING:
     from nascence.search.gradient import Epoch
     from nascence.search.gradient_job import GradientJob, GradientOutcome
 
 STRATEGIES = ("darts", "darts-2nd", "enas", "gdas", "pc-darts", "proxyless", "snas")
+WEIGHED = "proxyless"
+"""The one that knows latency."""
 PRINTED = 10
 """Epochs of one supernet in the table on stdout, at most."""
 
 
-def gradient_search(job: "GradientJob", *, as_json: bool, quiet: bool) -> None:
+def gradient_search(given: Given) -> None:
     """Search, and print the result."""
-    outcome = _run(job, quiet=quiet)
-    facts = _facts(job, outcome)
-    typer.echo(json.dumps(facts)) if as_json else _print(facts)
+    weighed = ("latencies", "latency-weight", "limit") if given.strategy == WEIGHED else ()
+    given.take("width", "cells", "split", "stop-at-skips", *weighed)
+    from nascence.search.gradient_job import GradientJob
+
+    job = GradientJob(
+        given.folder,
+        given.space,
+        given.strategy,
+        given.split,
+        given.data,
+        given.sizes,
+        given.steps,
+        given.seconds,
+        given.stop_at_skips,
+        workers=given.workers,
+        seed=given.seed,
+        latencies=given.latencies,
+        latency_weight=given.latency_weight,
+        latency_limit=_latency_limit(given.limits),
+    )
+    facts = _facts(job, _run(job, quiet=given.quiet))
+    typer.echo(json.dumps(facts)) if given.as_json else _print(facts)
 
 
-def decisions_of(text: str) -> tuple[str, ...]:
-    """Read names with commas between them."""
-    names = tuple(name.strip() for name in text.split(",")) if text else ()
-    if not all(names):
-        raise ValueError(f"--split is {text!r}; give decisions as edge_0_1,edge_0_2")
-    return names
-
-
-def refuse_settings(strategy: str, settings: dict[str, Any]) -> None:
-    """Raise ``ValueError`` for options that say nothing to a gradient search."""
-    for name, value in settings.items():
-        if value:
-            raise ValueError(
-                f"--{name} is for strategies that are told scores; {strategy} learns the "
-                "architecture while its supernet trains, for --steps steps or --budget 10m"
-            )
-
-
-def latency_limit(strategy: str, limits: tuple[tuple[str, float], ...]) -> float | None:
+def _latency_limit(limits: tuple[tuple[str, float], ...]) -> float | None:
     """Read the one limit that a gradient search can have: milliseconds of latency."""
     names = [name for name, _ in limits]
-    if names and (names != ["latency"] or strategy != "proxyless"):
+    if names and names != ["latency"]:
         raise ValueError(
-            f"--limit {names[-1]} is not for {strategy}; a gradient search has one limit, "
-            "latency=MILLISECONDS, and knows it as proxyless"
+            f"--limit is given for {', '.join(names)}; {WEIGHED} has one limit, "
+            "latency=MILLISECONDS"
         )
     return limits[0][1] if limits else None
 

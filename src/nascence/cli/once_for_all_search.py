@@ -2,12 +2,12 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from nascence.cli.console import line, shown
+from nascence.cli.given import Given
 
 if TYPE_CHECKING:
     from nascence.search.once_for_all_job import OnceForAllJob, OnceForAllOutcome
@@ -15,50 +15,26 @@ if TYPE_CHECKING:
 STRATEGY = "ofa"
 
 
-def once_for_all_search(
-    folder: Path,
-    space: str,
-    split: tuple[str, ...],
-    data: str,
-    sizes: tuple[tuple[str, int], ...],
-    budget: tuple[int, float | None, int | None],
-    limits: tuple[tuple[str, float], ...],
-    workers: int,
-    seed: int,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Train and search, and print the result; ``budget`` holds steps, seconds and networks."""
+def once_for_all_search(given: Given) -> None:
+    """Train and search, and print the result."""
+    given.take("budget as a number", "limit", "width", "cells", "split")
     from nascence.search.once_for_all_job import OnceForAllJob
 
-    steps, seconds, samples = budget
     job = OnceForAllJob(
-        folder,
-        space,
-        split,
-        data,
-        sizes,
-        steps,
-        seconds,
-        samples or 200,
-        limits=limits,
-        workers=workers,
-        seed=seed,
+        given.folder,
+        given.space,
+        given.split,
+        given.data,
+        given.sizes,
+        given.steps,
+        given.seconds,
+        given.trials or 200,
+        limits=given.limits,
+        workers=given.workers,
+        seed=given.seed,
     )
-    outcome = _run(job, quiet=quiet)
-    facts = _facts(job, outcome)
-    typer.echo(json.dumps(facts)) if as_json else _print(facts)
-
-
-def refuse(**settings: object) -> None:
-    """Raise ``ValueError`` for options that say nothing to this search."""
-    for name, value in settings.items():
-        if value:
-            raise ValueError(
-                f"--{name} is not for {STRATEGY}, which scores networks by its supernet; it takes "
-                "--steps, --split, --limit, and --budget for the networks scored or the time"
-            )
+    facts = _facts(job, _run(job, quiet=given.quiet))
+    typer.echo(json.dumps(facts)) if given.as_json else _print(facts)
 
 
 def _run(job: "OnceForAllJob", *, quiet: bool) -> "OnceForAllOutcome":

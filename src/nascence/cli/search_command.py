@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import sys
 import time
 from pathlib import Path
@@ -11,16 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
-from nascence.cli.gan_search import SPACE, STRATEGY, check_names, gan_search
-from nascence.cli.gradient_search import (
-    STRATEGIES,
-    decisions_of,
-    gradient_search,
-    latency_limit,
-    refuse_settings,
-)
+from nascence.cli.gan_search import SPACE as GENERATORS
+from nascence.cli.gan_search import STRATEGY as AUTOGAN
+from nascence.cli.gan_search import gan_search
+from nascence.cli.given import Given, budget_of, decisions_of, limit_of
+from nascence.cli.gradient_search import STRATEGIES, gradient_search
 from nascence.cli.once_for_all_search import STRATEGY as ONCE_FOR_ALL
-from nascence.cli.once_for_all_search import once_for_all_search, refuse
+from nascence.cli.once_for_all_search import once_for_all_search
 
 if TYPE_CHECKING:
     from nascence.search.history import Candidate
@@ -51,8 +47,9 @@ def search(
         ),
     ] = "",
     budget: Annotated[
-        str, typer.Option(help="Architectures to score, such as 500, or time, such as 10m.")
-    ] = "500",
+        str,
+        typer.Option(help="Architectures to score, 500 by default, or time, such as 10m."),
+    ] = "",
     data: Annotated[
         str, typer.Option(help="Images for evaluators that build networks.")
     ] = "cifar10-sample",
@@ -111,109 +108,80 @@ def search(
 ) -> None:
     """Search a space for its best networks, keep the study, and report how far to trust it."""
     with failures_as_lines():
-        started = time.perf_counter()
-        trials, seconds = _budget_of(budget)
-        limits = tuple(_limit_of(text) for text in limit or ())
-        sizes = tuple(
-            (name, int(value) if value == int(value) else value)
-            for name, value in (("width", width), ("cells", cells))
-            if value
-        )
-        from nascence.search.job import SearchJob
-
         if out is not None and out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; give a folder for the study")
-        path = out if out is not None else _new_folder(Path(space).name)
-        foreign: dict[str, object] = {
-            "evaluator": evaluator,
-            "budget as a number": trials if budget != "500" else None,
-            "cost": cost,
-            "shared": shared,
-        }
-        if space == SPACE or strategy == STRATEGY:
-            check_names(space, strategy)
-            foreign |= {"limit": limit, "latencies": latencies}
-            refuse_settings(strategy, foreign | {"cells": cells, "stop-at-skips": stop_at_skips})
-            from nascence.search.gan_job import GanJob
-
-            places = decisions_of(split)
-            generators = GanJob(
-                path, places, data, int(width or 32), steps, seconds, images or 500, workers, seed
-            )
-            gan_search(generators, as_json=as_json, quiet=quiet)
-            return
-        if strategy in STRATEGIES:
-            refuse_settings(strategy, foreign)
-            reference = latency_limit(strategy, limits)
-            from nascence.search.gradient_job import GradientJob
-
-            gradient = GradientJob(
-                path,
-                space,
-                strategy,
-                decisions_of(split),
-                data,
-                sizes,
-                steps,
-                seconds,
-                stop_at_skips,
-                workers=workers,
-                seed=seed,
-                latencies=latencies,
-                latency_weight=latency_weight,
-                latency_limit=reference,
-            )
-            gradient_search(gradient, as_json=as_json, quiet=quiet)
-            return
-        if strategy == ONCE_FOR_ALL:
-            refuse(evaluator=evaluator, cost=cost, latencies=latencies, shared=shared)
-            once_for_all_search(
-                path,
-                space,
-                decisions_of(split),
-                data,
-                sizes,
-                (steps, seconds, trials),
-                limits,
-                workers,
-                seed,
-                as_json=as_json,
-                quiet=quiet,
-            )
-            return
-        if split or stop_at_skips is not None or latency_weight is not None:
-            raise ValueError(
-                "--split and --stop-at-skips are for gradient searches and --latency-weight for "
-                f"proxyless, not for {strategy}; use one of {', '.join(STRATEGIES)}, and --split "
-                f"with {ONCE_FOR_ALL}, too"
-            )
-        job = SearchJob(
-            path,
+        trials, time_limit = budget_of(budget)
+        given = Given(
+            out if out is not None else _new_folder(Path(space).name),
             space,
             strategy,
-            evaluator,
-            trials,
-            seconds,
             data,
-            table,
-            latencies,
-            tuple(dict.fromkeys(cost or ())),
-            limits,
-            sizes,
-            images or 64,
             steps,
             seed,
             workers,
+            trials,
+            time_limit,
+            evaluator,
+            table,
+            latencies,
+            latency_weight,
+            tuple(dict.fromkeys(cost or ())),
+            tuple(limit_of(text) for text in limit or ()),
+            width,
+            cells,
+            images,
+            decisions_of(split),
+            stop_at_skips,
             shared,
+            as_json,
+            quiet,
         )
-        outcome = _run(job, quiet=quiet)
-        from nascence.report.search_page import write_search
+        if space == GENERATORS or strategy == AUTOGAN:
+            gan_search(given)
+        elif strategy in STRATEGIES:
+            gradient_search(given)
+        elif strategy == ONCE_FOR_ALL:
+            once_for_all_search(given)
+        else:
+            _scored_search(given)
 
-        report = path / "report.html"
-        title = f"{space}: {strategy}" + (f" by {evaluator}" if evaluator else "")
-        write_search(outcome, report, title=title)
-        facts = _facts(outcome, path, time.perf_counter() - started)
-        typer.echo(json.dumps(facts)) if as_json else _print(outcome, facts)
+
+def _scored_search(given: Given) -> None:
+    """Search by a strategy that is told scores, report, and print the result."""
+    given.take(
+        "budget as a number", "evaluator", "table", "latencies", "cost", "limit", "width", "cells",
+        "images", "shared",
+    )  # fmt: skip
+    started = time.perf_counter()
+    from nascence.report.search_page import write_search
+    from nascence.search.job import SearchJob
+
+    trials = 500 if given.trials is None and given.seconds is None else given.trials
+    job = SearchJob(
+        given.folder,
+        given.space,
+        given.strategy,
+        given.evaluator,
+        trials,
+        given.seconds,
+        given.data,
+        given.table,
+        given.latencies,
+        given.costs,
+        given.limits,
+        given.sizes,
+        64 if given.images is None else given.images,
+        given.steps,
+        given.seed,
+        given.workers,
+        given.shared,
+    )
+    outcome = _run(job, quiet=given.quiet)
+    title = f"{given.space}: {given.strategy}"
+    title += f" by {given.evaluator}" if given.evaluator else ""
+    write_search(outcome, given.folder / "report.html", title=title)
+    facts = _facts(outcome, given.folder, time.perf_counter() - started)
+    typer.echo(json.dumps(facts)) if given.as_json else _print(outcome, facts)
 
 
 def _run(job: Any, *, quiet: bool) -> "Outcome":
@@ -241,28 +209,6 @@ def _new_folder(name: str) -> Path:
     while (Path("runs") / f"search-{name}-{number}").exists():
         number += 1
     return Path("runs") / f"search-{name}-{number}"
-
-
-def _budget_of(text: str) -> tuple[int | None, float | None]:
-    """Trials or seconds."""
-    if re.fullmatch(r"\d+", text.strip()):
-        if int(text) < 1:
-            raise ValueError(f"--budget is {text!r}; give at least 1 architecture")
-        return int(text), None
-    from nascence.design.settings import parse_duration
-
-    return None, parse_duration(text)
-
-
-def _limit_of(text: str) -> tuple[str, float]:
-    name, _, most = text.partition("=")
-    try:
-        value = float(most)
-    except ValueError:
-        value = math.nan
-    if not name or not value > 0:
-        raise ValueError(f"--limit is {text!r}; give a cost and a positive number: macs=60e6")
-    return name, value
 
 
 def _facts(outcome: "Outcome", path: Path, seconds: float) -> dict[str, Any]:

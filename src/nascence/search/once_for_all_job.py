@@ -48,7 +48,7 @@ class OnceForAllJob:
     space: str
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
-    sizes: tuple[tuple[str, int], ...] = ()
+    sizes: tuple[tuple[str, float], ...] = ()
     steps: int = 500
     seconds: float | None = None
     samples: int = 200

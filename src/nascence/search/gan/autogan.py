@@ -76,7 +76,7 @@ def autogan(
         controller_steps: in a round.
         samples: generators drawn in a step of the controller.
         controller_rate, entropy, baseline_decay, hidden: of the controller; see
-            :class:`nascence.search.gradient.Reinforce`.
+            :class:`nascence.search.gradient.RewardedController`.
         candidates, kept: at the end of a stage; equal ones are scored once.
         images: that a score sees.
         batch_size: real images of a step, and as many generated ones.

@@ -19,7 +19,7 @@ from nascence.search.gan.settings import Settings
 from nascence.search.gan.shared import SharedGan
 from nascence.search.gradient.batches import stream
 from nascence.search.gradient.controller import Beam, Controller
-from nascence.search.gradient.reinforce import Reinforce
+from nascence.search.gradient.policy_gradient import RewardedController
 from nascence.search.supernet_training import fingerprint
 from nascence.spaces import Architecture, SuperNet, name_of
 from nascence.spaces.gan import GeneratorSpace
@@ -109,7 +109,7 @@ class PartSearch:
             controller = Controller(
                 self.gan.view, hidden=self.settings.hidden, scale=None, first=before
             )
-        self.policy = Reinforce(
+        self.policy = RewardedController(
             controller.to(self.device),
             rate=self.settings.controller_rate,
             samples=self.settings.samples,

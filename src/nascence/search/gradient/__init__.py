@@ -10,7 +10,7 @@ from nascence.search.gradient.gates import Gate, concrete, straight_through
 from nascence.search.gradient.leaf import Prepare
 from nascence.search.gradient.loop import gradient_search
 from nascence.search.gradient.operations import partial_channels, single_path
-from nascence.search.gradient.reinforce import PolicyGradient, Reinforce
+from nascence.search.gradient.policy_gradient import PolicyGradient, RewardedController
 from nascence.search.gradient.relaxation import Method, Relaxation
 from nascence.search.gradient.second_order import unrolled_gradients
 from nascence.search.gradient.strategies import darts, enas, gdas, pc_darts, proxyless, snas
@@ -39,7 +39,7 @@ __all__ = [
     "Method",
     "PolicyGradient",
     "Prepare",
-    "Reinforce",
+    "RewardedController",
     "Relaxation",
     "Trajectory",
     "check_derivable",

@@ -15,7 +15,7 @@ from nascence.search.gradient.binary_gates import BinaryGates
 from nascence.search.gradient.gates import concrete_gate, softmax_gate, straight_through_gate
 from nascence.search.gradient.loop import gradient_search
 from nascence.search.gradient.operations import partial_channels, sampled_paths, single_path
-from nascence.search.gradient.reinforce import PolicyGradient
+from nascence.search.gradient.policy_gradient import PolicyGradient
 from nascence.search.gradient.relaxation import Method, Relaxation, incoming_edges
 from nascence.search.gradient.trajectory import Trajectory
 from nascence.search.latency import LatencyTerm

@@ -16,7 +16,7 @@ from nascence.search.latency import LatencyTerm
 from nascence.spaces import Architecture, SuperNet
 
 
-class Reinforce:
+class RewardedController:
     """Learns a controller by REINFORCE with a moving-average baseline and an entropy bonus.
 
     The baseline is kept with the controller, as its buffers ``baseline`` and ``rewarded``.
@@ -99,7 +99,7 @@ class Reinforce:
         rewarded.fill_(True)
 
 
-class PolicyGradient(Reinforce):
+class PolicyGradient(RewardedController):
     """The method of ENAS: the reward is a drawn network's accuracy on one batch, weights shared.
 
     Args:

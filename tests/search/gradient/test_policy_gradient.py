@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nascence.search.gradient.reinforce import PolicyGradient
+from nascence.search.gradient.policy_gradient import PolicyGradient
 from nascence.spaces import Architecture, Darts, SuperNet, split
 
 
