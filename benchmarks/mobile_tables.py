@@ -1,6 +1,6 @@
 """Searching tables of mobile networks under a limit of latency, multiply-adds or parameters.
 
-    python benchmarks/mobile_tables.py RESULTS.jsonl [--repeats 100] [--only STRATEGY]
+    python benchmarks/mobile_tables.py RESULTS.jsonl [--repeats 100] [--only STRATEGY] [--table TABLE]
 
 Accel-NASBench: ImageNet accuracy under limits of latency. NAS-Bench-Macro, which has no latency:
 the search sees the CIFAR-10 accuracy of one seed, and the figure is the mean of three. Limits are
@@ -103,11 +103,14 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--only", choices=STRATEGIES)
+    parser.add_argument("--table", choices=TABLES)
     options = parser.parse_args()
     torch.set_num_threads(1)
     names = [options.only] if options.only else [name for name in STRATEGIES if name not in APART]
     done = read(options.results)
     for table, (_, costs, _) in TABLES.items():
+        if options.table not in (None, table):
+            continue
         limits = [(cost, quantile) for cost in costs for quantile in QUANTILES]
         for cost, quantile in [*limits, (costs[0], 1.0)]:
             problem = Problem(table, cost, quantile)
