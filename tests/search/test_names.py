@@ -17,7 +17,7 @@ from nascence.search.names import (
     strategy_names,
     table_named,
 )
-from nascence.spaces import NB201
+from nascence.spaces import NB201, ElasticMobile
 
 SPACE = NB201(width=4, cells=1)
 
@@ -88,6 +88,16 @@ def test_sizes_and_images_shape_the_space() -> None:
         space_named("nats-size", width=2)
 
 
+def test_an_elastic_space_is_made_for_the_side_of_the_images() -> None:
+    space = space_named("elastic-mobile", data=images(), width=16)
+    assert isinstance(space, ElasticMobile)
+    assert space.resolutions[-1] == 8
+    assert (space.classes, space.geometry.places[0][0].out_channels) == (4, 16)
+    assert space_named("elastic-mobile").resolutions[-1] == 224  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="ofa trains the networks"):
+        strategy_named("ofa", space, generator=torch.Generator())
+
+
 def test_costs_by_name() -> None:
     table = nb201()
     architecture = (3,) * 6
@@ -101,7 +111,7 @@ def test_costs_by_name() -> None:
 
 def test_unknown_names_are_refused_with_the_known() -> None:
     for call, message in (
-        (lambda: space_named("nb101"), "no space 'nb101'; use one of darts, mobile"),
+        (lambda: space_named("nb101"), "no space 'nb101'; use one of .*mobile"),
         (lambda: strategy_named("hill", SPACE, generator=torch.Generator()), "no strategy 'hill'"),
         (lambda: evaluator_named("luck", SPACE, sources()), "no evaluator 'luck'; use one of"),
         (lambda: evaluator_named("table", SPACE, sources(table=None)), "no table of this space"),
