@@ -56,7 +56,7 @@ def refuse(**settings: object) -> None:
     for name, value in settings.items():
         if value:
             raise ValueError(
-                f"--{name} is not for {STRATEGY}, which scores networks by its supernet; it takes "
+                f"--{name.replace('_', '-')} is not for {STRATEGY}, which scores networks by its supernet; it takes "
                 "--steps, --split, --limit, and --budget for the networks scored or the time"
             )
 

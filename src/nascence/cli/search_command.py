@@ -139,7 +139,13 @@ def search(
             gradient_search(gradient, as_json=as_json, quiet=quiet)
             return
         if strategy == ONCE_FOR_ALL:
-            refuse(evaluator=evaluator, cost=cost, latencies=latencies, shared=shared)
+            refuse(
+                evaluator=evaluator,
+                cost=cost,
+                latencies=latencies,
+                shared=shared,
+                stop_at_skips=stop_at_skips,
+            )
             once_for_all_search(
                 path,
                 space,
