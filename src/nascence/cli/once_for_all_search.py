@@ -55,8 +55,9 @@ def refuse(**settings: object) -> None:
     """Raise ``ValueError`` for options that say nothing to this search."""
     for name, value in settings.items():
         if value:
+            option = "--" + name.replace("_", "-")
             raise ValueError(
-                f"--{name.replace('_', '-')} is not for {STRATEGY}, which scores networks by its supernet; it takes "
+                f"{option} is not for {STRATEGY}, which scores networks by its supernet; it takes "
                 "--steps, --split, --limit, and --budget for the networks scored or the time"
             )
 

@@ -6,7 +6,7 @@ Deployment", ICLR 2020.
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limits, draw
 from nascence.search.loop import search
 from nascence.search.progressive_shrinking import PHASES, Phase, progressive_shrinking
-from nascence.search.strategy import RandomSearch
+from nascence.search.strategy import RandomSearch, Strategy
 from nascence.search.study import open_study
 from nascence.search.supernet_evaluator import FewShotEvaluator
 from nascence.search.supernet_training import Leaf, train_leaves
 from nascence.spaces import Architecture, ElasticMobile, ElasticSuperNet
 
 JOURNAL = "study.journal"
+POPULATION = {"population": 100, "top": 25, "crossovers": 50, "mutants": 50}
+"""Of the evolution, as in the released code."""
 Progress = Callable[[str, float, str], None]
 """Called with a stage, train, sample or verify, the fraction of it that is done and a message."""
 
@@ -88,8 +90,7 @@ def once_for_all(
         steps, seconds: of the training of all supernets together; give one or both.
         limits: of costs, kept by all networks that are scored.
         samples: random networks to fit the predictor on; thousands in the paper.
-        predictions: networks that evolution asks the predictor for; its population and parents
-            are those of the released code.
+        predictions: networks that evolution asks the predictor for.
         verified: networks of the best predictions that the supernet scores.
         phases: of the training.
         images: of validation that give a score, at most so many as there are.
@@ -177,28 +178,10 @@ def predicted_search(
         ValueError: a journal of another search.
     """
     costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
+    run = _Scoring(space, evaluate, costs, journal, progress)
     streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    def scored(stage: str, strategy: Any, trials: int) -> tuple[Candidate, ...]:
-        study = None
-        if journal is not None:
-            mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:8]
-            name = f"{stage} {mark}"
-            study = open_study(journal, space=space, name=name, costs=tuple(costs))
-        best = -math.inf
-
-        def count(candidate: Candidate) -> None:
-            nonlocal best
-            best = max(best, candidate.score)
-            if progress is not None:
-                progress(stage, (candidate.number + 1) / trials, f"best {best:.3f}")
-
-        return search(
-            strategy, evaluate, trials=trials, study=study, on_trial=count, costs=costs
-        ).candidates
-
     random = RandomSearch(space, generator=streams[0], allowed=limits)
-    found = list(scored("sample", random, samples))
+    found = list(run.scored("sample", random, samples))
     sampled = len(found)
     known = {space.canonical(candidate.architecture) for candidate in found}
     if len(known) >= FEWEST and verified:
@@ -208,27 +191,52 @@ def predicted_search(
             [candidate.score for candidate in found],
             generator=streams[1],
         )
-        evolution = CrossoverEvolution(
-            space,
-            generator=streams[2],
-            population=100,
-            top=25,
-            crossovers=50,
-            mutants=50,
-            allowed=limits,
-        )
-        ranked = sorted(
-            search(evolution, predictor, trials=predictions).candidates,
-            key=lambda each: -each.score,
-        )
+        evolution = CrossoverEvolution(space, generator=streams[2], allowed=limits, **POPULATION)
+        ranked = search(evolution, predictor, trials=predictions).candidates
         new = [
-            each.architecture for each in ranked if space.canonical(each.architecture) not in known
+            candidate.architecture
+            for candidate in sorted(ranked, key=lambda each: -each.score)
+            if space.canonical(candidate.architecture) not in known
         ]
         if new:
             listed = _Listed(space, new[:verified])
-            found += scored("verify", listed, len(listed.architectures))
+            found += run.scored("verify", listed, len(listed.architectures))
     numbered = tuple(replace(candidate, number=place) for place, candidate in enumerate(found))
     return Specialised(numbered, costs=tuple(costs), sampled=sampled)
+
+
+class _Scoring:
+    """Scores what strategies propose, each in a study of its own where there is a journal."""
+
+    def __init__(
+        self,
+        space: ElasticMobile,
+        evaluate: Evaluator,
+        costs: Mapping[str, Callable[[Architecture], float]],
+        journal: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        self.space, self.evaluate, self.costs = space, evaluate, costs
+        self.journal, self.progress = journal, progress
+
+    def scored(self, stage: str, strategy: Strategy, trials: int) -> tuple[Candidate, ...]:
+        study = None
+        if self.journal is not None:
+            mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:8]
+            name = f"{stage} {mark}"
+            study = open_study(self.journal, space=self.space, name=name, costs=tuple(self.costs))
+        best = -math.inf
+
+        def count(candidate: Candidate) -> None:
+            nonlocal best
+            best = max(best, candidate.score)
+            if self.progress is not None:
+                self.progress(stage, (candidate.number + 1) / trials, f"best {best:.3f}")
+
+        history = search(
+            strategy, self.evaluate, trials=trials, study=study, on_trial=count, costs=self.costs
+        )
+        return history.candidates
 
 
 def leaf_evaluator(
