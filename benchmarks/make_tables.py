@@ -2,8 +2,10 @@
 
     python benchmarks/make_tables.py DATA [--out src/nascence/data/tables]
 
-DATA is the folder of nb201.csv, natsbench_sss_c10.csv and nasbench_macro_c10.csv. Every value is
-kept exactly, as an integer and the number of its decimals.
+DATA is the folder of nb201.csv, natsbench_sss_c10.csv, nasbench_macro_c10.csv and
+accel_nasbench_imagenet.csv. Every value is kept exactly, as an integer and the number of its
+decimals. Of Accel-NASBench the two networks without latencies are left out, and where a network
+stands twice the mean of its two measurements is kept.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nascence.data import accel_nasbench
 from nascence.spaces.cell import EDGES, OPERATIONS
 
 NATS = (
@@ -52,6 +55,7 @@ def main() -> None:
         ("nb201", nb201(options.data / "nb201.csv")),
         ("nats-size", nats_size(options.data / "natsbench_sss_c10.csv")),
         ("nasbench-macro", nasbench_macro(options.data / "nasbench_macro_c10.csv")),
+        ("accel-nasbench", accel(options.data / "accel_nasbench_imagenet.csv")),
     ):
         path = options.out / f"{name}.npz"
         write(path, *table)
@@ -95,6 +99,16 @@ def nasbench_macro(path: Path):
     return "NAS-Bench-Macro", MACRO, decisions, columns
 
 
+def accel(path: Path):
+    table = accel_nasbench(path)
+    measured = np.flatnonzero(~np.isnan(table.columns["latency/zcu102"]))
+    columns = {
+        name: [None if np.isnan(value) else f"{value:.4f}" for value in values[measured]]
+        for name, values in table.columns.items()
+    }  # a mean of two values of three decimals has four
+    return table.name, table.credit, table.decisions, columns, table.architectures()[measured]
+
+
 def read(path: Path) -> list[dict[str, str]]:
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
@@ -107,15 +121,26 @@ def ordered(rows: list, indices: list[list[int]], bases: Sequence[int]) -> list:
     return [rows[place] for place in np.argsort(numbers)]
 
 
-def write(path: Path, name: str, credit: str, decisions: list, columns: dict) -> None:
-    """Write the file that nascence.data.table.read_table reads."""
+def write(
+    path: Path,
+    name: str,
+    credit: str,
+    decisions: Sequence,
+    columns: dict,
+    architectures: np.ndarray | None = None,
+) -> None:
+    """Write the file that nascence.data.table.read_table reads; None is what was not measured."""
     decimals, arrays = {}, {}
     for place, (column, texts) in enumerate(columns.items()):
-        exact = [Decimal(text).normalize() for text in texts]
+        exact = [Decimal(text or 0).normalize() for text in texts]
         decimals[column] = max(0, *(-int(value.as_tuple().exponent) for value in exact))
         values = np.array([int(value.scaleb(decimals[column])) for value in exact])
         small = np.min_scalar_type(int(values.max()))
         arrays[str(place)] = values.astype(small)
+        if missing := [row for row, text in enumerate(texts) if text is None]:
+            arrays[f"{place}-missing"] = np.array(missing, np.uint32)
+    if architectures is not None:
+        arrays["rows"] = architectures.astype(np.uint8)
     facts = {"name": name, "credit": credit, "decisions": decisions, "columns": decimals}
     np.savez_compressed(path, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
 

@@ -34,9 +34,10 @@ from nascence.search import (
     Limit,
     Limits,
     Phase,
+    PredictorSearch,
     draw,
-    predicted_search,
     progressive_shrinking,
+    search,
     train_leaves,
 )
 from nascence.search.once_for_all import recalibration_batches
@@ -57,7 +58,7 @@ SCORED = 2000  # validation images that supernets are scored on; the truth is th
 GAP = 3000  # the gap is measured on those up to here, which are of the truth, too
 SPLIT = ["stage_1_depth"]
 AT_ONCE = Phase("all", 1, paths=4, distil=False)
-SAMPLES, LIMIT, RANDOM = 60, 0.9e6, 4
+SAMPLES, VERIFIED, LIMIT, RANDOM = 60, 10, 0.9e6, 4
 SETTINGS: dict[str, Any] = {"batch_size": 64, "crop": 2, "learning_rate": 0.1}
 Arm = Callable[[Dataset, Path, int], list[ElasticSuperNet]]
 
@@ -228,9 +229,14 @@ def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) 
     predicted = predictor.predict(sampled()).tolist()
     held_out = [evaluate_by(each) for each in sampled()]
     limits = Limits(Limit("macs", SPACE.macs, LIMIT))
-    history = predicted_search(
-        SPACE, evaluate_by, seeds=[seed, seed + 1, seed + 2], limits=limits, samples=SAMPLES
+    strategy = PredictorSearch(
+        SPACE,
+        generator=torch.Generator().manual_seed(seed),
+        initial=SAMPLES,
+        batch=VERIFIED,
+        allowed=limits,
     )
+    history = search(strategy, evaluate_by, trials=SAMPLES + VERIFIED)
     cost = time.process_time() - start
     found = history.best.architecture
     random = [
@@ -241,7 +247,7 @@ def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) 
         "seed": seed, "cpu_seconds": round(cost, 1), "predicted": predicted, "held_out": held_out,
         "found": SPACE.format(found), "macs": SPACE.macs(found), "score": history.best.score,
         "number": history.best.number, "sampled_best": max(
-            each.score for each in history.candidates[: history.sampled]
+            each.score for each in history.candidates[:SAMPLES]
         ),
         "alone": [alone(data, own, found, number) for number in (1,)],
         "random": [alone(data, own, each, 1) for each in random],

@@ -17,7 +17,9 @@ from nascence.search import (
     LaMCTS,
     LaNAS,
     LocalSearch,
+    PredictorSearch,
     RandomSearch,
+    Reinforce,
     Strategy,
     search,
 )
@@ -56,6 +58,8 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "LaMCTS": LaMCTS,
     "TPE": partial(TPE, initial=38),  # its model is slow
     "NSGA2": NSGA2,
+    "PredictorSearch": partial(PredictorSearch, candidates=50),
+    "Reinforce": Reinforce,
     "Evolution": Evolution,
 }
 METRICS: dict[str, Metric] = {name: metric_of(name) for name in metric_names()}

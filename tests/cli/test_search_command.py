@@ -24,6 +24,17 @@ def test_result_as_text_and_report(tmp_path: Path) -> None:
     ]
 
 
+def test_a_listed_space_under_a_limit_of_latency(tmp_path: Path) -> None:
+    words = ["accel-nasbench", "--strategy", "evolution", "--limit", "latency/zcu102=4"]
+    words += ["--cost", "latency/zcu102", "--out", str(tmp_path), "--quiet", "--json", "--budget"]
+    small = run(*words, "15")
+    assert small.exit_code == 0, (small.output, small.exception)
+    facts = json.loads(run(*words, "40").stdout)
+    assert facts["trials"] == 40
+    assert all(entry["latency/zcu102"] <= 4 for entry in facts["front"])
+    assert facts["best"]["true_accuracy"] == facts["best"]["score"] > 55
+
+
 def test_result_as_json_resumed_with_a_larger_budget(tmp_path: Path) -> None:
     words = ["nb201", "--out", str(tmp_path), "--json", "--quiet", "--table", "cifar10/test-12"]
     words += ["--cost", "macs", "--strategy", "nsga2", "--limit", "parameters=9e5"]
@@ -57,7 +68,7 @@ def test_one_supernet_judges_and_a_study_goes_on(evaluator: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nb101"], "there is no space 'nb101'; use one of darts"),
+        (["nb101"], "there is no space 'nb101'; use one of accel-nasbench, darts"),
         (["nb201", "--strategy", "luck"], "there is no strategy 'luck'"),
         (["nb201", "--evaluator", "luck"], "there is no evaluator 'luck'"),
         (["nb201", "--table", "mnist/test"], "no data set 'mnist'; it has cifar10"),
@@ -66,6 +77,13 @@ def test_one_supernet_judges_and_a_study_goes_on(evaluator: str, tmp_path: Path)
         (["nb201", "--budget", "0"], "give at least 1 architecture"),
         (["nb201", "--limit", "macs"], "--limit is 'macs'"),
         (["nb201", "--limit", "macs=1"], "no architecture keeps to macs <= 1"),
+        (
+            ["accel-nasbench", "--limit", "latency/zcu102=1"],
+            "no architecture keeps to latency/zcu102 <= 1 among 20,000 tried; the smallest had",
+        ),
+        (["nasbench-macro", "--limit", "macs=1e6"], "no architecture keeps to macs <= 1,000,000"),
+        (["accel-nasbench", "--table", "cifar10/test"], "no data set 'cifar10'; it has imagenet"),
+        (["accel-nasbench", "--limit", "latency/a100=9"], "there is no cost 'latency/a100'"),
         (["nb201", "--limit", "weight=1"], "there is no cost 'weight'"),
         (["nb201", "--cost", "latency/pixel3"], "there is no cost 'latency/pixel3'"),
         (["nb201", "--latencies", "none.csv"], "there is no file at none.csv"),

@@ -15,7 +15,6 @@ from nascence.data import (
     nasbench_macro,
     nats_size,
     nb201,
-    nb201_latencies,
     read_table,
 )
 from nascence.spaces import NB201
@@ -63,6 +62,7 @@ def test_tables_are_small_and_quick() -> None:
     folder = files("nascence.data") / "tables"
     sizes = {item.name: len(item.read_bytes()) for item in folder.iterdir()}
     assert sizes["nb201.npz"] < 1_500_000
+    assert sum(sizes.values()) < 700_000
     seconds = []
     for _ in range(5):
         started = time.process_time()
@@ -72,7 +72,7 @@ def test_tables_are_small_and_quick() -> None:
 
 
 def test_architectures_stand_in_the_order_of_rows() -> None:
-    for table in (nb201(), nats_size(), nasbench_macro()):
+    for table in (nb201(), nats_size(), nasbench_macro(), accel_nasbench()):
         architectures = table.architectures()
         assert len(architectures) == len(table)
         for row in (0, 1, 17, len(table) - 1):
@@ -98,67 +98,26 @@ def test_indices_out_of_range_are_refused(wrong: tuple[int, ...]) -> None:
         nb201().row(wrong)
 
 
+def test_accuracies_have_defaults() -> None:
+    table = nb201()
+    assert table.accuracy_name() == "cifar10/test"
+    assert table.accuracy_name("cifar100") == "cifar100/test"
+    assert table.accuracy_name("", "test-12") == "cifar10/test-12"
+    assert accel_nasbench().accuracy_name() == "imagenet/proxy-top1"
+    assert accel_nasbench().accuracies("imagenet").max() == 67.052
+
+
 def test_what_a_table_lacks_is_named() -> None:
     with pytest.raises(DataError, match="no data set 'mnist'; it has cifar10, cifar100, imagenet"):
         nb201().accuracies("mnist")
     with pytest.raises(DataError, match=r"no accuracy 'train' on cifar100; it has test, valid"):
         nb201().accuracies("cifar100", "train")
+    with pytest.raises(DataError, match="no data set 'cifar10'; it has imagenet"):
+        accel_nasbench().accuracies("cifar10")
     with pytest.raises(DataError, match="no column 'latency/raspi4'"):
         nb201().column("latency/raspi4")
     with pytest.raises(DataError, match=r"column 'x' has the shape \(3,\)"):
         nb201().joined({"x": np.zeros(3)})
-
-
-def test_latencies_are_put_in_the_order_of_the_table(tmp_path: Path) -> None:
-    path = tmp_path / "latency.csv"
-    lines = [f"{number},{number / 8},1" for number in reversed(range(15_625))]
-    path.write_text("idx,phone,fpga\n" + "\n".join(lines) + "\n")
-    table = nb201().joined(nb201_latencies(path))
-    assert np.array_equal(table.column("latency/phone"), table.column("number") / 8)
-    path.write_text("idx,phone\n0,1\n")
-    with pytest.raises(DataError, match="has 1 rows; it must have one for each number"):
-        nb201_latencies(path)
-
-
-ACCEL = (
-    "arch_eklse,val_top1,val_top5,macs,params,latency_zcu102,latency_vck190,throughput_a100,"
-    "throughput_3090,throughput_tpuv2,throughput_tpuv3,throughput_zcu102,throughput_vck190\n"
-)
-ACCEL_ARCHITECTURE = "6310-4520-6330-6530-6520-1341-1320"
-
-
-def test_a_table_of_a_part_of_its_space(tmp_path: Path) -> None:
-    path = tmp_path / "accel.csv"
-    path.write_text(
-        ACCEL + f"{ACCEL_ARCHITECTURE},59,82,415,2.5,5,3,1,2,3,4,5,6\n"
-        f"{ACCEL_ARCHITECTURE},61,82,415,2.5,5,,1,2,3,4,5,6\n"
-    )
-    table = accel_nasbench(path)
-    architecture = tuple(table.architectures()[0])
-    assert len(table) == 1
-    assert architecture[:4] == (2, 0, 0, 0)
-    assert architecture[20:24] == (0, 0, 3, 1)
-    assert table.accuracies("imagenet", "proxy-top1")[table.row(architecture)] == 60
-    assert table.column("parameters")[0] == 2.5e6
-    assert np.isnan(table.column("latency/vck190")[0])
-    with pytest.raises(DataError, match=r"holds 1 of [\d,]+ architectures"):
-        table.row((0,) * 28)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "lacks the columns arch_eklse"),
-        ("arch_eklse,val_top1\na\n", "has 1 cells in line 2"),
-        (ACCEL + "7310-4520-6330-6530-6520-1320-1320" + ",1" * 12 + "\n", "which is none"),
-        (ACCEL + ACCEL_ARCHITECTURE + ",x" * 12 + "\n", "holds what is no number"),
-    ],
-)
-def test_a_file_of_another_kind_is_refused(content: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "accel.csv"
-    path.write_text(content)
-    with pytest.raises(DataError, match=message):
-        accel_nasbench(path)
 
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
@@ -169,6 +128,17 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"text", whole[:1000], whole[:-50], whole[:500] + whole[600:]):
         path.write_bytes(content)
         with pytest.raises(DataError, match="is not a table"):
+            read_table(path)
+    facts = b'{"name": "a", "credit": "b", "decisions": [["c", [1, 2]]], "columns": {"d": 0}}'
+    for rows, message in (
+        ([[0], [1]], r"must have 2 rows each"),
+        ([[0], [1], [1]], "an architecture stands in it twice"),
+        ([[0], [1], [2]], "a choice that its decision lacks"),
+        ([0, 1, 1], "architectures are not of its decisions"),
+    ):
+        columns = {"0": np.arange(3), "rows": np.array(rows)}
+        np.savez(path, facts=np.frombuffer(facts, np.uint8), **columns)
+        with pytest.raises(DataError, match=message):
             read_table(path)
     np.savez(path, facts=np.frombuffer(b'{"name": 1}', np.uint8))
     with pytest.raises(DataError, match="is not a table"):

@@ -79,3 +79,12 @@ def test_limits_above_zero_only() -> None:
     for most in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="the limit of macs is"):
             Limits(Limit("macs", SPACE.macs, most))
+
+
+def test_a_cost_that_was_not_measured_keeps_to_no_limit(generator: torch.Generator) -> None:
+    def unmeasured(architecture: tuple[int, ...]) -> float:
+        return 1.0 if architecture[0] == 3 else float("nan")
+
+    limits = Limits(Limit("latency", unmeasured, 2.0))
+    for _ in range(20):
+        assert draw(SPACE, allowed=limits, known=(), generator=generator)[0] == 3

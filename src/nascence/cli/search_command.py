@@ -29,16 +29,16 @@ def search(
     space: Annotated[
         str,
         typer.Argument(
-            help="darts, elastic-mobile, mobile, nasbench-macro, nats-size, nb201, shufflenet or "
-            "small."
+            help="accel-nasbench, darts, elastic-mobile, mobile, nasbench-macro, nats-size, nb201, "
+            "shufflenet or small."
         ),
     ],
     strategy: Annotated[
         str,
         typer.Option(
-            help="crossover, evolution, la-mcts, lanas, local-search, nsga2, random or tpe; or by "
-            "gradients: darts, darts-2nd, enas, gdas, pc-darts, snas; or ofa, once-for-all, for "
-            "elastic-mobile."
+            help="crossover, evolution, la-mcts, lanas, local-search, nsga2, predictor, random, "
+            "reinforce or tpe; or by gradients: darts, darts-2nd, enas, gdas, pc-darts, snas; or "
+            "ofa, once-for-all, for elastic-mobile."
         ),
     ] = "evolution",
     evaluator: Annotated[
@@ -57,7 +57,7 @@ def search(
     table: Annotated[
         str,
         typer.Option(help="Accuracy that the table answers, such as cifar100/validation-12."),
-    ] = "cifar10/test",
+    ] = "",
     latencies: Annotated[
         Path | None, typer.Option(help="File of measured latencies of nb201.")
     ] = None,

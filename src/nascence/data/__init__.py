@@ -5,15 +5,8 @@ from nascence.data.dataset import Batch, Dataset, Split
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
 from nascence.data.random_labels import random_labels
-from nascence.data.table import (
-    Table,
-    accel_nasbench,
-    nasbench_macro,
-    nats_size,
-    nb201,
-    nb201_latencies,
-    read_table,
-)
+from nascence.data.table import Table, nasbench_macro, nats_size, nb201, read_table
+from nascence.data.table_csv import accel_nasbench, nb201_latencies
 
 __all__ = [
     "Batch",

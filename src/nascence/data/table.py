@@ -1,6 +1,5 @@
 """Benchmark tables: what the architectures of a space reach when trained, measured by others."""
 
-import csv
 import json
 import math
 import os
@@ -16,7 +15,6 @@ from nascence.data.errors import DataError, MissingDataError, printable
 
 Decisions = tuple[tuple[str, tuple[str | int, ...]], ...]
 """Name and choices of every decision of the space that a table is of."""
-_ACCEL_DEVICES = ("zcu102", "vck190", "a100", "3090", "tpuv2", "tpuv3")
 
 
 @dataclass(frozen=True)
@@ -90,26 +88,38 @@ class Table:
             )
         return self.columns[name]
 
-    def accuracies(self, data: str, accuracy: str = "test") -> NDArray[np.float64]:
-        """Return the column of an accuracy in percent on a data set.
+    def accuracies(self, data: str = "", accuracy: str = "") -> NDArray[np.float64]:
+        """Return the column of an accuracy in percent on a data set; see :meth:`accuracy_name`."""
+        return self.columns[self.accuracy_name(data, accuracy)]
+
+    def accuracy_name(self, data: str = "", accuracy: str = "") -> str:
+        """Return the name of an accuracy's column, ``"DATA/ACCURACY"``.
+
+        Args:
+            data: a data set; if empty, the first of the table.
+            accuracy: which on that data set; if empty, ``test``, or the first where there is none.
 
         Raises:
             DataError: a data set or an accuracy that the table lacks; says which it has.
         """
-        known = [tuple(name.split("/")) for name in self.columns if "/" in name]
-        known = [pair for pair in known if pair[0] != "latency"]
-        if data not in {pair[0] for pair in known}:
-            names = dict.fromkeys(pair[0] for pair in known)
+        known: dict[str, list[str]] = {}
+        for name in self.columns:
+            first, slash, second = name.partition("/")
+            if slash and first != "latency":
+                known.setdefault(first, []).append(second)
+        data = data or next(iter(known), "")
+        if data not in known:
             raise DataError(
-                f"the table of {self.name} has no data set {data!r}; it has {', '.join(names)}"
+                f"the table of {self.name} has no data set {data!r}; it has {', '.join(known)}"
             )
-        if (data, accuracy) not in known:
-            names = dict.fromkeys(pair[1] for pair in known if pair[0] == data)
+        if not accuracy:
+            accuracy = "test" if "test" in known[data] else known[data][0]
+        if accuracy not in known[data]:
             raise DataError(
                 f"the table of {self.name} has no accuracy {accuracy!r} on {data}; "
-                f"it has {', '.join(names)}"
+                f"it has {', '.join(known[data])}"
             )
-        return self.columns[f"{data}/{accuracy}"]
+        return f"{data}/{accuracy}"
 
     def joined(self, columns: Mapping[str, NDArray[np.float64]]) -> "Table":
         """Return the table with more columns, each of one value per row."""
@@ -132,7 +142,7 @@ def nb201() -> Table:
 
     Dong and Yang, ICLR 2020; Dong, Liu, Musial and Gabrys (NATS-Bench), TPAMI 2021.
     """
-    return _bundled("nb201")
+    return bundled("nb201")
 
 
 def nats_size() -> Table:
@@ -140,7 +150,7 @@ def nats_size() -> Table:
 
     Dong, Liu, Musial and Gabrys, TPAMI 2021: 90 epochs.
     """
-    return _bundled("nats-size")
+    return bundled("nats-size")
 
 
 def nasbench_macro() -> Table:
@@ -149,96 +159,22 @@ def nasbench_macro() -> Table:
     Columns: ``cifar10/test``, their mean, ``cifar10/test-0`` to ``-2``, ``parameters``, ``flops``.
     Su et al., "Prioritized Architecture Sampling with Monto-Carlo Tree Search", CVPR 2021.
     """
-    return _bundled("nasbench-macro")
+    return bundled("nasbench-macro")
 
 
-def nb201_latencies(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float64]]:
-    """Read the measured latencies of all NAS-Bench-201 networks, for :meth:`Table.joined`.
-
-    Args:
-        path: CSV with the column ``idx``, the published number, and one of milliseconds for each
-            device.
-
-    Returns:
-        ``"latency/DEVICE"`` to milliseconds, (15625,), in the order of :func:`nb201`.
-    """
-    header, cells = _read_csv(path)
-    if header[:1] != ["idx"] or len(header) < 2:
-        raise DataError(f"{printable(path)} must begin with the column idx and name devices after")
-    numbers = nb201().columns["number"].astype(np.int64)
-    values = _as_floats(cells, path)
-    if values.shape[0] != len(numbers) or set(values[:, 0]) != set(range(len(numbers))):
-        raise DataError(
-            f"{printable(path)} has {values.shape[0]:,} rows; it must have one for each number "
-            f"from 0 to {len(numbers) - 1:,}"
-        )
-    ordered = values[np.argsort(values[:, 0])][numbers]
-    return {f"latency/{name}": ordered[:, place] for place, name in enumerate(header) if place}
-
-
-def accel_nasbench(path: str | os.PathLike[str]) -> Table:
-    """Read Accel-NASBench: 5,138 MnasNet-like networks with ImageNet accuracies and devices.
-
-    An architecture has seven stages of an expansion, a kernel, a number of layers and whether it
-    squeezes and excites, ``arch_eklse`` in the CSV. Rows of one architecture are averaged.
-
-    Ahmad, Afzal, Luk and Guo, "Accel-NASBench", DAC 2024.
-    """
-    header, cells = _read_csv(path)
-    wanted = {"imagenet/proxy-top1": "val_top1", "imagenet/proxy-top5": "val_top5"}
-    wanted |= {"parameters": "params", "flops": "macs"}
-    wanted |= {f"latency/{device}": f"latency_{device}" for device in _ACCEL_DEVICES[:2]}
-    wanted |= {f"throughput-{device}": f"throughput_{device}" for device in _ACCEL_DEVICES}
-    missing = [name for name in ("arch_eklse", *wanted.values()) if name not in header]
-    if missing:
-        raise DataError(f"{printable(path)} lacks the columns {', '.join(missing)}")
-    decisions = tuple(
-        (f"stage_{stage}_{name}", choices)
-        for stage in range(7)
-        for name, choices in (
-            ("expansion", (1, 4, 6)),
-            ("kernel", (3, 5)),
-            ("layers", (1, 2, 3, 4) if stage == 5 else (1, 2, 3)),
-            ("squeeze", (0, 1)),
-        )
-    )
-    place = header.index("arch_eklse")
-    keys = [_indices_of(line[place].replace("-", ""), decisions, path) for line in cells]
-    rows = {key: row for row, key in enumerate(dict.fromkeys(keys))}
-    order = np.array([rows[key] for key in keys])
-    values = _as_floats([[line[header.index(name)] for name in wanted.values()] for line in cells],
-                        path)  # fmt: skip
-    columns = {}
-    for column, name in enumerate(wanted):
-        scale = 1e6 if name in ("parameters", "flops") else 1.0
-        sums = np.bincount(order, values[:, column], len(rows))
-        columns[name] = scale * sums / np.bincount(order, minlength=len(rows))
-    credit = "Ahmad, Afzal, Luk and Guo, Accel-NASBench, DAC 2024; Apache-2.0"
-    return Table("Accel-NASBench", decisions, columns, credit, rows)
-
-
-def _indices_of(digits: str, decisions: Decisions, path: str | os.PathLike[str]) -> tuple[int, ...]:
-    try:
-        return tuple(
-            choices.index(int(digit)) for digit, (_, choices) in zip(digits, decisions, strict=True)
-        )
-    except ValueError:
-        raise DataError(
-            f"{printable(path)} holds the architecture {digits!r}, which is none"
-        ) from None
-
-
-def _bundled(name: str) -> Table:
+def bundled(name: str) -> Table:
+    """Read a table that comes with the package."""
     with as_file(files("nascence.data") / "tables" / f"{name}.npz") as path:
         return read_table(path)
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a table of a whole space, as ``benchmarks/make_tables.py`` writes it.
+    """Read a table, as ``benchmarks/make_tables.py`` writes it.
 
     The file is an npz: ``facts``, JSON as bytes with name, credit, decisions and the number of
     decimals of every column; the columns are integers, so that values are exactly the decimals
-    that were published.
+    that were published; ``N-missing`` are the rows where column ``N`` was not measured; ``rows``,
+    (rows, decisions), the architectures of a table that holds a part of its space.
 
     Raises:
         DataError: a file of another kind.
@@ -249,44 +185,45 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             facts = json.loads(archive["facts"].tobytes())
             columns = {
-                name: archive[f"{place}"].astype(np.float64) / 10 ** int(decimals)
+                name: _column(archive, place, int(decimals))
                 for place, (name, decimals) in enumerate(facts["columns"].items())
             }
             decisions = tuple((str(name), tuple(choices)) for name, choices in facts["decisions"])
-            table = Table(str(facts["name"]), decisions, columns, str(facts["credit"]))
+            rows = _rows(archive, decisions)
+            table = Table(str(facts["name"]), decisions, columns, str(facts["credit"]), rows)
             sizes = {values.shape for values in columns.values()}
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError) as error:
         raise DataError(f"{printable(path)} is not a table ({printable(str(error))})") from None
     except Exception as error:  # zipfile and zlib raise their own kinds
         raise DataError(f"{printable(path)} is not a table ({type(error).__name__})") from None
-    if sizes != {(math.prod(table.bases),)}:
+    expected = math.prod(table.bases) if rows is None else len(rows)
+    if sizes != {(expected,)}:
         raise DataError(
-            f"{printable(path)} is not a table: its columns must have "
-            f"{math.prod(table.bases):,} rows each"
+            f"{printable(path)} is not a table: its columns must have {expected:,} rows each"
         )
     return table
 
 
-def _read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
-    if not Path(path).exists():
-        raise MissingDataError(f"there is no file at {printable(path)}")
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *cells = list(csv.reader(file)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{printable(path)} is not a CSV file ({printable(str(error))})") from None
-    for number, line in enumerate(cells, 2):
-        if len(line) != len(header):
-            raise DataError(
-                f"{printable(path)} has {len(line)} cells in line {number} and {len(header)} "
-                "names in the first"
-            )
-    return header, cells
+def _column(archive: Mapping[str, NDArray], place: int, decimals: int) -> NDArray[np.float64]:
+    values = archive[f"{place}"].astype(np.float64) / 10**decimals
+    if f"{place}-missing" in archive:
+        values[archive[f"{place}-missing"]] = np.nan
+    return values
 
 
-def _as_floats(cells: list[list[str]], path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """Numbers of a CSV, NaN for empty cells: (lines, columns)."""
-    try:
-        return np.array([[float(cell or "nan") for cell in line] for line in cells])
-    except ValueError as error:
-        raise DataError(f"{printable(path)} holds what is no number: {error}") from None
+def _rows(
+    archive: Mapping[str, NDArray], decisions: Decisions
+) -> Mapping[tuple[int, ...], int] | None:
+    """Place of each architecture, None for a table of a whole space."""
+    if "rows" not in archive:
+        return None
+    listed = archive["rows"]
+    bases = [len(choices) for _, choices in decisions]
+    if listed.ndim != 2 or listed.shape[1] != len(bases) or (listed < 0).any():
+        raise ValueError("its architectures are not of its decisions")
+    if (listed >= np.array(bases)).any():
+        raise ValueError("an architecture has a choice that its decision lacks")
+    rows = {tuple(indices): row for row, indices in enumerate(listed.tolist())}
+    if len(rows) < len(listed):
+        raise ValueError("an architecture stands in it twice")
+    return rows

@@ -15,10 +15,12 @@ from nascence.search.evaluator import (
 from nascence.search.few_shot import FewShot, train_few_shot
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
+from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
-from nascence.search.once_for_all import Specialised, once_for_all, predicted_search
+from nascence.search.once_for_all import Specialised, once_for_all
 from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.predictor_search import PredictorSearch
 from nascence.search.progressive_shrinking import (
     PHASES,
     Distillation,
@@ -27,6 +29,7 @@ from nascence.search.progressive_shrinking import (
     progressive_shrinking,
 )
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
+from nascence.search.reinforce import Reinforce
 from nascence.search.seen import Distinct, Seen
 from nascence.search.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
 from nascence.search.split_criteria import (
@@ -42,6 +45,7 @@ from nascence.search.strategy import Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
 from nascence.search.supernet_evaluator import FewShotEvaluator, OneShotEvaluator
 from nascence.search.supernet_training import Leaf, train_leaves, train_supernet
+from nascence.search.table_space import TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
@@ -51,7 +55,6 @@ __all__ = [
     "Phase",
     "Specialised",
     "once_for_all",
-    "predicted_search",
     "progressive_shrinking",
     "shrink",
     "operation_scores",
@@ -79,16 +82,20 @@ __all__ = [
     "Limit",
     "LimitError",
     "Limits",
+    "ListedSpace",
     "LocalSearch",
     "Match",
     "MetricEvaluator",
     "OneShotEvaluator",
+    "PredictorSearch",
     "RandomSearch",
     "RankSum",
     "Ranking",
+    "Reinforce",
     "Seen",
     "Strategy",
     "TableEvaluator",
+    "TableSpace",
     "TrainingEvaluator",
     "at_random",
     "balanced_cut",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nascence.search.codes import coder
-from nascence.search.kernel_ridge import KernelRidge
+from nascence.search.kernel_ridge import CHOSEN_ON, KernelRidge
 from nascence.search.mlp_ensemble import MLPEnsemble
 from nascence.search.support_vectors import Array
 from nascence.spaces import Architecture, SearchSpace
@@ -60,9 +60,9 @@ class AccuracyPredictor:
             architectures: at least :data:`FEWEST` different ones.
             accuracies: one for each, finite.
             generator: of the perceptrons' weights and batches; the kernel draws from it only
-                where there are more than 1,000 architectures.
-            model: see :data:`Model`; 1,000 take a second with either, 100 a hundredth of one
-                with the kernel.
+                where there are more than 500 architectures.
+            model: see :data:`Model`; 1,000 take less than a second with either, 100 a hundredth
+                of one with the kernel.
             targets: see :data:`Targets`.
 
         Raises:
@@ -77,7 +77,8 @@ class AccuracyPredictor:
         points = coder(space)(keys)
         regress: Callable[[Array], Array]
         if model == "kernel":
-            seed = int(torch.randint(2**31, (), generator=generator)) if len(keys) > 1000 else 0
+            drawn = len(keys) > CHOSEN_ON
+            seed = int(torch.randint(2**31, (), generator=generator)) if drawn else 0
             regress = KernelRidge(
                 points, scaled, decisions=len(space.decisions), rng=np.random.default_rng(seed)
             )
@@ -101,7 +102,11 @@ class AccuracyPredictor:
         if not len(architectures):
             return torch.zeros(0, dtype=torch.float64)
         keys = [self.space.canonical(architecture) for architecture in architectures]
-        return torch.from_numpy(self._restore(self._regress(self._codes(keys))))
+        return self.predict_codes(self._codes(keys))
+
+    def predict_codes(self, codes: Array) -> Tensor:
+        """Predict the accuracies at codes (n, codes) of canonical architectures: (n,), float64."""
+        return torch.from_numpy(self._restore(self._regress(codes)))
 
 
 def _distinct(

@@ -1,6 +1,6 @@
-"""Architectures as points, for what is fitted on them."""
+"""Architectures as points and scores as values, for what is fitted on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,3 +27,10 @@ def coder(space: SearchSpace) -> Callable[[Any], Array]:
         return codes
 
     return one_hot
+
+
+def finite(scores: Sequence[float]) -> Array:
+    """Scores in which those that are not finite have the least of those that are."""
+    values = np.array(scores, dtype=np.float64)
+    known = np.isfinite(values)
+    return np.where(known, values, values[known].min() if known.any() else 0.0)

@@ -57,15 +57,15 @@ class TableEvaluator:
     Args:
         space: whose architectures are asked for; its decisions must be those of the table.
         table: such as :func:`nascence.data.nb201`.
-        data: data set of the table.
-        accuracy: which of its accuracies on that data set.
+        data: data set of the table; by default its first.
+        accuracy: which of its accuracies on that data set; by default ``test``, or the first.
 
     Raises:
         ValueError: a space of other decisions; a data set or an accuracy that the table lacks.
     """
 
     def __init__(
-        self, space: SearchSpace, table: Table, *, data: str = "cifar10", accuracy: str = "test"
+        self, space: SearchSpace, table: Table, *, data: str = "", accuracy: str = ""
     ) -> None:
         if tuple(tuple(decision) for decision in space.decisions) != table.decisions:
             raise ValueError(
@@ -74,8 +74,8 @@ class TableEvaluator:
                 f"{', '.join(decision.name for decision in space.decisions)}"
             )
         self.space, self.table = space, table
-        self._values = table.accuracies(data, accuracy)
-        self._name = f"{data}/{accuracy}"
+        self._name = table.accuracy_name(data, accuracy)
+        self._values = table.columns[self._name]
         self.description = f"{table.name}, {self._name}"
 
     def __call__(self, architecture: Architecture) -> float:

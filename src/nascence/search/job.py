@@ -41,7 +41,7 @@ class SearchJob:
         trials: of the study as a whole; None for no limit.
         seconds: of evaluations; None for no limit.
         data: images for evaluators that need them.
-        column: of the space's table: what the table evaluator answers.
+        column: of the space's table: what the table evaluator answers; empty for its first.
         latencies: file of latencies to join to the table.
         costs: names of what to minimise beside the score.
         limits: name and largest value of costs.
@@ -58,7 +58,7 @@ class SearchJob:
     trials: int | None = 500
     seconds: float | None = None
     data: str = "cifar10-sample"
-    column: str = "cifar10/test"
+    column: str = ""
     latencies: Path | None = None
     costs: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()

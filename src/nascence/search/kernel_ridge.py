@@ -6,7 +6,7 @@ from nascence.search.support_vectors import Array
 
 SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)
 PENALTIES = np.logspace(-4, 2, 19)
-CHOSEN_ON = 1000
+CHOSEN_ON = 500
 """Points on which scale and penalty are chosen; all of them decide the weights."""
 MOST = 10_000
 
@@ -50,7 +50,7 @@ class KernelRidge:
         self.error, self.scale, self.penalty = min(
             (error, scale, penalty)
             for scale in SCALES
-            for penalty, error in _errors(np.exp(-distances / scale), centred[chosen])
+            for penalty, error in leave_one_out_errors(np.exp(-distances / scale), centred[chosen])
         )
         kernel = np.exp(-self._distances(points) / self.scale)
         kernel[np.diag_indices(len(kernel))] += self.penalty
@@ -66,7 +66,7 @@ class KernelRidge:
         return (squares - 2 * points @ self._points.T).clip(0) / self._decisions
 
 
-def _errors(kernel: Array, values: Array) -> list[tuple[float, float]]:
+def leave_one_out_errors(kernel: Array, values: Array) -> list[tuple[float, float]]:
     """Pairs of a penalty and its mean squared leave-one-out error.
 
     Left out, a point is missed by ``a_i / (K + penalty)^-1_ii`` with ``a`` the weights fitted on

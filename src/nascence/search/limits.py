@@ -1,5 +1,6 @@
 """Limits on what an architecture may cost, and drawing architectures that keep to them."""
 
+import math
 from collections.abc import Callable, Container
 from typing import NamedTuple
 
@@ -104,6 +105,8 @@ def _excess(
     excess = 0.0
     for name, cost, at_most in allowed.limits:
         value = cost(architecture)
+        if math.isnan(value):  # not measured: nothing says that it keeps to the limit
+            return math.inf
         smallest[name] = min(value, smallest.get(name, value))
         excess = max(excess, value / at_most)
     return excess

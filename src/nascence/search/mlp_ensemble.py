@@ -9,7 +9,7 @@ from torch import Tensor
 class MLPEnsemble:
     """Fits values at points by the mean of perceptrons with three layers.
 
-    Cai et al. (Once-for-All), ICLR 2020, section 3.3: three layers on one-hot codes; Adam at
+    Cai et al. (Once-for-All), ICLR 2020: three layers on one-hot codes; Adam at
     1e-3 with weight decay 1e-4 and a squared error are the released recipe's. The number of
     members, of hidden units and of steps, and the cosine to zero are ours.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from nascence.data import Dataset, Table, nasbench_macro, nats_size, nb201
+from nascence.data import Dataset, Table, accel_nasbench, nasbench_macro, nats_size, nb201
 from nascence.metrics.names import metric, metric_names
 from nascence.search.crossover_evolution import CrossoverEvolution
 from nascence.search.evaluator import (
@@ -19,10 +19,12 @@ from nascence.search.evaluator import (
 )
 from nascence.search.gradient import GRADIENT_STRATEGIES
 from nascence.search.limits import Allowed
+from nascence.search.listed_space import table_space
 from nascence.search.local_search import LocalSearch
 from nascence.search.optuna_strategies import NSGA2, TPE
+from nascence.search.predictor_search import PredictorSearch
+from nascence.search.reinforce import Reinforce
 from nascence.search.strategy import Evolution, RandomSearch, Strategy
-from nascence.search.table_space import TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 from nascence.spaces import (
     NB201,
@@ -47,6 +49,7 @@ _NETWORKS: dict[str, Callable[..., SearchSpace]] = {
     "small": Small,
 }
 _TABLES: dict[str, Callable[[], Table]] = {
+    "accel-nasbench": accel_nasbench,
     "nasbench-macro": nasbench_macro,
     "nats-size": nats_size,
     "nb201": nb201,
@@ -58,7 +61,9 @@ _STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "lanas": LaNAS,
     "local-search": LocalSearch,
     "nsga2": NSGA2,
+    "predictor": PredictorSearch,
     "random": RandomSearch,
+    "reinforce": Reinforce,
     "tpe": TPE,
 }
 POPULATION = 64
@@ -101,7 +106,7 @@ def space_named(name: str, *, data: Dataset | None = None, **sizes: int) -> Sear
     if name not in _NETWORKS:
         if sizes:
             raise ValueError(f"the space {name} is a table and has no {', '.join(sizes)} to set")
-        return TableSpace(_TABLES[name]())
+        return table_space(_TABLES[name]())
     images = {} if data is None else {
         "classes": data.classes, "in_channels": data.image_shape[0]
     }  # fmt: skip
@@ -167,7 +172,7 @@ class Sources(NamedTuple):
 
     Attributes:
         table: of the space, if there is one.
-        column: of the table, ``DATA/ACCURACY``.
+        column: of the table, ``DATA/ACCURACY``; empty for the table's first.
         data: images to score or train on.
         images: of the batch that metrics see.
         steps: of every training.
@@ -229,7 +234,7 @@ def _table(space: SearchSpace, sources: Sources) -> Evaluator:
             f"that needs none: {', '.join(name for name in evaluator_names() if name != 'table')}"
         )
     data, _, accuracy = sources.column.partition("/")
-    return TableEvaluator(space, sources.table, data=data, accuracy=accuracy or "test")
+    return TableEvaluator(space, sources.table, data=data, accuracy=accuracy)
 
 
 def _train(space: SearchSpace, sources: Sources) -> Evaluator:

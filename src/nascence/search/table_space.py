@@ -10,17 +10,21 @@ class TableSpace(ProductSpace):
     """All architectures of a benchmark table: to search it, not to build its networks.
 
     Args:
-        table: of a whole space, such as :func:`nascence.data.nats_size`.
+        table: of a whole space, such as :func:`nascence.data.nats_size`;
+            :class:`nascence.search.ListedSpace` is for those of a part.
     """
 
     def __init__(self, table: Table) -> None:
+        self._accept(table)
+        super().__init__(tuple(Decision(name, choices) for name, choices in table.decisions))
+        self.table = table
+
+    def _accept(self, table: Table) -> None:
         if table.rows is not None:
             raise ValueError(
                 f"the table of {table.name} holds a part of its space only; searching it would "
-                "ask for architectures that nobody trained"
+                "ask for architectures that nobody trained: use ListedSpace"
             )
-        super().__init__(tuple(Decision(name, choices) for name, choices in table.decisions))
-        self.table = table
 
     @property
     def description(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nascence.search.codes import coder
+from nascence.search.codes import coder, finite
 from nascence.search.limits import Allowed, draw
 from nascence.search.partition import (
     Divide,
@@ -88,13 +88,13 @@ class _TreeSearch:
         self._scores.append(score)
         if self._tree is not None:
             code = self._codes([architecture])[0]
-            add_score(self._tree, code, float(_finite(self._scores)[-1]))
+            add_score(self._tree, code, float(finite(self._scores)[-1]))
 
     def _from_region(self) -> Architecture | None:
         if self._tree is None or len(self._members) - self._fitted >= self._refit:
             self._fit()
         assert self._tree is not None
-        scores = _finite(self._scores)
+        scores = finite(self._scores)
         low, high = float(scores.min()), float(scores.max())
         while not self._tree.closed:
             leaf = select_leaf(
@@ -117,7 +117,7 @@ class _TreeSearch:
         points = self._codes(self._members)
         self._tree = grow(
             points,
-            _finite(self._scores),
+            finite(self._scores),
             self._divide,
             height=self._height,
             leaf_size=self._leaf_size,
@@ -291,10 +291,3 @@ class LaMCTS(_TreeSearch):
             allowed=allowed,
             distinct=distinct,
         )
-
-
-def _finite(scores: list[float]) -> Array:
-    """Scores in which those that are not finite have the least of those that are."""
-    values = np.array(scores)
-    finite = np.isfinite(values)
-    return np.where(finite, values, values[finite].min() if finite.any() else 0.0)

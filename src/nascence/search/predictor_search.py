@@ -1,0 +1,176 @@
+"""Search guided by an accuracy predictor that is fitted again as scores come in."""
+
+from contextlib import suppress
+
+import numpy as np
+import torch
+
+from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor, Model
+from nascence.search.codes import finite
+from nascence.search.crossover_evolution import CrossoverEvolution, CrossoverSpace
+from nascence.search.limits import Allowed, ExhaustedError, draw
+from nascence.search.listing import MOST_LISTED, Listing, listing
+from nascence.search.seen import Distinct, Seen
+from nascence.search.strategy import settings
+from nascence.spaces import Architecture, name_of
+
+
+class PredictorSearch:
+    """Proposes what a predictor, fitted on the scores so far, holds for the best.
+
+    Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, fit one on random
+    architectures and score those that it predicts to be the best; Cai et al. (Once-for-All), ICLR
+    2020, find them by evolution on the predictor under a limit. Here the two take turns: after
+    ``initial`` random architectures a predictor is fitted, a batch of the best that are allowed
+    and new is proposed, and the next is fitted on all scores.
+
+    A space of up to ``most_listed`` architectures is predicted whole. In a larger one
+    :class:`CrossoverEvolution` on the predictor, which starts from the best that are known, finds
+    them.
+
+    Args:
+        space: what to draw from; it must have ``crossover``.
+        generator: its source of randomness, to be used by nothing else.
+        initial: random architectures in the beginning.
+        batch: architectures proposed by one predictor: so many, or a tenth of those scored where
+            that is more.
+        model: what the predictor is; see :class:`AccuracyPredictor`.
+        candidates: architectures that an evolution on the predictor meets.
+        most_listed: see above.
+        allowed: tells which architectures may be proposed, such as :class:`Limits`.
+        distinct: ``"functions"`` or ``"architectures"``: what is proposed once only.
+    """
+
+    def __init__(
+        self,
+        space: CrossoverSpace,
+        *,
+        generator: torch.Generator,
+        initial: int = 20,
+        batch: int = 5,
+        model: Model = "kernel",
+        candidates: int = 1000,
+        most_listed: int = MOST_LISTED,
+        allowed: Allowed | None = None,
+        distinct: Distinct = "functions",
+    ) -> None:
+        if not isinstance(space, CrossoverSpace):
+            raise ValueError(f"{name_of(space)} has no crossover; the search needs it")
+        if initial < FEWEST or batch < 1 or candidates < 2:
+            raise ValueError(
+                f"initial is {initial}, batch {batch} and candidates {candidates}; give at least "
+                f"{FEWEST}, 1 and 2"
+            )
+        if distinct == "nothing":
+            raise ValueError("distinct is 'nothing'; a predictor proposes what has no score yet")
+        self.space = space
+        self.description = (
+            f"PredictorSearch(initial={initial}, batch={batch}, model={model!r}, "
+            f"candidates={candidates}, most_listed={most_listed}, "
+            f"{settings(generator, allowed, distinct)})"
+        )
+        self._initial, self._batch, self._candidates = initial, batch, candidates
+        self._model: Model = model
+        self._allowed, self._generator = allowed, generator
+        self._seen = Seen(space, distinct)
+        self._scored: list[Architecture] = []
+        self._scores: list[float] = []
+        self._queue: list[Architecture] = []
+        self._listing: Listing | None = None
+        self._most_listed: int | None = most_listed
+
+    def ask(self) -> Architecture:
+        """Propose an architecture; see :class:`Strategy`."""
+        architecture = self._next()
+        if architecture is None and len(self._scored) >= self._initial:
+            self._queue = self._best()[::-1]  # they are taken from the end
+            architecture = self._next()
+        if architecture is None:
+            architecture = draw(
+                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
+            )
+        self._meet(architecture)
+        return architecture
+
+    def tell(self, architecture: Architecture, score: float) -> None:
+        """Let the next predictor learn the score."""
+        self._meet(architecture)
+        self._scored.append(architecture)
+        self._scores.append(score)
+
+    def _meet(self, architecture: Architecture) -> None:
+        self._seen.add(architecture)
+        if self._listing is not None:
+            self._listing.remove(architecture)
+
+    def _next(self) -> Architecture | None:
+        """The best of the last batch that nobody else has scored meanwhile."""
+        while self._queue:
+            architecture = self._queue.pop()
+            if architecture not in self._seen:
+                return architecture
+        return None
+
+    def _best(self) -> list[Architecture]:
+        """New allowed architectures with the highest predictions, best first."""
+        if len({self.space.canonical(each) for each in self._scored}) < FEWEST:
+            return []
+        predictor = AccuracyPredictor.fit(
+            self.space,
+            self._scored,
+            finite(self._scores),
+            generator=self._generator,
+            model=self._model,
+        )
+        count = max(self._batch, len(self._scored) // 10)
+        if self._most_listed is not None:  # the first time
+            self._listing = listing(self.space, self._allowed, self._seen, most=self._most_listed)
+            self._most_listed = None
+        if self._listing is None:
+            return self._evolved(predictor, count)
+        return self._ranked(self._listing, predictor, count)
+
+    def _ranked(
+        self, listed: Listing, predictor: AccuracyPredictor, count: int
+    ) -> list[Architecture]:
+        """The best of all that are left."""
+        rows = np.flatnonzero(listed.left)
+        predicted = predictor.predict_codes(listed.codes[rows]).numpy()
+        order = np.argsort(-predicted, kind="stable")[:count]
+        return [listed.architectures[row] for row in rows[order]]
+
+    def _evolved(self, predictor: AccuracyPredictor, count: int) -> list[Architecture]:
+        """The best of those that an evolution meets, which knows what has been scored."""
+        assert isinstance(self.space, CrossoverSpace)
+        population = min(50, self._candidates)
+        evolution = CrossoverEvolution(
+            self.space,
+            generator=self._generator,
+            population=population,
+            top=min(10, population),
+            crossovers=population // 2,
+            mutants=population // 2,
+            allowed=self._allowed,
+            distinct=self._seen.distinct,
+        )
+        for architecture, score in zip(self._scored, predictor.predict(self._scored), strict=True):
+            evolution.tell(architecture, float(score))
+        found: list[tuple[float, Architecture]] = []
+        generation = _asked(evolution, population)
+        while generation and len(found) < self._candidates:
+            scores = predictor.predict(generation).tolist()
+            for architecture, score in zip(generation, scores, strict=True):
+                evolution.tell(architecture, score)
+            found += zip(scores, generation, strict=True)
+            generation = _asked(evolution, population)
+        found.sort(key=lambda pair: -pair[0])
+        return [architecture for _, architecture in found[:count]]
+
+
+def _asked(strategy: CrossoverEvolution, count: int) -> list[Architecture]:
+    """A generation, shorter where nothing more is new."""
+    found: list[Architecture] = []
+    with suppress(ExhaustedError):
+        while len(found) < count:
+            found.append(strategy.ask())
+    return found
