@@ -205,10 +205,10 @@ def reached(curve: list[tuple[int, float]], target: float) -> float:
     return float("inf")
 
 
-def shown(values: list[float]) -> str:
-    """The median of the seeds; an infinite one is above the last measured step."""
+def shown(values: list[float], most: int) -> str:
+    """The median of the seeds; an infinite one is above ``most``, the last measured step."""
     middle = statistics.median(values)
-    return f"> {EPOCH // 2}" if middle == float("inf") else f"{middle:.0f}"
+    return f"> {most}" if middle == float("inf") else f"{middle:.0f}"
 
 
 def report(book: Book) -> None:
@@ -243,7 +243,7 @@ def report(book: Book) -> None:
                 for side, at in ((1, 0), (0, EPOCH), (1, EPOCH // 3), (1, EPOCH // 2))
             ]
             print(f"| {network} | {len(rows)} | " + " | ".join(f"{c:.1f}" for c in columns)
-                  + f" | {shown(steps)} | {shown(worth)} |")  # fmt: skip
+                  + f" | {shown(steps, EPOCH // 2)} | {shown(worth, EPOCH)} |")  # fmt: skip
         if ratios:
             print(f"at most a third of the steps: {within} of {networks} networks; "
                   f"median share {statistics.median(ratios):.2f}")  # fmt: skip
