@@ -34,7 +34,7 @@ from nascence.hypernet import GHN, accuracy, load
 from nascence.models import build
 from nascence.spaces import NB201, identity_convolution
 from nascence.spaces.deepnets import DeepNets
-from nascence.training import OptimizerFactory, adamw, sgd, train
+from nascence.training import DivergenceError, OptimizerFactory, adamw, sgd, train
 
 EPOCH, BATCH, WARMUP, MEASURED = 156, 64, 10, 26
 IMAGES, FITTED, JUDGED, SIZE = 10_000, 1_000, 1_000, 16
@@ -118,13 +118,16 @@ def trained(job: Job, data: Dataset, ghn: GHN) -> dict[str, Any]:
     curve = [(0, accuracy(model, values, *held))]
     model.load_state_dict(values)
     prepared = time.process_time() - began
-    result = train(
-        model, data, optimizer=OPTIMIZERS[job.optimizer][0](job.rate), generator=generator,
-        steps=job.steps, batch_size=BATCH, crop=2, average_decay=0.95,
-        schedule=lambda fraction: min(1.0, (fraction * job.steps + 1) / WARMUP),
-        measurements=job.steps // MEASURED,
-    )  # fmt: skip
-    curve += [(point.step, point.accuracy) for point in result.curve]
+    try:
+        result = train(
+            model, data, optimizer=OPTIMIZERS[job.optimizer][0](job.rate), generator=generator,
+            steps=job.steps, batch_size=BATCH, crop=2, average_decay=0.95,
+            schedule=lambda fraction: min(1.0, (fraction * job.steps + 1) / WARMUP),
+            measurements=job.steps // MEASURED,
+        )  # fmt: skip
+        curve += [(point.step, point.accuracy) for point in result.curve]
+    except DivergenceError:  # counts as nothing learned
+        curve += [(step, 0.0) for step in range(MEASURED, job.steps + 1, MEASURED)]
     return {"curve": curve, "prepared": prepared, "seconds": time.process_time() - began}
 
 
