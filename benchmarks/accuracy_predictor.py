@@ -1,6 +1,6 @@
 """Which model predicts accuracies from architectures, on three tables.
 
-    python benchmarks/accuracy_predictor.py [--repeats 5]
+    python benchmarks/accuracy_predictor.py [--repeats 3] [--only-published]
 
 Fitted on 50 to 1,000 random networks, measured on 3,000 others: Kendall's tau-b with the true
 accuracy, tau among the truly best fifth, and what the best of the ten highest predictions lacks to
@@ -76,10 +76,11 @@ MODELS: dict[str, Callable[..., Predict]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only-published", action="store_true", help="the last part alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for name, make in TABLES.items():
+    for name, make in ({} if options.only_published else TABLES).items():
         table = make()
         space = NB201() if name == "NAS-Bench-201" else table_space(table)
         listed = [tuple(each) for each in table.architectures().tolist()]

@@ -1,6 +1,7 @@
 """Searching tables of mobile networks under a limit of latency, multiply-adds or parameters.
 
     python benchmarks/mobile_tables.py RESULTS.jsonl [--repeats 100] [--only STRATEGY]
+        [--table TABLE]
 
 Accel-NASBench: ImageNet accuracy under limits of latency. NAS-Bench-Macro, which has no latency:
 the search sees the CIFAR-10 accuracy of one seed, and the figure is the mean of three. Limits are
@@ -13,6 +14,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from nascence.search import (
     LaNAS,
     Limit,
     Limits,
+    ListedSpace,
     LocalSearch,
     PredictorSearch,
     RandomSearch,
@@ -34,6 +37,7 @@ from nascence.search import (
 )
 from nascence.search.listed_space import table_space
 from nascence.search.names import cost_named
+from nascence.spaces import Architecture
 
 QUERIES = (50, 100, 200, 500)
 TABLES: dict[str, tuple[Callable[[], Table], tuple[str, ...], tuple[str, str]]] = {
@@ -103,11 +107,15 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--only", choices=STRATEGIES)
+    parser.add_argument("--table", choices=TABLES)
     options = parser.parse_args()
     torch.set_num_threads(1)
     names = [options.only] if options.only else [name for name in STRATEGIES if name not in APART]
     done = read(options.results)
     for table, (_, costs, _) in TABLES.items():
+        if options.table not in (None, table):
+            continue
+        distances(table)
         limits = [(cost, quantile) for cost in costs for quantile in QUANTILES]
         for cost, quantile in [*limits, (costs[0], 1.0)]:
             problem = Problem(table, cost, quantile)
@@ -119,6 +127,24 @@ def main() -> None:
                     with open(options.results, "a") as file:
                         file.write(json.dumps({"key": key, **done[key]}) + "\n")
                 row(name, done[key])
+
+
+def distances(name: str) -> None:
+    """How far the neighbours of a listed space are, in decisions."""
+    space = table_space(TABLES[name][0]())
+    if isinstance(space, ListedSpace):
+        generator = torch.Generator().manual_seed(0)
+        drawn = [space.sample(generator=generator) for _ in range(1001)]
+        last = [apart(each, space.neighbours(each)[-1]) for each in drawn]
+        pairs = [apart(first, second) for first, second in pairwise(drawn)]
+        print(
+            f"\n{name}: the last of the nearest {space.nearest} differs in {np.mean(last):.1f} of "
+            f"{len(space.decisions)} decisions, two at random in {np.mean(pairs):.1f}"
+        )
+
+
+def apart(first: Architecture, second: Architecture) -> int:
+    return sum(a != b for a, b in zip(first, second, strict=True))
 
 
 def measured(problem: Problem, make: Callable[..., Strategy], repeats: int) -> dict:

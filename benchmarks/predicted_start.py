@@ -34,7 +34,7 @@ from nascence.hypernet import GHN, accuracy, load
 from nascence.models import build
 from nascence.spaces import NB201, identity_convolution
 from nascence.spaces.deepnets import DeepNets
-from nascence.training import OptimizerFactory, adamw, sgd, train
+from nascence.training import DivergenceError, OptimizerFactory, adamw, sgd, train
 
 EPOCH, BATCH, WARMUP, MEASURED = 156, 64, 10, 26
 IMAGES, FITTED, JUDGED, SIZE = 10_000, 1_000, 1_000, 16
@@ -118,13 +118,16 @@ def trained(job: Job, data: Dataset, ghn: GHN) -> dict[str, Any]:
     curve = [(0, accuracy(model, values, *held))]
     model.load_state_dict(values)
     prepared = time.process_time() - began
-    result = train(
-        model, data, optimizer=OPTIMIZERS[job.optimizer][0](job.rate), generator=generator,
-        steps=job.steps, batch_size=BATCH, crop=2, average_decay=0.95,
-        schedule=lambda fraction: min(1.0, (fraction * job.steps + 1) / WARMUP),
-        measurements=job.steps // MEASURED,
-    )  # fmt: skip
-    curve += [(point.step, point.accuracy) for point in result.curve]
+    try:
+        result = train(
+            model, data, optimizer=OPTIMIZERS[job.optimizer][0](job.rate), generator=generator,
+            steps=job.steps, batch_size=BATCH, crop=2, average_decay=0.95,
+            schedule=lambda fraction: min(1.0, (fraction * job.steps + 1) / WARMUP),
+            measurements=job.steps // MEASURED,
+        )  # fmt: skip
+        curve += [(point.step, point.accuracy) for point in result.curve]
+    except DivergenceError:  # counts as nothing learned
+        curve += [(step, 0.0) for step in range(MEASURED, job.steps + 1, MEASURED)]
     return {"curve": curve, "prepared": prepared, "seconds": time.process_time() - began}
 
 
@@ -205,10 +208,10 @@ def reached(curve: list[tuple[int, float]], target: float) -> float:
     return float("inf")
 
 
-def shown(values: list[float]) -> str:
-    """The median of the seeds; an infinite one is above the last measured step."""
+def shown(values: list[float], most: int) -> str:
+    """The median of the seeds; an infinite one is above ``most``, the last measured step."""
     middle = statistics.median(values)
-    return f"> {EPOCH // 2}" if middle == float("inf") else f"{middle:.0f}"
+    return f"> {most}" if middle == float("inf") else f"{middle:.0f}"
 
 
 def report(book: Book) -> None:
@@ -243,7 +246,7 @@ def report(book: Book) -> None:
                 for side, at in ((1, 0), (0, EPOCH), (1, EPOCH // 3), (1, EPOCH // 2))
             ]
             print(f"| {network} | {len(rows)} | " + " | ".join(f"{c:.1f}" for c in columns)
-                  + f" | {shown(steps)} | {shown(worth)} |")  # fmt: skip
+                  + f" | {shown(steps, EPOCH // 2)} | {shown(worth, EPOCH)} |")  # fmt: skip
         if ratios:
             print(f"at most a third of the steps: {within} of {networks} networks; "
                   f"median share {statistics.median(ratios):.2f}")  # fmt: skip

@@ -27,11 +27,13 @@ from nascence.spaces import (
     NB201,
     Architecture,
     Darts,
+    ElasticMobile,
     GeneratorSpace,
     Mobile,
     SearchSpace,
     ShuffleNetV2,
     Small,
+    Stage,
 )
 from nascence.spaces.cell import convolution
 
@@ -43,6 +45,9 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "NB201 as published": lambda: NB201(width=4, cells=1, prune=False),
     "Darts": lambda: Darts(width=4, cells=3),
     "GeneratorSpace": lambda: GeneratorSpace(stages=2, width=4, latent=8),
+    "ElasticMobile": lambda: ElasticMobile(
+        classes=10, stages=(Stage(8, 2), Stage(8, 2)), resolutions=(8, 12, 16), final=16, last=16
+    ),
     "Mobile": lambda: Mobile(width=0.1, classes=10, last=16),
     "ShuffleNetV2": lambda: ShuffleNetV2(width=0.1, classes=10, last=16),
     "Small": lambda: Small(width=4),

@@ -61,6 +61,7 @@ def test_a_search_and_its_repetition(photos: Path, tmp_path: Path) -> None:
         (("--evaluator", "naswot"), "--evaluator is not for ofa"),
         (("--cost", "macs"), "--cost is not for ofa"),
         (("--shared",), "--shared is not for ofa"),
+        (("--stop-at-skips", "2"), "--stop-at-skips is not for ofa"),
         (("--split", "edge_0_1"), "no decision 'edge_0_1'"),
         (("--cells", "2"), "has not all of cells to set"),
         (("--steps", "3"), "3 for 6 phases"),

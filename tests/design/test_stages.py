@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset
-from nascence.design import stages
+from nascence.design import network, recipe, stages
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.pipeline import silent
 from nascence.design.settings import Settings, share
@@ -43,6 +44,33 @@ def test_search_keeps_the_limits_and_says_what_it_chose(run: stages.Run) -> None
     assert chosen[0]["score"] == max(point["score"] for point in found["candidates"])
     again = stages.search_stage(run)
     assert again["candidates"] == found["candidates"]
+
+
+def test_no_machine_is_too_slow_for_a_network(
+    tmp_path: Path, noise: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that takes an hour still leaves networks that lead from the input to the output."""
+    monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 3600.0)
+    run = stages.Run(
+        folder=RunFolder.create(tmp_path / "run", Settings(trials=40)),
+        data=noise,
+        device=torch.device("cpu"),
+        shares=share(10.0, baseline=True),
+        progress=silent,
+    )
+    found = stages.search_stage(run)
+    assert math.isfinite(found["score"])
+    model = network.build(run.space, tuple(found["architecture"]), seed=0).eval()
+    images = torch.randn(2, *noise.image_shape, generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(*model(images))
+
+
+def test_a_search_that_finds_nothing_connected_says_so(
+    run: stages.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network.Score, "__call__", lambda *_: -math.inf)
+    with pytest.raises(RunError, match="none of 3 networks within the limits has a score"):
+        stages.search_stage(run)
 
 
 def test_latencies_are_of_both_networks(run: stages.Run) -> None:

@@ -19,7 +19,7 @@ from nascence.search.names import (
     strategy_names,
     table_named,
 )
-from nascence.spaces import NB201
+from nascence.spaces import NB201, ElasticMobile
 
 SPACE = NB201(width=4, cells=1)
 
@@ -88,6 +88,16 @@ def test_sizes_and_images_shape_the_space() -> None:
         space_named("shufflenet", cells=2)
     with pytest.raises(ValueError, match="is a table and has no width"):
         space_named("nats-size", width=2)
+
+
+def test_an_elastic_space_is_made_for_the_side_of_the_images() -> None:
+    space = space_named("elastic-mobile", data=images(), width=16)
+    assert isinstance(space, ElasticMobile)
+    assert space.resolutions[-1] == 8
+    assert (space.classes, space.geometry.places[0][0].out_channels) == (4, 16)
+    assert space_named("elastic-mobile").resolutions[-1] == 224  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="ofa trains the networks"):
+        strategy_named("ofa", space, generator=torch.Generator())
 
 
 def test_costs_by_name() -> None:

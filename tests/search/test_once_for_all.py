@@ -14,10 +14,9 @@ from nascence.search import (
     OneShotEvaluator,
     Phase,
     once_for_all,
-    predicted_search,
 )
 from nascence.search.once_for_all import calibrated, recalibration_batches
-from nascence.spaces import Architecture, ElasticMobile, ElasticSuperNet, Stage, split
+from nascence.spaces import ElasticMobile, ElasticSuperNet, Stage, split
 
 SPACE = ElasticMobile(
     classes=2,
@@ -50,37 +49,27 @@ def limit(most: float) -> Limits:
     return Limits(Limit("macs", SPACE.macs, most))
 
 
-def target(architecture: Architecture) -> float:
-    """A score that adds up over what is built: the sum of kernels and expansions."""
-    stages = SPACE.setting(architecture).stages
-    return float(sum(kernel + expansion for blocks in stages for kernel, expansion in blocks))
-
-
-def test_prediction_finds_the_best_of_a_known_score() -> None:
-    most = SPACE.macs(SPACE.largest) * 0.8
-    allowed = [each for each in SPACE if SPACE.macs(each) <= most]
-    best = max(target(each) for each in allowed)
-    history = predicted_search(
-        SPACE, target, seeds=[1, 2, 3], limits=limit(most), samples=10, predictions=40, verified=5
-    )
-    assert history.best.score == best
-    assert history.best.number >= history.sampled == 10  # the random ones did not have it
-    assert len(history) == 15
-    assert [candidate.number for candidate in history.candidates] == list(range(15))
+def test_all_networks_are_different_and_keep_to_the_limit(
+    elastic: ElasticSuperNet, brightness: Dataset
+) -> None:
+    most = 0.5 * SPACE.macs(SPACE.largest)
+    history = find(elastic, brightness, generator=seeded(), limits=limit(most))
+    assert [candidate.number for candidate in history.candidates] == list(range(9))
     forms = {SPACE.canonical(candidate.architecture) for candidate in history.candidates}
-    assert len(forms) == 15
-    assert history.costs[0] == "macs"
+    assert len(forms) == 9
+    assert history.costs == ("macs",)
     for candidate in history.candidates:
-        assert candidate.costs[0] == SPACE.macs(candidate.architecture) <= most
+        assert candidate.costs == (SPACE.macs(candidate.architecture),)
+        assert candidate.costs[0] <= most
 
 
-def test_a_limit_that_few_networks_keep_ends_without_a_prediction() -> None:
-    macs = sorted({SPACE.macs(each) for each in SPACE})
-    history = predicted_search(
-        SPACE, target, seeds=[1, 2, 3], limits=limit(macs[0]), samples=5, predictions=5
-    )
-    assert len(history) == history.sampled <= 3
-    assert {SPACE.macs(each.architecture) for each in history.candidates} == {macs[0]}
+def test_a_limit_that_few_networks_keep_ends_early(
+    elastic: ElasticSuperNet, brightness: Dataset
+) -> None:
+    least = min(SPACE.macs(each) for each in SPACE)
+    history = find(elastic, brightness, generator=seeded(), limits=limit(least))
+    assert len(history) == history.sampled == 1
+    assert history.best.costs == (least,)
 
 
 def test_scores_are_those_of_the_trained_supernet(
@@ -124,7 +113,7 @@ def test_the_same_call_goes_on(
 
     def interrupt(stage: str, fraction: float, message: str) -> None:
         nonlocal calls
-        calls += stage == "sample"
+        calls += stage == "score"
         if calls == 3:
             raise KeyboardInterrupt
 
@@ -135,7 +124,7 @@ def test_the_same_call_goes_on(
     resumed = again(generator=seeded(), progress=lambda stage, *_: stages.append(stage))
     assert resumed.candidates == whole.candidates
     assert "train" not in stages
-    assert stages.count("sample") == 3  # of six, three were there
+    assert stages.count("score") == 6  # of nine, three were there
     # another limit scores anew, and trains nothing
     limited = again(generator=seeded(), limits=limit(0.7 * SPACE.macs(SPACE.largest)),
                     progress=lambda stage, *_: stages.append(stage))  # fmt: skip
@@ -152,9 +141,10 @@ def test_a_limit_that_no_network_keeps_ends_before_the_training(
 
 
 def test_impossible_settings(elastic: ElasticSuperNet, brightness: Dataset) -> None:
-    for wrong in ({"samples": 0}, {"verified": -1}, {"images": 0}, {"recalibration_images": 1}):
-        with pytest.raises(ValueError, match="give 1 or more"):
-            find(elastic, brightness, generator=seeded(), **wrong)
+    untrained = partial(find, elastic, brightness, progress=pytest.fail)
+    for wrong in ({"samples": 3}, {"verified": 0}, {"images": 0}, {"recalibration_images": 1}):
+        with pytest.raises(ValueError, match="give at least"):
+            untrained(generator=seeded(), **wrong)
 
 
 def test_calibrated_networks_answer_as_the_evaluator_does(

@@ -29,7 +29,7 @@ def job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_network_found_is_written_and_loads(job: OnceForAllJob, brightness: Dataset) -> None:
     stages = []
     outcome = run_once_for_all(job, progress=lambda stage, *_: stages.append(stage))
-    assert list(dict.fromkeys(stages)) == ["train", "sample", "verify"]
+    assert list(dict.fromkeys(stages)) == ["train", "score"]
     written = json.loads((job.folder / "history.json").read_text())
     assert len(written["candidates"]) == len(outcome.history) == 15
     assert written["sampled"] == 5

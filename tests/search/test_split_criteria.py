@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from nascence.search import at_random, balanced_cut, by_gradient_matching, given, gradient_matching
-from nascence.spaces import SuperNet, split
+from nascence.spaces import ElasticMobile, ElasticSuperNet, Stage, SuperNet, split
 
 IMAGES = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 LABELS = torch.arange(8) % 2
@@ -109,3 +109,32 @@ def test_impossible_settings_are_named(supernet: SuperNet) -> None:
         gradient_matching(supernet, [], generator=seeded())
     with pytest.raises(ValueError, match="similarity is"):
         balanced_cut(torch.ones(1, 1))
+
+
+def test_slices_are_compared_by_the_gradients_of_all_their_weights() -> None:
+    """Kernels of one block, against a plain loop: where a choice uses nothing, zeros."""
+    space = ElasticMobile(
+        classes=2, stages=(Stage(8, 2),), depths=(1,), kernels=(3, 5), expansions=(2, 3),
+        resolutions=(), final=8, last=8,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    supernet = ElasticSuperNet(space).eval()
+    images, labels = torch.randn(6, 3, 8, 8), torch.arange(6) % 2
+    matches = gradient_matching(
+        supernet, [(images, labels)], generator=torch.Generator().manual_seed(1)
+    )
+    assert {match.decision for match in matches} == {
+        "stage_1_block_1_kernel", "stage_1_block_1_expansion"
+    }  # fmt: skip
+    match = next(each for each in matches if each.decision.endswith("expansion"))
+    similarities = []
+    for kernel in (0, 1):
+        rows = []
+        for expansion in (0, 1):
+            loss = functional.cross_entropy(supernet(images, (0, kernel, expansion)), labels)
+            found = torch.autograd.grad(
+                loss, list(supernet.parameters()), allow_unused=True, materialize_grads=True
+            )
+            rows.append(torch.cat([each.flatten() for each in found]))
+        similarities.append(functional.cosine_similarity(*rows, dim=0))
+    assert any(torch.isclose(match.similarity[0, 1], each, atol=1e-5) for each in similarities)

@@ -2,19 +2,30 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from nascence import training
 from nascence.data import Dataset
 from nascence.params import CheckpointError
 from nascence.search import train_leaves, train_supernet
-from nascence.search.supernet_training import fingerprint
-from nascence.spaces import Architecture, SuperNet, fair_paths, split
+from nascence.search.supernet_training import fingerprint, path_cross_entropy
+from nascence.spaces import (
+    Architecture,
+    ElasticMobile,
+    ElasticSuperNet,
+    Stage,
+    SuperNet,
+    WeightSharing,
+    fair_paths,
+    split,
+)
 
 PATHS: list[Architecture] = [(2, 1, 3, 5), (4, 0, 1, 3)]
 train = partial(train_supernet, batch_size=16, crop=0, flip=False)
@@ -222,3 +233,39 @@ def test_objective_and_facts_of_the_one_loop(brightness: Dataset, tmp_path: Path
         training.train(
             model, brightness, generator=seeded(), checkpoint=path, facts={"kind": "b"}, **settings
         )
+
+
+def test_another_loss_takes_the_paths_of_a_step(supernet: SuperNet, brightness: Dataset) -> None:
+    seen: list[list[Architecture]] = []
+
+    def loss(
+        model: WeightSharing, images: Tensor, labels: Tensor, paths: Sequence[Architecture]
+    ) -> Tensor:
+        seen.append(list(paths))
+        return 2 * path_cross_entropy(model, images, labels, paths)
+
+    settings = {"steps": 2, "sampler": fair_paths, "weight_decay": 0.0, "clip": None}
+    doubled = train(
+        supernet, brightness, generator=seeded(), loss=loss, learning_rate=0.01,
+        final_learning_rate=0.01, **settings,
+    )  # fmt: skip
+    plain = train(
+        supernet, brightness, generator=seeded(), learning_rate=0.02, final_learning_rate=0.02,
+        **settings,
+    )  # fmt: skip
+    assert [len(paths) for paths in seen] == [6, 6]
+    for name, value in doubled.supernet.state_dict().items():
+        torch.testing.assert_close(value, plain.supernet.state_dict()[name])
+
+
+def test_checkpoints_of_large_spaces_have_names_that_file_systems_allow(
+    brightness: Dataset, tmp_path: Path
+) -> None:
+    space = ElasticMobile(
+        classes=2, stages=(Stage(8, 2),) * 5, resolutions=tuple(range(6, 31)), final=8, last=8
+    )
+    parts = split(ElasticSuperNet(space), {"stage_1_depth": [(0, 1), (2,)]})
+    train_leaves(parts, brightness, seed=0, folder=tmp_path, steps=1, batch_size=4)
+    names = [path.name for path in tmp_path.iterdir()]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) < 60

@@ -26,6 +26,8 @@ PROBE = (
     ";width=16;cells=1"
 )
 """A plain residual network of the space, on which a machine's speed is measured."""
+LEAST = PROBE.replace("width=16", f"width={min(recipe.WIDTHS)}")
+"""The narrowest of its kind: what a slow machine or a short budget always allows."""
 
 
 BLOCKS: dict[str, Callable[..., nn.Module]] = {

@@ -1,6 +1,7 @@
 """The stages of a run. Each reads what earlier ones left in the folder and returns its result."""
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -100,6 +101,11 @@ def search_stage(run: Run) -> dict[str, Any]:
         on_trial=tell,
     )
     best = history.best
+    if not math.isfinite(best.score):
+        raise RunError(
+            f"none of {len(history)} networks within the limits has a score, as where nothing "
+            "leads from the input to the output; raise --max-params or --max-latency-ms"
+        )
     counted = sum(candidate.seconds for candidate in history.candidates)
     return {
         # Of a search that was stopped and resumed, the clock knows the last part alone.
@@ -263,7 +269,8 @@ def _plan_size(run: Run, cost: network.Cost) -> dict[str, Any]:
         device=run.device,
         optimizer=run.folder.settings.trained_with,
     )
-    return {"work": limit}
+    # Below the narrowest network the space holds hardly one that is connected.
+    return {"work": max(limit, cost.work(space.parse(network.LEAST)))}
 
 
 def _plan_trials(run: Run, evaluate: Callable[[], object]) -> dict[str, Any]:

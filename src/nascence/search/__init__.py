@@ -20,7 +20,7 @@ from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, dr
 from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
-from nascence.search.once_for_all import Specialised, once_for_all, predicted_search
+from nascence.search.once_for_all import Specialised, once_for_all
 from nascence.search.optuna_strategies import NSGA2, TPE
 from nascence.search.predictor_search import PredictorSearch
 from nascence.search.progressive_shrinking import (
@@ -57,7 +57,6 @@ __all__ = [
     "Phase",
     "Specialised",
     "once_for_all",
-    "predicted_search",
     "progressive_shrinking",
     "shrink",
     "operation_scores",

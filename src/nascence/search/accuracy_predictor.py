@@ -163,6 +163,9 @@ def _perceptrons(
 ) -> Callable[[Array], Array]:
     mean, spread = float(values.mean()), float(values.std()) or 1.0
     ensemble = MLPEnsemble(
-        torch.from_numpy(points), torch.from_numpy((values - mean) / spread), generator=generator
+        torch.from_numpy(points),
+        torch.from_numpy((values - mean) / spread),
+        generator=generator,
+        steps=max(600, 40 * len(points) // 64),  # each is met forty times by every member
     )
     return lambda inputs: ensemble(torch.from_numpy(inputs)).numpy() * spread + mean

@@ -7,7 +7,7 @@ Deployment", ICLR 2020.
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,11 @@ from torch import Tensor, nn
 
 from nascence.data import Dataset
 from nascence.recalibration import recalibrate
-from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor
-from nascence.search.crossover_evolution import CrossoverEvolution
-from nascence.search.evaluator import Evaluator
 from nascence.search.history import Candidate, History
-from nascence.search.limits import ExhaustedError, Limits, draw
+from nascence.search.limits import Limits, draw
 from nascence.search.loop import search
+from nascence.search.predictor_search import PredictorSearch
 from nascence.search.progressive_shrinking import PHASES, Phase, progressive_shrinking
-from nascence.search.strategy import RandomSearch
 from nascence.search.study import open_study
 from nascence.search.supernet_evaluator import FewShotEvaluator
 from nascence.search.supernet_training import Leaf, train_leaves
@@ -31,7 +28,7 @@ from nascence.spaces import Architecture, ElasticMobile, ElasticSuperNet
 
 JOURNAL = "study.journal"
 Progress = Callable[[str, float, str], None]
-"""Called with a stage, train, sample or verify, the fraction of it that is done and a message."""
+"""Called with a stage, train or score, the fraction of it that is done and a message."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def once_for_all(
     seconds: float | None = None,
     limits: Limits | None = None,
     samples: int = 200,
-    predictions: int = 500,
+    predictions: int = 1000,
     verified: int = 10,
     phases: Sequence[Phase] = PHASES,
     images: int = 1000,
@@ -74,9 +71,9 @@ def once_for_all(
     """Train by progressive shrinking, then find the most accurate network within limits.
 
     Random networks within the limits are scored by the supernet on validation images, each with
-    statistics of BatchNorm of its own; an :class:`AccuracyPredictor` is fitted on the scores; a
-    :class:`CrossoverEvolution` searches by its predictions; those of the best predictions are
-    scored by the supernet.
+    statistics of BatchNorm of its own; a predictor is fitted on the scores; evolution finds the
+    networks of the best predictions, and the supernet scores them: a :class:`PredictorSearch`
+    with one batch.
 
     The parts of a split supernet are trained alone, for an equal share of steps and seconds, and
     an architecture is scored by the part that holds it.
@@ -87,9 +84,8 @@ def once_for_all(
         generator: gives the seeds of all randomness.
         steps, seconds: of the training of all supernets together; give one or both.
         limits: of costs, kept by all networks that are scored.
-        samples: random networks to fit the predictor on; thousands in the paper.
-        predictions: networks that evolution asks the predictor for; its population and parents
-            are those of the released code.
+        samples: random networks to fit the predictor on, 4 or more; thousands in the paper.
+        predictions: networks that evolution asks the predictor for.
         verified: networks of the best predictions that the supernet scores.
         phases: of the training.
         images: of validation that give a score, at most so many as there are.
@@ -106,15 +102,23 @@ def once_for_all(
         CheckpointError: the checkpoint of another training.
         ValueError: impossible settings, or parts that do not make up the space.
     """
+    # what can be refused is refused before the training
     parts = [supernets] if isinstance(supernets, ElasticSuperNet) else list(supernets)
     space = _whole_space(parts)
-    if min(samples, predictions, verified + 1, images, recalibration_images - 1) < 1:
+    if images < 1 or recalibration_images < 2:
         raise ValueError(
-            f"samples {samples}, predictions {predictions}, verified {verified}, images {images}, "
-            f"recalibration_images {recalibration_images}; give 1 or more, verified 0 or more, "
-            "and 2 images or more to recalibrate on"
+            f"images is {images} and recalibration_images {recalibration_images}; give at least 1 "
+            "and 2"
         )
-    seeds = torch.randint(2**62, (4,), generator=generator).tolist()
+    seeds = torch.randint(2**62, (2,), generator=generator).tolist()
+    strategy = PredictorSearch(
+        space,
+        generator=torch.Generator().manual_seed(seeds[1]),
+        initial=samples,
+        batch=verified,
+        candidates=predictions,
+        allowed=limits,
+    )
     draw(space, allowed=limits, known=(), generator=torch.Generator().manual_seed(seeds[1]))
     leaves = train_leaves(
         parts,
@@ -129,106 +133,27 @@ def once_for_all(
         **({} if workers > 1 else {"progress": _training(progress)}),
         **settings,
     )
-    evaluate = leaf_evaluator(
-        leaves, data, images=images, recalibration_images=recalibration_images
+    costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
+    study = None
+    if folder is not None:  # another strategy, as by other limits, has a study of its own
+        mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:12]
+        study = open_study(folder / JOURNAL, space=space, name=mark, costs=tuple(costs))
+    history = search(
+        strategy,
+        leaf_evaluator(leaves, data, images=images, recalibration_images=recalibration_images),
+        trials=samples + verified,
+        study=study,
+        costs=costs,
+        on_trial=_scoring(progress, samples + verified),
     )
-    history = predicted_search(
-        space,
-        evaluate,
-        seeds=seeds[1:],
-        limits=limits,
-        samples=samples,
-        predictions=predictions,
-        verified=verified,
-        journal=None if folder is None else folder / JOURNAL,
-        progress=progress,
-    )
-    return replace(
-        history,
+    return Specialised(
+        history.candidates,
+        costs=history.costs,
+        sampled=min(samples, len(history)),
         supernets=tuple(leaf.supernet for leaf in leaves),
         steps=sum(leaf.steps for leaf in leaves),
         seconds=sum(leaf.seconds for leaf in leaves),
     )
-
-
-def predicted_search(
-    space: ElasticMobile,
-    evaluate: Evaluator,
-    *,
-    seeds: Sequence[int],
-    limits: Limits | None = None,
-    samples: int = 200,
-    predictions: int = 500,
-    verified: int = 10,
-    journal: Path | None = None,
-    progress: Progress | None = None,
-) -> Specialised:
-    """Score random networks, fit a predictor, evolve by it, and score what it finds best.
-
-    Args:
-        space: to search.
-        evaluate: score of an architecture, higher is better.
-        seeds: of the random networks, the predictor and the evolution.
-        limits, samples, predictions, verified, progress: see :func:`once_for_all`.
-        journal: file of the studies of scores, from which the same call goes on.
-
-    Raises:
-        LimitError: no network keeps to the limits.
-        ValueError: a journal of another search.
-    """
-    costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
-    streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    def scored(stage: str, strategy: Any, trials: int) -> tuple[Candidate, ...]:
-        study = None
-        if journal is not None:
-            mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:8]
-            name = f"{stage} {mark}"
-            study = open_study(journal, space=space, name=name, costs=tuple(costs))
-        best = -math.inf
-
-        def count(candidate: Candidate) -> None:
-            nonlocal best
-            best = max(best, candidate.score)
-            if progress is not None:
-                progress(stage, (candidate.number + 1) / trials, f"best {best:.3f}")
-
-        return search(
-            strategy, evaluate, trials=trials, study=study, on_trial=count, costs=costs
-        ).candidates
-
-    random = RandomSearch(space, generator=streams[0], allowed=limits)
-    found = list(scored("sample", random, samples))
-    sampled = len(found)
-    known = {space.canonical(candidate.architecture) for candidate in found}
-    if len(known) >= FEWEST and verified:
-        predictor = AccuracyPredictor.fit(
-            space,
-            [candidate.architecture for candidate in found],
-            [candidate.score for candidate in found],
-            generator=streams[1],
-        )
-        evolution = CrossoverEvolution(
-            space,
-            generator=streams[2],
-            population=100,
-            top=25,
-            crossovers=50,
-            mutants=50,
-            allowed=limits,
-        )
-        ranked = sorted(
-            search(evolution, predictor, trials=predictions).candidates,
-            key=lambda each: -each.score,
-        )
-        new = [
-            each.architecture for each in ranked if space.canonical(each.architecture) not in known
-        ]
-        if new:
-            listed = _Listed(space, new[:verified])
-            found += scored("verify", listed, len(listed.architectures))
-    numbered = tuple(replace(candidate, number=place) for place, candidate in enumerate(found))
-    return Specialised(numbered, costs=tuple(costs), sampled=sampled)
 
 
 def leaf_evaluator(
@@ -264,25 +189,6 @@ def calibrated(
     return network.eval()
 
 
-class _Listed:
-    """Proposes given architectures in their order."""
-
-    def __init__(self, space: ElasticMobile, architectures: Sequence[Architecture]) -> None:
-        self.space, self.architectures = space, list(architectures)
-        digest = hashlib.sha256(repr(self.architectures).encode()).hexdigest()[:12]
-        self.description = f"listed architectures {digest}"
-        self._next = iter(self.architectures)
-
-    def ask(self) -> Architecture:
-        """Propose the next one."""
-        for architecture in self._next:
-            return architecture
-        raise ExhaustedError("all of the listed architectures were proposed")
-
-    def tell(self, architecture: Architecture, score: float) -> None:
-        """Learn nothing."""
-
-
 def _whole_space(parts: Sequence[ElasticSuperNet]) -> ElasticMobile:
     """Return the space whose architectures each belong to one of the parts."""
     if not parts:
@@ -299,6 +205,18 @@ def _whole_space(parts: Sequence[ElasticSuperNet]) -> ElasticMobile:
 
 def _listed(limits: Limits | None) -> Sequence[Any]:
     return () if limits is None else limits.limits
+
+
+def _scoring(progress: Progress | None, trials: int) -> Callable[[Candidate], None]:
+    best = -math.inf
+
+    def count(candidate: Candidate) -> None:
+        nonlocal best
+        best = max(best, candidate.score)
+        if progress is not None:
+            progress("score", (candidate.number + 1) / trials, f"best {best:.3f}")
+
+    return count
 
 
 def _training(progress: Progress | None) -> Any:

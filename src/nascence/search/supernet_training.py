@@ -197,6 +197,8 @@ def _settings_of(
     leaf: WeightSharing, seed: int, folder: Path | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     name = "-".join("".join(map(str, held)) for held in leaf.choices)
+    if len(name) > 180:  # file systems allow 255 bytes
+        name = hashlib.sha256(name.encode()).hexdigest()[:16]
     checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
     flat = tuple(index for held in leaf.choices for index in (*held, -1))
     return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}

@@ -1,6 +1,5 @@
 """The space of Once-for-All: MobileNetV3 of elastic resolution, depth, kernel and expansion."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -13,6 +12,11 @@ from nascence.spaces import elastic_line
 from nascence.spaces.additive import Cost, check_counts, check_fraction, check_positive
 from nascence.spaces.blocks import check_width
 from nascence.spaces.elastic_network import (
+    FINAL,
+    LAST,
+    RESOLUTIONS,
+    STAGES,
+    STEM,
     Geometry,
     NetworkCosts,
     Place,
@@ -21,21 +25,13 @@ from nascence.spaces.elastic_network import (
     assembled,
     network_costs,
     plain_block,
+    strides_for,
 )
 from nascence.spaces.inverted_residual import divisible
 from nascence.spaces.product import ProductSpace
 from nascence.spaces.space import Architecture, Decision
 
 Kind = Literal["resolution", "depth", "kernel", "expansion"]
-STAGES = (
-    Stage(24, 2),
-    Stage(40, 2, squeeze=True),
-    Stage(80, 2, hard_swish=True),
-    Stage(112, 1, squeeze=True, hard_swish=True),
-    Stage(160, 2, squeeze=True, hard_swish=True),
-)
-RESOLUTIONS = tuple(range(128, 225, 4))
-STEM, FINAL, LAST = 16, 960, 1280
 
 
 class ElasticMobile(ProductSpace):
@@ -147,19 +143,13 @@ class ElasticMobile(ProductSpace):
             raise ValueError(f"side is {side!r}; it must be an int of 8 or more pixels")
         if width is not None:
             check_positive("width", width)
-        halvings = min(int(math.log2(side / 4)), 5)
-        strides = [2] + [stage.stride for stage in STAGES]
-        surplus = sum(stride == 2 for stride in strides) - halvings
-        for place, stride in enumerate(strides):
-            if stride == 2 and surplus > 0:
-                strides[place], surplus = 1, surplus - 1
-        stages = [
-            stage._replace(stride=own) for stage, own in zip(STAGES, strides[1:], strict=True)
-        ]
+        stem_stride, *strides = strides_for(side)
+        own = zip(STAGES, strides, strict=True)
+        stages = [stage._replace(stride=stride) for stage, stride in own]
         channels = width or (STAGES[0].channels if side >= 128 else 8)
         return cls(
             **{"width": channels / STAGES[0].channels, "stages": stages, **settings},
-            stem_stride=strides[0],
+            stem_stride=stem_stride,
             resolutions=(-(-3 * side // 4), -(-7 * side // 8), side),
         )
 

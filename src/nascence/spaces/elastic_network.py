@@ -1,5 +1,6 @@
 """The networks of an elastic space: their stages, how they are put together, what they cost."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -21,6 +22,17 @@ class Stage(NamedTuple):
     stride: int
     squeeze: bool = False
     hard_swish: bool = False
+
+
+STAGES = (
+    Stage(24, 2),
+    Stage(40, 2, squeeze=True),
+    Stage(80, 2, hard_swish=True),
+    Stage(112, 1, squeeze=True, hard_swish=True),
+    Stage(160, 2, squeeze=True, hard_swish=True),
+)
+RESOLUTIONS = tuple(range(128, 225, 4))
+STEM, FINAL, LAST = 16, 960, 1280
 
 
 class Place(NamedTuple):
@@ -54,6 +66,16 @@ class Setting(NamedTuple):
 
     resolution: int | None
     stages: Blocks
+
+
+def strides_for(side: int) -> list[int]:
+    """Published strides of stem and stages, as many of the first left out as leave 4 pixels."""
+    strides = [2, *(stage.stride for stage in STAGES)]
+    surplus = strides.count(2) - min(int(math.log2(side / 4)), 5)
+    for place, stride in enumerate(strides):
+        if stride == 2 and surplus > 0:
+            strides[place], surplus = 1, surplus - 1
+    return strides
 
 
 class Resize(nn.Module):
