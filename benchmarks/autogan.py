@@ -171,6 +171,9 @@ def run(arguments: argparse.Namespace) -> None:
         part(f"random {number}", partial(alone, architecture, 0, quality, data))
     for seed in arguments.seeds[1:]:
         searches(seed)
+    for kind in KINDS:  # what the seed of a training alone makes of it
+        architecture = SPACE.parse(done[f"{kind} {arguments.seeds[0]}"]["result"]["architecture"])
+        part(f"{kind} again", partial(alone, architecture, 10, quality, data))
 
 
 def rows(kept: Path) -> list[dict]:
@@ -214,7 +217,8 @@ def report(arguments: argparse.Namespace) -> None:
             )
             print(f"  with shared weights {searched['result']['shared_score']:.2f}; parts:",
                   searched["result"]["parts"])  # fmt: skip
-    for row in alone_rows:
+    again = [done[name] for name in (f"{kind} again" for kind in KINDS) if name in done]
+    for row in alone_rows + again:
         result = row["result"]
         print(result["architecture"], f"{result['score']:.2f}", f"{result['distance']:.2f}")
 
