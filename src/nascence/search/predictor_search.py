@@ -1,18 +1,18 @@
 """Search guided by an accuracy predictor that is fitted again as scores come in."""
 
-from contextlib import suppress
-
 import numpy as np
 import torch
 
 from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor, Model
 from nascence.search.codes import finite
-from nascence.search.crossover_evolution import CrossoverEvolution, CrossoverSpace
-from nascence.search.limits import Allowed, ExhaustedError, draw
+from nascence.search.crossover_evolution import CrossoverSpace
+from nascence.search.limits import Allowed, draw
 from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.spaces import Architecture, name_of
+
+_GENERATION, _PARENTS = 50, 20
 
 
 class PredictorSearch:
@@ -24,9 +24,9 @@ class PredictorSearch:
     ``initial`` random architectures a predictor is fitted, a batch of the best that are allowed
     and new is proposed, and the next is fitted on all scores.
 
-    A space of up to ``most_listed`` architectures is predicted whole. In a larger one
-    :class:`CrossoverEvolution` on the predictor, which starts from the best that are known, finds
-    them.
+    A space of up to ``most_listed`` architectures is predicted whole. In a larger one an evolution
+    on the predictor finds them: in generations of 50, each child is one of the 20 best so far or
+    a mixture of two of them, with up to two mutations.
 
     Args:
         space: what to draw from; it must have ``crossover``.
@@ -56,10 +56,10 @@ class PredictorSearch:
     ) -> None:
         if not isinstance(space, CrossoverSpace):
             raise ValueError(f"{name_of(space)} has no crossover; the search needs it")
-        if initial < FEWEST or batch < 1 or candidates < 2:
+        if initial < FEWEST or batch < 1 or candidates < 1:
             raise ValueError(
                 f"initial is {initial}, batch {batch} and candidates {candidates}; give at least "
-                f"{FEWEST}, 1 and 2"
+                f"{FEWEST}, 1 and 1"
             )
         if distinct == "nothing":
             raise ValueError("distinct is 'nothing'; a predictor proposes what has no score yet")
@@ -140,37 +140,45 @@ class PredictorSearch:
         return [listed.architectures[row] for row in rows[order]]
 
     def _evolved(self, predictor: AccuracyPredictor, count: int) -> list[Architecture]:
-        """The best of those that an evolution meets, which knows what has been scored."""
-        assert isinstance(self.space, CrossoverSpace)
-        population = min(50, self._candidates)
-        evolution = CrossoverEvolution(
-            self.space,
-            generator=self._generator,
-            population=population,
-            top=min(10, population),
-            crossovers=population // 2,
-            mutants=population // 2,
-            allowed=self._allowed,
-            distinct=self._seen.distinct,
-        )
-        for architecture, score in zip(self._scored, predictor.predict(self._scored), strict=True):
-            evolution.tell(architecture, float(score))
+        """The best of those that an evolution on the predictor meets."""
+        scores = predictor.predict(self._scored).tolist()
+        parents = _highest(list(zip(scores, self._scored, strict=True)), _PARENTS)
+        met = Seen(self.space, self._seen.distinct)
         found: list[tuple[float, Architecture]] = []
-        generation = _asked(evolution, population)
-        while generation and len(found) < self._candidates:
-            scores = predictor.predict(generation).tolist()
-            for architecture, score in zip(generation, scores, strict=True):
-                evolution.tell(architecture, score)
-            found += zip(scores, generation, strict=True)
-            generation = _asked(evolution, population)
-        found.sort(key=lambda pair: -pair[0])
-        return [architecture for _, architecture in found[:count]]
+        while len(found) < self._candidates:
+            children = self._children([parent for _, parent in parents], met)
+            if not children:
+                break
+            scored = list(zip(predictor.predict(children).tolist(), children, strict=True))
+            found += scored
+            parents = _highest(parents + scored, _PARENTS)
+        return [architecture for _, architecture in _highest(found, count)]
+
+    def _children(self, parents: list[Architecture], met: Seen) -> list[Architecture]:
+        """New allowed mixtures and mutants, fewer where ten times as many tries give no more."""
+        assert isinstance(self.space, CrossoverSpace)
+        found: list[Architecture] = []
+        for _ in range(10 * _GENERATION):
+            first, second, coin, steps = (
+                int(torch.randint(bound, (), generator=self._generator))
+                for bound in (len(parents), len(parents), 2, 3)
+            )
+            child = parents[first]
+            if coin:
+                child = self.space.crossover(child, parents[second], generator=self._generator)
+            for _ in range(steps):
+                child = self.space.mutate(child, generator=self._generator)
+            if child in met or child in self._seen:
+                continue
+            if self._allowed is None or self._allowed(child):
+                met.add(child)
+                found.append(child)
+                if len(found) == _GENERATION:
+                    break
+        return found
 
 
-def _asked(strategy: CrossoverEvolution, count: int) -> list[Architecture]:
-    """A generation, shorter where nothing more is new."""
-    found: list[Architecture] = []
-    with suppress(ExhaustedError):
-        while len(found) < count:
-            found.append(strategy.ask())
-    return found
+def _highest(
+    scored: list[tuple[float, Architecture]], count: int
+) -> list[tuple[float, Architecture]]:
+    return sorted(scored, key=lambda pair: -pair[0])[:count]
