@@ -36,8 +36,8 @@ SPACE = Mobile(
     classes=10, width=0.25, depths=(2, 2, 2, 1, 1, 1), stem_stride=1, strides=(1, 2, 2, 1, 1, 1),
     last=128, dropout=0.0, side=SIDE,
 )  # fmt: skip
-WEIGHTS = (0.0, 0.2, 0.5, 1.0, 3.0)
-COMPARED = 0.5
+WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.2, 1.0)
+COMPARED = 0.03
 """Weight at which one supernet and its parts are compared."""
 GROUPS = {"block_1": [(0, 1, 2), (3, 4, 5), (6,)]}
 RANDOM = 1
@@ -162,18 +162,25 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def measured(parts: Parts) -> dict:
-    """Measured milliseconds of every network that was trained, in turn."""
+    """Milliseconds of every network that was trained, in turn, and of a table made just before."""
     names = sorted({key.split(" seed")[0][6:] for key in parts.done if key.startswith("alone")})
+    generator = torch.Generator().manual_seed(1)
+    table = measure_latencies(SPACE, side=SIDE, batch=BATCH, generator=generator, networks=20)
     torch.manual_seed(0)
     networks = [SPACE.build(SPACE.parse(name)) for name in names]
     times = network_milliseconds(networks, torch.randn(BATCH, 3, SIDE, SIDE), passes=31)
-    return {"milliseconds": {n: statistics.median(t) for n, t in zip(names, times, strict=True)}}
+    return {
+        "milliseconds": {n: statistics.median(t) for n, t in zip(names, times, strict=True)},
+        "predicted": {name: table.of(SPACE.parse(name)) for name in names},
+    }
 
 
 def report(arguments: argparse.Namespace) -> None:
     """Print the front, the comparison of kinds, and every trajectory."""
     table, done = table_in(arguments.out), Parts(arguments.out).done
-    times = done.get("measured", {}).get("milliseconds", {})
+    found = done.get("measured", {})
+    times, later = found.get("milliseconds", {}), found.get("predicted", {})
+    missing = float("nan")
 
     def accuracies(architecture: Sequence[int]) -> list[float]:
         name = SPACE.format(tuple(architecture))
@@ -183,23 +190,29 @@ def report(arguments: argparse.Namespace) -> None:
     def cells(architecture: Sequence[int]) -> str:
         name = SPACE.format(tuple(architecture))
         return (
-            f"{name} | {table.of(tuple(architecture)):.2f} | {times.get(name, float('nan')):.2f} "
-            f"| {spread(accuracies(architecture))}"
+            f"{name} | {table.of(tuple(architecture)):.2f} | {later.get(name, missing):.2f} | "
+            f"{times.get(name, missing):.2f} | {spread(accuracies(architecture))}"
         )
 
     low, high = table.range
     print(f"table: {low:.2f} to {high:.2f} ms, mean network {table.even():.2f} ms\n")
-    print(
-        "| weight | network | predicted ms | measured ms | accuracy alone | with shared weights |"
-    )
-    print("|-|-|-|-|-|-|")
+    if times:
+        errors = [abs(later[name] / times[name] - 1) for name in times]
+        sums = [table.of(SPACE.parse(name)) for name in times]
+        print(f"later table: mean error {statistics.mean(errors):.3f}, at most {max(errors):.3f}")
+        together = statistics.correlation(sums, list(times.values()))
+        print(f"table of the searches: correlation {together:.3f}\n")
+    print("| weight | network | predicted ms | later | measured ms | accuracy alone | shared |")
+    print("|-|-|-|-|-|-|-|")
     for weight in WEIGHTS:
         if row := done.get(f"one-shot {weight} 0"):
             print(f"| {weight} | {cells(row['architecture'])} | {100 * row['shared']:.1f} |")
         for architecture in done.get(f"random {weight}", {}).get("near", ()):
             print(f"| random | {cells(architecture)} | |")
-    print("\n| kind | seed | network | predicted ms | measured ms | accuracy alone | CPU-s |")
-    print("|-|-|-|-|-|-|-|")
+    print(
+        "\n| kind | seed | network | predicted ms | later | measured ms | accuracy alone | CPU-s |"
+    )
+    print("|-|-|-|-|-|-|-|-|")
     for kind in ("one-shot", "few-shot"):
         for seed in arguments.seeds:
             if row := done.get(f"{kind} {COMPARED} {seed}"):

@@ -13,7 +13,7 @@ from nascence.search.latency_measurement import (
     measure_latencies,
     network_milliseconds,
     observe,
-    one_thread,
+    steady,
 )
 from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, Small
 
@@ -115,7 +115,7 @@ def test_measuring_leaves_nothing_changed() -> None:
     ]
     assert table[0] == table[1]
     assert torch.equal(state, torch.get_rng_state())
-    with one_thread():
+    with steady():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads
 

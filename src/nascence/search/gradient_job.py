@@ -49,8 +49,8 @@ class GradientJob:
         seed: of all randomness.
         latencies: file of the operators' latencies, of ``proxyless``; where latency counts and
             there is none, they are measured and kept in the folder.
-        latency_weight: see :class:`LatencyTerm`; None for 0.2 where a file or a limit is given,
-            and 0 elsewhere.
+        latency_weight: see :class:`LatencyTerm`; None for 0.2 where a file or a limit is given;
+            elsewhere latency counts for nothing.
         latency_limit: milliseconds that latency is compared with, None for those of the space's
             mean network.
     """

@@ -196,8 +196,10 @@ class LeafSearch:
         )
         probabilities = self.method.probabilities(generator)
         accuracy, loss = self._quality(architecture, images)
-        term = self.method.latency
-        latency = None if term is None else term.table.of(architecture)
+        latency = objective = None
+        if (term := self.method.latency) is not None:
+            latency = term.table.of(architecture)
+            objective = term.of(loss, latency) if term.weight else None
         self.epochs.append(
             Epoch(
                 self.number,
@@ -209,7 +211,7 @@ class LeafSearch:
                 self.step,
                 self.seconds,
                 latency,
-                term.of(loss, latency) if term and latency and term.weight else None,
+                objective,
             )
         )
         self.loss_sum, self.loss_count = 0.0, 0
