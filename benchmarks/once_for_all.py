@@ -3,7 +3,7 @@
     python benchmarks/once_for_all.py run --data cifar10-train.parquet --out ofa
     python benchmarks/once_for_all.py report --out ofa
 
-CIFAR-10 at 16 pixels, 5e8 networks of two stages, resolution 12, 14 or 16. Fifty random networks
+CIFAR-10 at 16 pixels, 1.6e8 networks of two stages, resolution 12, 14 or 16. Fifty random networks
 are trained alone, each for 300 steps. Supernets of about equal cost in CPU-seconds score them: one
 by progressive shrinking, one that trains all of its networks at once, the three parts of one split
 at the depth of its first stage by progressive shrinking from the start, and the same parts split
@@ -264,6 +264,12 @@ def report(arguments: argparse.Namespace) -> None:
     print(
         f"{len(truth)} networks alone, {ALONE} steps each: {min(truth):.3f} to {max(truth):.3f}, "
         f"mean {statistics.mean(truth):.3f}, {cost:.0f} CPU-seconds"
+    )
+    mean = statistics.mean(truth)
+    sampling = (mean * (1 - mean) / (5000 - SCORED)) ** 0.5
+    print(
+        f"deviation {100 * statistics.stdev(truth):.2f} %, of which {100 * sampling:.2f} % is that "
+        f"of {5000 - SCORED} images"
     )
     print("\n| score | seed | tau | mean gap | CPU-s of training |\n|-|-|-|-|-|")
     for name in ("macs", "parameters"):

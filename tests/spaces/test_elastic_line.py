@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 
 from nascence.spaces.elastic_line import read, written
 
+blocks = st.lists(st.integers(0, 999), min_size=4, max_size=4)
+stages = st.lists(st.tuples(st.integers(0, 2), blocks), min_size=1, max_size=3)
 
-@given(st.data(), st.booleans(), st.integers(1, 4), st.integers(1, 3))
-def test_values_are_read_back(
-    data: st.DataObject, resolution: bool, depth: int, count: int
-) -> None:
-    values = [data.draw(st.integers(0, 999))] if resolution else []
-    for _ in range(count):
-        values.append(data.draw(st.integers(0, depth)))
-        values += data.draw(st.lists(st.integers(0, 999), min_size=2 * depth, max_size=2 * depth))
-    text = written(values, resolution=resolution, depth=depth)
-    assert read(text, resolution=resolution, depth=depth, stages=count) == values
+
+@given(st.none() | st.integers(0, 999), stages)
+def test_values_are_read_back(resolution: int | None, drawn: list[tuple[int, list[int]]]) -> None:
+    values = [] if resolution is None else [resolution]
+    for used, numbers in drawn:
+        values += [used, *numbers]
+    text = written(values, resolution=resolution is not None, depth=2)
+    assert read(text, resolution=resolution is not None, depth=2, stages=len(drawn)) == values
 
 
 def test_a_line() -> None:

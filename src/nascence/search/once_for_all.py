@@ -58,7 +58,7 @@ def once_for_all(
     seconds: float | None = None,
     limits: Limits | None = None,
     samples: int = 200,
-    predictions: int = 1000,
+    predictions: int = 300,
     verified: int = 10,
     phases: Sequence[Phase] = PHASES,
     images: int = 1000,

@@ -52,7 +52,7 @@ class OnceForAllJob:
     steps: int = 500
     seconds: float | None = None
     samples: int = 200
-    predictions: int = 1000
+    predictions: int = 300
     limits: tuple[tuple[str, float], ...] = ()
     workers: int = 1
     seed: int = 0
