@@ -5,7 +5,9 @@
 
 Supernets of width 8 with one cell a stage search on CIFAR-10 at 16 pixels. Few-shot splits the
 edge 0 to 1 into five parts, each of which is searched for a fifth of the steps; what counts is the
-table's accuracy of the derived network after 200 epochs of training alone. The steps of each
+table's accuracy of the derived network after 200 epochs of training alone. Parts are compared by
+the accuracy of their shared weights, and in a table of its own by a score without labels, beside
+random networks that the same score compares. The steps of each
 strategy are such that a run takes about ``--cost`` times 75 CPU-seconds. Random search trains
 random networks alone for as long and takes the best by validation accuracy. One line of JSON a
 run is kept in ``--out``, with what it takes to go on after an interruption; a finished run is not
@@ -16,17 +18,19 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from cifar10_rows import cifar10
-from nascence.data import Dataset, nb201
-from nascence.search import TrainingEvaluator
+from nascence.data import Dataset, load, nb201
+from nascence.metrics.names import metric
+from nascence.search import MetricEvaluator, TrainingEvaluator
 from nascence.search.gradient import GRADIENT_STRATEGIES
-from nascence.search.gradient_job import scaled_rate, true_accuracies
-from nascence.spaces import NB201, SuperNet, split
+from nascence.search.gradient_job import SCORE, SCORED, scaled_rate, true_accuracies
+from nascence.spaces import NB201, Architecture, SuperNet, split
 
 SPACE = NB201(width=8, cells=1)
 EDGE = "edge_0_1"
@@ -142,6 +146,7 @@ def report(arguments: argparse.Namespace) -> None:
         print("| " + " | ".join(cells) + " |")
     mean = [f"{table.accuracies(name).mean():.2f}" for name in sets]
     print("| one random network, mean of all | | | " + " | ".join(mean) + " | | 0 | |")
+    by_score(found)
     for (strategy, kind), runs in found.items():
         for row in runs:
             last = {}
@@ -149,6 +154,32 @@ def report(arguments: argparse.Namespace) -> None:
                 last.setdefault(point[0], []).append(point)
             ends = [f"{points[-1][5]:.1f} ({points[-1][3]:.2f})" for points in last.values()]
             print(strategy, kind, row["seed"], row["architecture"], "leaves:", *ends)
+
+
+def by_score(found: dict[tuple[str, str], list[dict]]) -> None:
+    """Compare the networks of the parts, those of all epochs, and random ones by a score."""
+    batch = load("cifar10-sample", size=16).batch(SCORED, generator=torch.Generator())
+    score = cache(MetricEvaluator(SPACE, metric(SCORE), batch))
+
+    def best(architectures: Iterable[Architecture]) -> float:
+        return true_accuracies(nb201(), max(architectures, key=score))["cifar10"]
+
+    print(f"\n| strategy | | last networks, by {SCORE} | their mean | all epochs, by it |")
+    print("|-|-|-|-|-|")
+    for (strategy, kind), runs in found.items():
+        columns: dict[str, list[float]] = {"last": [], "mean": [], "all": []}
+        for points in (run["trajectory"] for run in runs if "trajectory" in run):
+            ends = list({point[0]: point for point in points}.values())
+            columns["last"].append(best(SPACE.parse(end[6]) for end in ends))
+            columns["mean"].append(statistics.mean(end[5] for end in ends))
+            columns["all"].append(best(SPACE.parse(point[6]) for point in points))
+        if columns["last"]:
+            cells = " | ".join(spread(values, ".2f") for values in columns.values())
+            print(f"| {strategy} | {kind} | {cells} |")
+    for count in (1, 5, 20):
+        draws = [torch.Generator().manual_seed(seed) for seed in range(30)]
+        values = [best([SPACE.sample(generator=g) for _ in range(count)]) for g in draws]
+        print(f"| best of {count} random, by it, 30 draws | | {spread(values, '.2f')} | | |")
 
 
 def spread(values: Sequence[float], form: str) -> str:

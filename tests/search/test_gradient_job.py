@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from nascence.data import Dataset, nb201
-from nascence.search import gradient_job
+from nascence.metrics import channel_independence
+from nascence.search import MetricEvaluator, gradient_job
 from nascence.search.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchError
 from nascence.search.gradient.trajectory import trajectory
 from nascence.search.gradient_job import (
@@ -63,6 +64,25 @@ def test_a_job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPa
     assert [tuple(epoch["architecture"]) for epoch in kept["epochs"]] == [
         epoch.architecture for epoch in outcome.history.epochs
     ]
+
+
+def test_parts_are_compared_by_a_score_without_labels(
+    tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    job = GradientJob(tmp_path, "nb201", "gdas", split=("edge_0_1",), sizes=TINY, steps=5, epochs=1)
+    outcome = run_gradient_job(job)
+    assert outcome.chosen_by == "channel_independence"
+    ends = outcome.history.ends
+    assert len(ends) == 5
+    count = min(64, len(brightness.train))
+    batch = brightness.batch(count, generator=gradient_job.stream(job.seed, 1))
+    score = MetricEvaluator(outcome.space, channel_independence, batch)
+    best = max(ends, key=lambda end: score(end.architecture))
+    assert outcome.derived == best
+    assert outcome.truth == outcome.truths[outcome.history.epochs.index(best)]
+    whole = run_gradient_job(replace(job, folder=tmp_path / "whole", split=()))
+    assert (whole.chosen_by, whole.derived) == ("accuracy", whole.history.derived)
 
 
 def test_a_search_that_fails_keeps_its_history(

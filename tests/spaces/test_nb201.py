@@ -124,7 +124,8 @@ def test_canonical_cell_computes_the_same_function(generator: torch.Generator) -
             continue
         first, second = space.build(architecture).eval(), space.build(canonical).eval()
         same_weights(first, second)
-        torch.testing.assert_close(first(images), second(images))
+        # the order of sums differs, and with it the last digits on some machines
+        torch.testing.assert_close(first(images), second(images), rtol=1e-5, atol=1e-5)
         seen += 1
 
 

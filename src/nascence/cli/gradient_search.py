@@ -80,7 +80,7 @@ def _run(job: "GradientJob", *, quiet: bool) -> "GradientOutcome":
 
 def _facts(job: "GradientJob", outcome: "GradientOutcome") -> dict[str, Any]:
     """The outcome as plain values."""
-    history, derived = outcome.history, outcome.history.derived
+    history, derived = outcome.history, outcome.derived
     return {
         "run": str(job.folder),
         "strategy": job.strategy,
@@ -92,6 +92,7 @@ def _facts(job: "GradientJob", outcome: "GradientOutcome") -> dict[str, Any]:
         "best": {
             "architecture": outcome.space.format(derived.architecture),
             "leaf": derived.leaf,
+            "chosen_by": outcome.chosen_by,
             "validation_accuracy": derived.accuracy,
             "true_accuracy": dict(outcome.truth) or None,
             "predicted_latency_ms": derived.latency,
@@ -143,7 +144,8 @@ def _print(facts: dict[str, Any]) -> None:
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-    among = f", the best of {facts['leaves']} parts" if facts["leaves"] > 1 else ""
+    several = facts["leaves"] > 1
+    among = f", the best of {facts['leaves']} parts by {best['chosen_by']}" if several else ""
     say(f"Derived after {facts['steps']} steps{among}: {best['architecture']}")
     say(f"With shared weights it reaches {100 * best['validation_accuracy']:.1f} %.")
     if (latency := best["predicted_latency_ms"]) is not None:

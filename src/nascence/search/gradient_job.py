@@ -8,13 +8,16 @@ from typing import Any
 import torch
 
 from nascence.data import Dataset, Table, load
+from nascence.metrics.names import metric
 from nascence.params import write_whole
+from nascence.search.evaluator import MetricEvaluator
 from nascence.search.gradient import (
     GRADIENT_STRATEGIES,
     Epoch,
     GradientSearchError,
     Trajectory,
 )
+from nascence.search.gradient.batches import stream
 from nascence.search.latency import LatencyTerm, read_latencies
 from nascence.search.latency_measurement import measure_latencies
 from nascence.search.limits import LimitError
@@ -28,6 +31,8 @@ PUBLISHED_STEPS = 19_500
 _RATES = {"darts": 3e-4, "darts-2nd": 3e-4, "pc-darts": 6e-4, "snas": 3e-4, "gdas": 3e-4}
 _RATES |= {"proxyless": 1e-3}
 _CONTROLLER_RATE = 3.5e-4
+SCORE, SCORED = "channel_independence", 64
+"""What compares the networks of the parts, and on how many images."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,16 @@ class GradientOutcome:
     Attributes:
         space: that was searched.
         history: the network that each supernet came to after every epoch.
+        derived: the result: the last epoch, of several parts the one that :attr:`chosen_by` says.
+        chosen_by: what compared the parts.
         truth: by data set, what the result reaches when trained alone, in percent, by the table.
         truths: the same for each epoch; empty dictionaries where there is no table.
     """
 
     space: SearchSpace
     history: Trajectory
+    derived: Epoch
+    chosen_by: str
     truth: Mapping[str, float]
     truths: tuple[Mapping[str, float], ...]
 
@@ -127,9 +136,22 @@ def run_gradient_job(
     write_whole(job.folder / HISTORY, history.to_json().encode())
     table = table_named(job.space)
     truths = tuple(true_accuracies(table, epoch.architecture) for epoch in history.epochs)
-    return GradientOutcome(
-        space, history, true_accuracies(table, history.derived.architecture), truths
-    )
+    derived, chosen_by = _chosen(history, space, data, seed=job.seed)
+    truth = true_accuracies(table, derived.architecture)
+    return GradientOutcome(space, history, derived, chosen_by, truth, truths)
+
+
+def _chosen(
+    history: Trajectory, space: SearchSpace, data: Dataset, *, seed: int
+) -> tuple[Epoch, str]:
+    """Return the result and what it was chosen by: among parts a score without labels.
+
+    Where latency counts, the objective of each part.
+    """
+    if len(history.ends) == 1 or history.ends[0].objective is not None:
+        return history.derived, "accuracy" if history.ends[0].objective is None else "objective"
+    batch = data.batch(min(SCORED, len(data.train)), generator=stream(seed, 1))
+    return history.derived_by(MetricEvaluator(space, metric(SCORE), batch, seeds=(seed,))), SCORE
 
 
 def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> LatencyTerm | None:

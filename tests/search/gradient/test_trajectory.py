@@ -24,6 +24,23 @@ def test_the_result_is_the_last_epoch_of_the_most_accurate_leaf() -> None:
     assert [candidate.seconds for candidate in history.candidates] == [2.0, 3.0, 2.0, 1.0]
 
 
+def test_leaves_are_compared_by_any_score_at_their_last_epochs() -> None:
+    epochs = [
+        replace(EPOCH, architecture=(9, 9)),  # not its leaf's last
+        replace(EPOCH, architecture=(1, 1), accuracy=0.9, steps=20),
+        replace(EPOCH, leaf=1, architecture=(3, 3), accuracy=0.1),
+        replace(EPOCH, leaf=2, architecture=(0, 7), accuracy=0.2),
+    ]
+    history = trajectory(epochs)
+    assert history.ends == (epochs[1], epochs[2], epochs[3])
+    assert history.derived is epochs[1]
+    assert history.derived_by(sum) is epochs[3]
+    assert history.derived_by(lambda each: float("nan") if 7 in each else sum(each)) is epochs[2]
+    assert history.derived_by(lambda each: -float("inf")) is epochs[1]
+    with pytest.raises(ValueError, match="finished no epoch"):
+        trajectory([]).derived_by(sum)
+
+
 def test_where_latency_counts_the_result_has_the_least_objective() -> None:
     epochs = [
         replace(EPOCH, accuracy=0.9, objective=1.4, latency=5.0),

@@ -1,7 +1,8 @@
 """What a gradient search went through: the network that it would give after every epoch."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -58,6 +59,17 @@ class Trajectory(History):
     stops: tuple[Stop, ...] = ()
 
     @property
+    def ends(self) -> tuple[Epoch, ...]:
+        """The last epoch of each leaf.
+
+        Raises:
+            ValueError: not one epoch was finished.
+        """
+        if not self.epochs:
+            raise ValueError("the search finished no epoch; allow it more steps")
+        return tuple({epoch.leaf: epoch for epoch in self.epochs}.values())
+
+    @property
     def derived(self) -> Epoch:
         """The result: the last epoch, of several leaves the one with the most accurate network.
 
@@ -66,13 +78,22 @@ class Trajectory(History):
         Raises:
             ValueError: not one epoch was finished.
         """
-        if not self.epochs:
-            raise ValueError("the search finished no epoch; allow it more steps")
-        last = {epoch.leaf: epoch for epoch in self.epochs}
         return max(
-            last.values(),
+            self.ends,
             key=lambda epoch: epoch.accuracy if epoch.objective is None else -epoch.objective,
         )
+
+    def derived_by(self, score: Callable[[Architecture], float]) -> Epoch:
+        """The last epoch of the leaf whose network has the highest score, NaN below all.
+
+        The accuracies of different supernets compare badly: see the ledger. Any evaluator will do.
+
+        Raises:
+            ValueError: not one epoch was finished.
+        """
+        scores = [score(epoch.architecture) for epoch in self.ends]
+        ordered = [-math.inf if math.isnan(value) else value for value in scores]
+        return self.ends[ordered.index(max(ordered))]
 
     @property
     def steps(self) -> int:
