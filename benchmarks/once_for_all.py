@@ -6,8 +6,8 @@
 CIFAR-10 at 16 pixels, 1.6e8 networks of two stages, resolution 12, 14 or 16. Fifty random networks
 are trained alone, each for 300 steps. Supernets of about equal cost in CPU-seconds score them: one
 by progressive shrinking, one that trains all of its networks at once, the three parts of one split
-at the depth of its first stage by progressive shrinking from the start, and the same parts split
-after the elastic kernels. Ranks come from the first 2,000 validation images, the truth from the
+at the depth of its first stage by progressive shrinking from the start, the same parts split
+after the elastic kernels, and five parts, the deepest of the three split again. Ranks come from the first 2,000 validation images, the truth from the
 other 3,000. Then a predictor, fitted on 60 further networks, finds networks under a limit.
 
 One line of JSON a part is kept in ``--out``, with what it takes to go on after an interruption; a
@@ -67,14 +67,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks."""
     data = cifar10(arguments.data, 16, cache=arguments.out)
     networks = sampled()
-    for seed in arguments.seeds:
-        for name in list(ARMS)[:3]:
-            score(data, arguments, name, seed, networks)
-        search_under_limit(data, arguments, seed)
     for number, architecture in enumerate(networks):
         alone(data, arguments.out / "alone.jsonl", architecture, number)
     for seed in arguments.seeds:
-        score(data, arguments, list(ARMS)[3], seed, networks)
+        for name in arguments.arms:
+            score(data, arguments, name, seed, networks)
+        if seed == 0:
+            search_under_limit(data, arguments, seed)
 
 
 def sampled() -> list[Architecture]:
@@ -141,6 +140,13 @@ def parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
     return trained(leaves, data, folder, seed, steps=steps)
 
 
+def five_parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
+    """The parts of a split at the first stage's depth, the deepest split at the second's."""
+    *shallow, deepest = split(fresh(seed), SPLIT)
+    leaves = [*shallow, *split(deepest, ["stage_2_depth"])]
+    return trained(leaves, data, folder, seed, steps=STEPS["5 parts"] // len(leaves))
+
+
 def later_parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
     """One supernet for two phases, then its parts for the others, the whole as their teacher."""
     first, then = PHASES[:2], PHASES[2:]
@@ -167,12 +173,14 @@ ARMS: dict[str, Arm] = {
     "all at once": at_once,
     "3 parts": parts,
     "3 parts, split later": later_parts,
+    "5 parts": five_parts,
 }
 STEPS = {
     "progressive shrinking": 900,
     "all at once": 650,
     "3 parts": 900,
     "3 parts, split later": 900,
+    "5 parts": 900,
 }
 """Of all supernets of an arm together, for about equal CPU-seconds."""
 
@@ -323,6 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     second.set_defaults(run=report)
     first.add_argument("--data", type=Path, required=True)
     first.add_argument("--seeds", type=int, nargs="+", default=[0])
+    first.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     for command in (first, second):
         command.add_argument("--out", type=Path, required=True)
     parsed = parser.parse_args(arguments)
