@@ -6,9 +6,10 @@
 CIFAR-10 at 16 pixels, 1.6e8 networks of two stages, resolution 12, 14 or 16. Fifty random networks
 are trained alone, each for 300 steps. Supernets of about equal cost in CPU-seconds score them: one
 by progressive shrinking, one that trains all of its networks at once, the three parts of one split
-at the depth of its first stage by progressive shrinking from the start, the same parts split
-after the elastic kernels, and five parts, the deepest of the three split again. Ranks come from the first 2,000 validation images, the truth from the
-other 3,000. Then a predictor, fitted on 60 further networks, finds networks under a limit.
+at the depth of its first stage by progressive shrinking from the start, the same parts split after
+the elastic kernels, and five parts, the deepest of the three split again. Ranks come from the
+first 2,000 validation images, the truth from the other 3,000. Then a predictor, fitted on 60
+further networks, finds networks under a limit.
 
 One line of JSON a part is kept in ``--out``, with what it takes to go on after an interruption; a
 finished part is not done again.
