@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"params", "task", "training", "recalibration", "data", "graph"}
+CORE = {"core", "params", "task", "training", "recalibration", "data", "graph"}
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
@@ -13,7 +13,7 @@ LEVELS = {
     **dict.fromkeys(("design", "report", "export"), 3),
     "cli": 4,
 }
-BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}
+BARE = {"core", "hypernet", "optim", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}
 
 
