@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from nascence.core.randomness import derived_seed
 from nascence.params import Params
 
 TaskSplit = Literal["train", "inner-valid", "outer-valid", "test"]
@@ -149,10 +150,7 @@ def stacks(tasks: Iterable[Task]) -> list[Stack]:
 
 def seed_of(name: str, index: int) -> int:
     """A 63-bit seed for task ``index`` of a family, the same on every machine and version."""
-    import hashlib
-
-    digest = hashlib.blake2b(f"{name}/{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    return derived_seed(name, index)
 
 
 def _check_split(split: str) -> None:

@@ -219,6 +219,8 @@ class Checkpoint:
             return False
         try:
             take(state)
+        except torch.OutOfMemoryError:
+            raise
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise CheckpointError(
                 f"{self.path} does not hold the state of this {self.of} ({_reason(error)}); "

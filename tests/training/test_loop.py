@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 
 import pytest
@@ -6,57 +5,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nascence import training
-from nascence.data import Dataset, Split
-from nascence.params import CheckpointError
-from nascence.training import (
-    DivergenceError,
-    adamw,
-    cosine,
-    evaluate,
-    parameter_groups,
-    sgd,
-    train,
-)
-
-
-def bright_or_dark(images: int = 64, side: int = 8) -> Dataset:
-    """Two classes that differ in brightness."""
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.arange(images) % 2
-    noise = torch.randint(0, 100, (images, 3, side, side), generator=generator)
-    split = Split((noise + 100 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels)
-    return Dataset(
-        name="brightness",
-        train=split,
-        validation=split,
-        class_names=("dark", "bright"),
-        mean=(0.4,) * 3,
-        std=(0.25,) * 3,
-        skipped=(),
-        fingerprint=f"brightness {images} {side}",
-    )
-
-
-def network(*, dropout: float = 0.0) -> nn.Sequential:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return nn.Sequential(
-            nn.Conv2d(3, 4, 3, padding=1),
-            nn.BatchNorm2d(4),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(4, 2),
-        )
+from nascence.core.resumable import CheckpointError
+from nascence.training import adamw, cosine, loop, sgd, train
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_equals_a_plain_loop_on_full_batches() -> None:
+def test_equals_a_plain_loop_on_full_batches(bright_or_dark, network) -> None:
     data, model = bright_or_dark(), network()
     result = train(
         model,
@@ -90,7 +47,7 @@ def test_equals_a_plain_loop_on_full_batches() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_learns_and_leaves_everything_else_alone() -> None:
+def test_learns_and_leaves_everything_else_alone(bright_or_dark, network) -> None:
     data, model = bright_or_dark(), network(dropout=0.1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random_state = torch.get_rng_state()
@@ -104,7 +61,9 @@ def test_learns_and_leaves_everything_else_alone() -> None:
 
 @pytest.mark.parametrize("optimizer", [sgd(0.1), adamw(1e-3)])
 @pytest.mark.parametrize("interrupted_at", [1, 7, 19])
-def test_resumed_training_is_bit_equal(tmp_path: Path, optimizer, interrupted_at: int) -> None:
+def test_resumed_training_is_bit_equal(
+    tmp_path: Path, optimizer, interrupted_at: int, bright_or_dark, network
+) -> None:
     data, model = bright_or_dark(), network(dropout=0.3)
 
     def run(checkpoint: Path | None, progress=None):
@@ -144,7 +103,7 @@ def test_resumed_training_is_bit_equal(tmp_path: Path, optimizer, interrupted_at
     assert torch.equal(again.model[0].weight, resumed.model[0].weight)
 
 
-def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_of_another_training_is_refused(tmp_path: Path, bright_or_dark, network) -> None:
     data, path = bright_or_dark(), tmp_path / "train.pt"
     settings = {"optimizer": sgd(0.1), "batch_size": 16, "checkpoint": path}
     train(network(), data, generator=seeded(), steps=2, **settings)
@@ -154,7 +113,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         train(network(), data, generator=seeded(), steps=3, **settings)
 
 
-def test_time_budget_brings_the_schedule_to_its_end() -> None:
+def test_time_budget_brings_the_schedule_to_its_end(bright_or_dark, network) -> None:
     seen = []
 
     def schedule(fraction: float) -> float:
@@ -177,45 +136,7 @@ def test_time_budget_brings_the_schedule_to_its_end() -> None:
     assert 0.8 < seen[-1] < 1
 
 
-def test_average_follows_its_formula() -> None:
-    data, weights = bright_or_dark(), []
-    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    settings = {"optimizer": sgd(0.1), "crop": 0, "flip": False, "batch_size": 64}
-    for steps in (1, 2, 3):
-        # The schedule is constant, so a shorter training is a prefix of a longer one.
-        result = train(
-            model, data, generator=seeded(), steps=steps, schedule=lambda f: 1.0, **settings
-        )
-        weights.append(result.model[1].weight)
-    averaged = train(
-        model,
-        data,
-        generator=seeded(),
-        steps=3,
-        schedule=lambda f: 1.0,
-        average_decay=0.25,
-        **settings,
-    )
-    expected = model[1].weight
-    for step, new in enumerate(weights, start=1):
-        decay = min(0.25, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * new
-    torch.testing.assert_close(averaged.model[1].weight, expected, rtol=1e-4, atol=1e-6)
-
-
-def test_divergence_is_said_with_what_to_do() -> None:
-    with pytest.raises(DivergenceError, match=r"loss became (nan|inf) by step.*lower the learning"):
-        train(
-            network(),
-            bright_or_dark(),
-            optimizer=sgd(1e30),
-            generator=seeded(),
-            steps=20,
-            batch_size=16,
-        )
-
-
-def test_images_are_scaled_as_asked() -> None:
+def test_images_are_scaled_as_asked(bright_or_dark) -> None:
     class Sides(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -234,26 +155,9 @@ def test_images_are_scaled_as_asked() -> None:
         generator=seeded(),
         steps=4,
         batch_size=16,
-        sides=lambda fraction: 4 if fraction < 0.5 else 8,
+        resolution_schedule=lambda fraction: 4 if fraction < 0.5 else 8,
     )
     assert result.model.seen == [4, 4, 8, 8]
-
-
-def test_gradient_norm_is_clipped() -> None:
-    data = bright_or_dark()
-    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    result = train(
-        model,
-        data,
-        optimizer=lambda groups: torch.optim.SGD(groups, lr=1.0),
-        generator=seeded(),
-        steps=1,
-        batch_size=64,
-        schedule=lambda fraction: 1.0,
-        clip=0.01,
-    )
-    moved = [a - b for a, b in zip(result.model.parameters(), model.parameters(), strict=True)]
-    assert math.isclose(sum(m.pow(2).sum().item() for m in moved) ** 0.5, 0.01, rel_tol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -266,17 +170,17 @@ def test_gradient_norm_is_clipped() -> None:
         ({"steps": 1, "measurements": -1}, "measurements=-1"),
     ],
 )
-def test_impossible_settings(settings, message: str) -> None:
+def test_impossible_settings(settings, message: str, bright_or_dark, network) -> None:
     with pytest.raises(ValueError, match=message):
         train(network(), bright_or_dark(), optimizer=sgd(0.1), generator=seeded(), **settings)
 
 
-def test_every_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
+def test_every_epoch_shows_each_image_once_in_an_order_of_its_own(bright_or_dark) -> None:
     data = bright_or_dark(64)
     keys = data.train.images.flatten(1).float() @ torch.rand(192, generator=seeded())
 
     def epoch(number: int, seed: int) -> list[float]:
-        found = [training._batch_of(data, 4 * number + k, 16, seed)[0] for k in range(4)]
+        found = [loop._batch_of(data, 4 * number + k, 16, seed)[0] for k in range(4)]
         shown = torch.cat(found).flatten(1).float() @ torch.rand(192, generator=seeded())
         return [round(value, 1) for value in shown.tolist()]
 
@@ -285,39 +189,3 @@ def test_every_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
     assert epoch(0, 7) != epoch(1, 7)
     assert epoch(0, 7) != epoch(0, 8)
     assert sorted(epoch(0, 7)) == sorted(epoch(1, 7))
-
-
-def test_cosine_values() -> None:
-    assert cosine(0.0) == 0.0
-    assert cosine(0.025) == pytest.approx(0.5)
-    assert cosine(0.05) == pytest.approx(1.0)
-    assert cosine(0.525) == pytest.approx(0.5)
-    assert cosine(1.0) == pytest.approx(0.0)
-    assert cosine(0.0, warmup=0.0) == 1.0
-
-
-def test_groups_hold_every_parameter_once() -> None:
-    model = network()
-    model[0].weight.requires_grad_(False)
-    groups = parameter_groups(model)
-    held = [parameter for group in groups for parameter in group["params"]]
-    assert {id(p) for p in held} == {id(p) for p in model.parameters() if p.requires_grad}
-    assert all(p.ndim > 1 for p in groups[0]["params"])
-    assert groups[1]["weight_decay"] == 0.0
-
-
-def test_evaluation_equals_the_definition() -> None:
-    data, model = bright_or_dark(10), network().eval()
-    result = evaluate(model.train(), data.validation, data.normalise, batch_size=3)
-    assert model.training
-    with torch.no_grad():
-        logits = model.eval()(data.normalise(data.validation.images))
-    torch.testing.assert_close(result.logits, logits)
-    right = [
-        int(row.argmax()) == int(label)
-        for row, label in zip(logits, data.validation.labels, strict=True)
-    ]
-    assert result.accuracy == pytest.approx(sum(right) / 10)
-    assert result.loss == pytest.approx(
-        functional.cross_entropy(logits, data.validation.labels).item(), rel=1e-5
-    )
