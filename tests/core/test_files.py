@@ -121,7 +121,8 @@ def test_a_locked_folder_is_refused_until_its_holder_dies(
     holder.kill()
     holder.wait()
     with locked(tmp_path), locked(tmp_path):  # a thread may take its own lock again
-        pass
+        assert os.listdir(tmp_path) == ["run.lock"]
+    assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("holder", [("shared",)], indirect=True)
@@ -130,8 +131,36 @@ def test_shared_locks_exclude_exclusive_ones_alone(
 ) -> None:
     with locked(tmp_path, shared=True):
         pass
+    assert os.listdir(tmp_path) == ["run.lock"]
     with pytest.raises(LockedError), locked(tmp_path):
         pass
+
+
+COUNT = """
+import sys, time
+from pathlib import Path
+from nascence.core.files import LockedError, locked
+folder, done = Path(sys.argv[1]), 0
+while done < 200:
+    try:
+        with locked(folder):
+            number = folder / "number"
+            value = int(number.read_text())
+            number.write_text("damaged")
+            number.write_text(str(value + 1))
+            done += 1
+    except LockedError:
+        time.sleep(0.0005)
+"""
+
+
+def test_no_two_processes_are_inside_at_once(tmp_path: Path) -> None:
+    """Each adds 200 to a number in ways that only one process at a time can."""
+    (tmp_path / "number").write_text("0")
+    processes = [python(COUNT, str(tmp_path)) for _ in range(3)]
+    for process in processes:
+        process.communicate()
+    assert (tmp_path / "number").read_text() == "600"
 
 
 def test_an_error_inside_releases_the_lock_and_comes_through(tmp_path: Path) -> None:

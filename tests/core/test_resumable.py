@@ -19,9 +19,9 @@ from nascence.core.resumable import (
     Checkpoint,
     CheckpointError,
     interruptible,
+    interrupts_held,
     load_checkpoint,
     save_checkpoint,
-    starting_processes,
 )
 
 
@@ -271,7 +271,7 @@ def test_other_threads_run_the_loop_too() -> None:
 def test_started_processes_do_not_hear_the_interrupt_and_it_is_not_lost() -> None:
     code = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(.1); print(7)"
     started: list[subprocess.Popen[str]] = []
-    with pytest.raises(KeyboardInterrupt), starting_processes():
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
         started.append(
             subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         )

@@ -83,8 +83,8 @@ def is_unused(folder: Path) -> bool:
 def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Keep other processes from working in ``folder``, which is made if it is missing.
 
-    The system releases the lock when the process ends, however it ends. A thread may take a
-    lock that it holds already.
+    The system releases the lock when the process ends, however it ends, and the file of the lock
+    goes with it unless the process was killed. A thread may take a lock that it holds already.
 
     Args:
         folder: What to lock.
@@ -100,33 +100,38 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise WriteError(
-            f"cannot use the folder {folder}: {error.strerror or error}; choose another"
-        ) from error
-    try:
-        _take(descriptor, folder, shared)
-        _held[key] = threading.get_ident()
-        try:
-            yield
-        finally:
-            del _held[key]
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, folder: Path, shared: bool) -> None:
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        descriptor = _acquired(folder / LOCK, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     except BlockingIOError as error:
         raise LockedError(
             f"another process is working on {folder}; wait for it, stop it, or choose another"
         ) from error
     except OSError as error:
         raise WriteError(
-            f"cannot lock the folder {folder}: {error.strerror or error}; choose another"
+            f"cannot use the folder {folder}: {error.strerror or error}; choose another"
         ) from error
+    _held[key] = threading.get_ident()
+    try:
+        yield
+    finally:
+        del _held[key]
+        with suppress(OSError):  # as where others share the lock
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (folder / LOCK).unlink()
+        os.close(descriptor)
+
+
+def _acquired(path: Path, kind: int) -> int:
+    """A descriptor of the file, which exists and is locked."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its last holder removed it in the meantime
 
 
 def _unwritten(path: Path, error: OSError) -> WriteError:

@@ -156,13 +156,26 @@ def interruptible(save: Callable[[], None] | None, *, seconds: float = 20.0) -> 
 
 
 @contextmanager
-def starting_processes() -> Iterator[None]:
-    """Processes that are started inside never hear Ctrl-C; this one hears it afterwards."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block; processes started inside never hear it."""
+    heard = False
+
+    def hear(*_: object) -> None:
+        nonlocal heard
+        heard = True
+
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, hear) if main else None
+    # Other threads may still get the signal; what a process that is started inherits is this mask.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 class Checkpoint:

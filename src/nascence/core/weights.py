@@ -35,7 +35,8 @@ class Weights(NamedTuple):
             return dict(json.loads(self.metadata[name]))
         except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(
-                f"{path} has a damaged {name}: {type(error).__name__} {error}; take another copy"
+                f"the {name} in {path} cannot be read ({type(error).__name__}: {error}); "
+                "take another copy of the file"
             ) from None
 
 
