@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nascence.data import Dataset
-from nascence.gan import GanHistory, GanSearchError, Round, autogan
+from nascence.gan import GanHistory, GanSearchError, GanRound, autogan
 from nascence.spaces import NB201, GeneratorSpace
 from nascence.supernets import SuperNet, split
 
@@ -83,7 +83,7 @@ def test_processes_give_the_same(shades: Dataset, generators: SuperNet, tmp_path
 
 
 def test_progress_is_of_all_parts(shades: Dataset, generators: SuperNet) -> None:
-    seen: list[tuple[float, Round | None]] = []
+    seen: list[tuple[float, GanRound | None]] = []
     parts = split(generators, {"stage_1_order": [(0,), (1,)]})
     searched(parts, shades, steps=4, progress=lambda *told: seen.append(told))
     assert [fraction for fraction, _ in seen] == [0.25, 0.5, 0.75, 1.0]

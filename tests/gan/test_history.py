@@ -5,11 +5,11 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from nascence.gan.history import Growth, PartResult, Round, growth_from, joined, round_from
+from nascence.gan.history import Growth, PartResult, GanRound, growth_from, joined, round_from
 from nascence.spaces import GeneratorSpace
 from nascence.supernets import SuperNet
 
-ROUND = Round(0, 1, 10, 1.5, -0.2, 1.2, 3.0, (0, 1, 2, 1), 0, 2.5)
+ROUND = GanRound(0, 1, 10, 1.5, -0.2, 1.2, 3.0, (0, 1, 2, 1), 0, 2.5)
 GROWTHS = (
     Growth(0, 1, ((0, 0, 0, 0), (1, 1, 1, 1)), (1.5, 1.2), 1, 1.0),
     Growth(1, 1, ((1, 0, 0, 0),), (1.7,), 1, 0.5),
@@ -18,7 +18,7 @@ GROWTHS = (
 
 def results() -> list[PartResult]:
     supernet = SuperNet(GeneratorSpace(stages=1, width=2, latent=2))
-    second = Round(1, 1, 4, 1.0, None, None, None, None, 2, 1.0)
+    second = GanRound(1, 1, 4, 1.0, None, None, None, None, 2, 1.0)
     return [
         PartResult((ROUND,), GROWTHS[:1], "steps", supernet, 1),
         PartResult((second,), GROWTHS[1:], None, supernet, 1, "the loss became nan"),

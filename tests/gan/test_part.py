@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from nascence.data import Dataset
-from nascence.gan.history import Round
+from nascence.gan.history import GanRound
 from nascence.gan.part import PartSearch
-from nascence.gan.settings import Settings
+from nascence.gan.settings import GanSettings
 from nascence.params import CheckpointError
 from nascence.supernets import SuperNet, split
 from nascence.training import DivergenceError
 
-TINY = Settings(
+TINY = GanSettings(
     round_steps=3,
     controller_steps=2,
     samples=2,
@@ -57,7 +57,7 @@ def search_of(
     )
 
 
-def nothing(fraction: float, ended: Round | None) -> None:
+def nothing(fraction: float, ended: GanRound | None) -> None:
     pass
 
 
@@ -135,7 +135,7 @@ def test_an_interrupted_search_goes_on_exactly(
         path = tmp_path / f"{stop}.pt"
         broken = search_of(generators, shades, path, **settings)
 
-        def interrupt(fraction: float, ended: Round | None, stop: int = stop) -> None:
+        def interrupt(fraction: float, ended: GanRound | None, stop: int = stop) -> None:
             if round(9 * fraction) == stop:
                 raise KeyboardInterrupt
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from nascence.data import Dataset
-from nascence.gan.history import GanHistory, GanSearchError, PartResult, Round, joined
+from nascence.gan.history import GanHistory, GanRound, GanSearchError, PartResult, joined
 from nascence.gan.images import check_images
 from nascence.gan.part import PartSearch, Progress, Score
-from nascence.gan.settings import Settings, published_growth
+from nascence.gan.settings import GanSettings, published_growth
 from nascence.search.evaluator import derived_seed
 from nascence.spaces.gan import GeneratorSpace
 from nascence.supernets import SuperNet
@@ -107,7 +107,7 @@ def autogan(
     growth = published_growth(stages) if grow is None else tuple(grow)
     if len(growth) != stages - 1:
         raise ValueError(f"grow has {len(growth)} parts; {stages} stages grow {stages - 1} times")
-    settings = Settings(
+    settings = GanSettings(
         round_steps=round_steps,
         controller_steps=controller_steps,
         samples=samples,
@@ -155,11 +155,11 @@ def _results(
     jobs: Sequence[dict[str, Any]], workers: int, progress: Progress | None
 ) -> Iterator[PartResult]:
     """Of each part in turn, searched here or in processes."""
-    tell: Progress = progress or (lambda fraction, ended: None)
+    report: Progress = progress or (lambda fraction, ended: None)
     count = len(jobs)
     if workers == 1 or count == 1:
         for number, job in enumerate(jobs):
-            yield _searched(job, partial(_share, tell, number, count))
+            yield _searched(job, partial(_share, report, number, count))
         return
     context = torch.multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
@@ -169,11 +169,13 @@ def _results(
         initargs=(1,),
     ) as pool:
         for number, result in enumerate(pool.map(_searched, jobs)):
-            tell((number + 1) / count, result.rounds[-1] if result.rounds else None)
+            report((number + 1) / count, result.rounds[-1] if result.rounds else None)
             yield result
 
 
-def _share(tell: Progress, number: int, count: int, fraction: float, ended: Round | None) -> None:
+def _share(
+    tell: Progress, number: int, count: int, fraction: float, ended: GanRound | None
+) -> None:
     tell((number + fraction) / count, ended)
 
 

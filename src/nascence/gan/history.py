@@ -14,7 +14,7 @@ Stop = Literal["steps", "seconds"]
 
 
 @dataclass(frozen=True)
-class Round:
+class GanRound:
     """Steps of the shared weights, and then of the controller.
 
     Attributes:
@@ -46,7 +46,7 @@ class Growth:
     """The candidates at the end of one stage, best first, of which the first ``kept`` go on.
 
     Attributes:
-        part, stage: see :class:`Round`.
+        part, stage: see :class:`GanRound`.
         architectures: the decisions of ``stage`` cells.
         scores: with shared weights.
         seconds: that all of them took.
@@ -72,7 +72,7 @@ class GanHistory(History):
         supernets: trained, in the order of the parts.
     """
 
-    rounds: tuple[Round, ...] = ()
+    rounds: tuple[GanRound, ...] = ()
     growths: tuple[Growth, ...] = ()
     stops: tuple[Stop, ...] = ()
     supernets: tuple[SuperNet, ...] = ()
@@ -122,7 +122,7 @@ class GanSearchError(DivergenceError):
 class PartResult:
     """What the search of one supernet gave; ``failure`` says why it ended early."""
 
-    rounds: tuple[Round, ...]
+    rounds: tuple[GanRound, ...]
     growths: tuple[Growth, ...]
     stop: Stop | None
     supernet: SuperNet
@@ -148,10 +148,10 @@ def joined(results: Sequence[PartResult]) -> GanHistory:
     )
 
 
-def round_from(row: dict[str, Any]) -> Round:
+def round_from(row: dict[str, Any]) -> GanRound:
     """Read what ``asdict`` made of a round, its tuples perhaps lists."""
     best = None if row["best"] is None else tuple(row["best"])
-    return Round(**{**row, "best": best})
+    return GanRound(**{**row, "best": best})
 
 
 def growth_from(row: dict[str, Any]) -> Growth:

@@ -11,7 +11,7 @@ from nascence.data import Dataset
 from nascence.gan.adversaries import Adversaries
 from nascence.gan.discriminator import Discriminator
 from nascence.gan.images import RealImages, latents
-from nascence.gan.settings import Settings
+from nascence.gan.settings import GanSettings
 from nascence.gan.stages import first_stages
 from nascence.gradient.batches import stream
 from nascence.search.evaluator import derived_seed
@@ -41,7 +41,7 @@ class SharedGan:
         self,
         supernet: SuperNet,
         data: Dataset,
-        settings: Settings,
+        settings: GanSettings,
         *,
         seed: int,
         device: torch.device,

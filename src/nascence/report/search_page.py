@@ -1,11 +1,10 @@
 """The report of a search: best score so far, Pareto front, ranking, in one HTML file."""
 
 import math
-from pathlib import Path
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from nascence.jobs.search import Outcome, best_so_far
 from nascence.report.charts import (
     Figure,
     axis_of,
@@ -14,9 +13,10 @@ from nascence.report.charts import (
     thinned,
     wrap,
 )
-from nascence.report.page import environment_of_pages, put, script, script_json
+from nascence.report.page import environment_of_pages, script, script_json
 from nascence.search.history import Candidate, History
-from nascence.search.ranking_report import ranking_table
+from nascence.search.ranking_report import Ranking, ranking_table
+from nascence.spaces import SearchSpace
 
 LISTED = 20
 MOST_POINTS = 5_000
@@ -88,12 +88,38 @@ def front_figure(history: History, names: list[str]) -> Figure:
     }
 
 
-def render_search(outcome: Outcome, *, title: str) -> str:
-    """The report as one HTML document; every string from outside is escaped where it stands."""
+def best_so_far(history: History) -> list[float]:
+    """Return the best score after every trial."""
+    best, found = -math.inf, []
+    sign = 1 if history.direction == "maximize" else -1
+    for candidate in history.candidates:
+        best = max(best, sign * candidate.score)
+        found.append(sign * best)
+    return found
+
+
+def render_search(
+    *,
+    title: str,
+    space: SearchSpace,
+    history: History,
+    drawn: History,
+    rankings: Sequence[Ranking] = (),
+    truth: float | None = None,
+) -> str:
+    """Return the report as one HTML document; every string from outside is escaped in its place.
+
+    Args:
+        title: Of the page.
+        space: That was searched.
+        history: All candidates.
+        drawn: The history with the costs to draw the score against.
+        rankings: How well the scores rank, if it is known.
+        truth: Accuracy of the best candidate in percent, if it is known.
+    """
     from plotly.offline import get_plotlyjs
 
-    history, drawn = outcome.history, outcome.sizes
-    names = [outcome.space.format(each.architecture) for each in history.candidates]
+    names = [space.format(each.architecture) for each in history.candidates]
     figures: dict[str, Figure] = {}
     if any(math.isfinite(each.score) for each in history.candidates):
         figures["progress"] = progress_figure(history)
@@ -109,10 +135,10 @@ def render_search(outcome: Outcome, *, title: str) -> str:
     sign = -1 if history.direction == "maximize" else 1
     ranked = sorted(history.candidates, key=lambda each: sign * each.score)[:LISTED]
     front = sorted(drawn.front(), key=lambda each: each.costs) if drawn.costs else []
-    ranking = ranking_table(outcome.rankings) if outcome.rankings else []
+    ranking = ranking_table(rankings) if rankings else []
     return made.get_template("search.html.j2").render(
         title=title,
-        space=outcome.space.description,
+        space=space.description,
         trials=len(history),
         policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
         f"script-src {plotly_hash} {page_hash}",
@@ -122,18 +148,10 @@ def render_search(outcome: Outcome, *, title: str) -> str:
         figures=script_json(figures),
         figure_names=list(figures),
         best=history.best if len(history) else None,
-        truth=outcome.truth,
+        truth=truth,
         names=names,
         ranked=ranked,
         front=front,
         costs=drawn.costs,
         ranking=ranking,
     )
-
-
-def write_search(outcome: Outcome, path: Path, *, title: str) -> None:
-    """Write the report to ``path``; a file that was there stays whole until the new one is.
-
-    Raises OSError where the folder does not exist or cannot be written.
-    """
-    put(render_search(outcome, title=title), path)
