@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.randomness import seeded
 from nascence.data import Dataset
 from nascence.gan.images import signed
 from nascence.metrics.generation import Moments, classifier_score, frechet_distance, moments
@@ -115,8 +116,7 @@ def train_classifier(
         CheckpointError: the checkpoint of another training.
     """
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = cifar_resnet(
             depth, width=width, classes=data.classes, in_channels=data.image_shape[0]
         )

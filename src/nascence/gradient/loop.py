@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
 from nascence.gradient.leaf import LeafSearch, Prepare, Progress
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Stop, Trajectory, trajectory
-from nascence.search.evaluator import derived_seed
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
 
@@ -110,7 +110,7 @@ def gradient_search(
             "supernet": part,
             "prepare": prepare,
             "number": number,
-            "seed": derived_seed(seed, (number,)),
+            "seed": derived_seed(seed, number, derivation="search"),
             "settings": settings,
             "batch_size": batch_size,
             "rates": (learning_rate, final_learning_rate, weight_decay),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nascence.graph.cost import evaluation_mode
+from nascence.core.modes import evaluation_mode
 from nascence.latency.table import LatencyTable
 from nascence.spaces import AdditiveSpace, Architecture, NetworkSpace, SearchSpace, Zero
 from nascence.supernets import MixedOperation, SuperNet
