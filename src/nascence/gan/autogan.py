@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nascence.core.randomness import derived_seed
+from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gan.history import GanHistory, GanSearchError, PartResult, Round, joined
 from nascence.gan.images import check_images
@@ -127,7 +127,7 @@ def autogan(
         discriminator_width=discriminator_width,
         grow=growth,
     )
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     jobs = [
         {
             "supernet": part,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from nascence.core.randomness import derived_seed
+from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
 from nascence.gradient.leaf import LeafSearch, Prepare, Progress
@@ -91,7 +91,7 @@ def gradient_search(
         raise ValueError(f"workers is {workers}; give 1 or more")
     if architecture_every < 1:
         raise ValueError(f"architecture_every is {architecture_every}; give 1 or more")
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     jobs = []
     for number, part in enumerate(parts):
         share = None if steps is None else steps // len(parts) + (number < steps % len(parts))

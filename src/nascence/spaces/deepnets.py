@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from nascence.core.randomness import seeded
+from nascence.core.randomness import drawn_seed, seeded
 from nascence.graph import Graph
 from nascence.spaces.deepnets_function import LayerFunction
 from nascence.spaces.deepnets_genome import Genome, Ranges, draw, pick
@@ -100,7 +100,7 @@ class DeepNets:
         layers = self.layers(index)
         if generator is None:
             return LayerNetwork(layers)
-        seed = int(torch.randint(2**31, (), generator=generator))
+        seed = drawn_seed(generator, bits=31)
         with seeded(seed):
             return LayerNetwork(layers)
 
