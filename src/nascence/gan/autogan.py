@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gan.history import GanHistory, GanRound, GanSearchError, PartResult, joined
 from nascence.gan.images import check_images
 from nascence.gan.part import PartSearch, Progress, Score
 from nascence.gan.settings import GanSettings, published_growth
-from nascence.search.evaluator import derived_seed
 from nascence.spaces.gan import GeneratorSpace
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
@@ -127,7 +127,7 @@ def autogan(
         discriminator_width=discriminator_width,
         grow=growth,
     )
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     jobs = [
         {
             "supernet": part,
@@ -135,7 +135,7 @@ def autogan(
             "score": score,
             "settings": settings,
             "number": number,
-            "seed": derived_seed(seed, (number,)),
+            "seed": derived_seed(seed, number, derivation="search"),
             "device": torch.device(device),
             "path": None if folder is None else folder / f"part-{number}.pt",
             "steps": None if steps is None else steps // len(parts) + (number < steps % len(parts)),

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
 from nascence.gradient.leaf import LeafSearch, Prepare, Progress
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Stop, Trajectory, trajectory
-from nascence.search.evaluator import derived_seed
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
 
@@ -91,7 +91,7 @@ def gradient_search(
         raise ValueError(f"workers is {workers}; give 1 or more")
     if architecture_every < 1:
         raise ValueError(f"architecture_every is {architecture_every}; give 1 or more")
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     jobs = []
     for number, part in enumerate(parts):
         share = None if steps is None else steps // len(parts) + (number < steps % len(parts))
@@ -110,7 +110,7 @@ def gradient_search(
             "supernet": part,
             "prepare": prepare,
             "number": number,
-            "seed": derived_seed(seed, (number,)),
+            "seed": derived_seed(seed, number, derivation="search"),
             "settings": settings,
             "batch_size": batch_size,
             "rates": (learning_rate, final_learning_rate, weight_decay),

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture
 from nascence.supernets.paths import PathSampler, uniform_paths
 from nascence.supernets.weight_sharing import AnySuperNet, WeightSharing
@@ -203,7 +203,11 @@ def _settings_of(
         name = hashlib.sha256(name.encode()).hexdigest()[:16]
     checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
     flat = tuple(index for held in leaf.choices for index in (*held, -1))
-    return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}
+    return {
+        **settings,
+        "seed": derived_seed(seed, *flat, derivation="search"),
+        "checkpoint": checkpoint,
+    }
 
 
 def _train_leaf(
