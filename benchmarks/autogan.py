@@ -97,13 +97,15 @@ def search(kind: str, seed: int, quality: ClassifierQuality, data: Dataset, fold
     return {
         "architecture": SPACE.format(history.best.architecture),
         "shared_score": history.best.score,
-        "part": history.best_part,
+        "part": history.best_sub_supernet,
         "parts": [
             [SPACE.format(growth.architectures[0]), growth.scores[0]]
             for growth in history.growths
             if growth.stage == SPACE.stages
         ],
-        "rewards": [[each.part, each.stage, each.reward, each.entropy] for each in history.rounds],
+        "rewards": [
+            [each.sub_supernet, each.stage, each.reward, each.entropy] for each in history.rounds
+        ],
         "resets": max(each.resets for each in history.rounds),
     }
 

@@ -74,7 +74,7 @@ def search(strategy: str, kind: str, seed: int, data: Dataset, arguments: argpar
         "steps": history.steps,
         "seconds": round(history.seconds, 1),
         "trajectory": [
-            [e.leaf, e.steps, round(e.entropy, 3), round(e.accuracy, 3), round(e.loss, 3),
+            [e.sub_supernet, e.steps, round(e.entropy, 3), round(e.accuracy, 3), round(e.loss, 3),
              true_accuracies(table, e.architecture)["cifar10"], SPACE.format(e.architecture)]
             for e in history.epochs
         ],

@@ -101,7 +101,7 @@ def searched(
         "shared": derived.accuracy,
         "entropy": derived.entropy,
         "trajectory": [
-            [e.leaf, e.steps, SPACE.format(e.architecture), round(e.accuracy, 3),
+            [e.sub_supernet, e.steps, SPACE.format(e.architecture), round(e.accuracy, 3),
              round(e.latency or 0, 3), round(e.entropy, 3), round(e.loss, 3)]
             for e in history.epochs
         ],

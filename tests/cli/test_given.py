@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-
 from nascence.cli.given import Given, budget_of, decisions_of, limit_of
 
 GIVEN = Given(Path("runs/one"), "nb201", "darts", "photos", steps=5, seed=0, workers=1)

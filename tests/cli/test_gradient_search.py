@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nascence.cli.gradient_search import STRATEGIES, _print
 from typer.testing import CliRunner
 
 from nascence import cli
-from nascence.cli.gradient_search import STRATEGIES, _print
 from nascence.gradient import GRADIENT_STRATEGIES
 
 TINY = ["--width", "4", "--cells", "1", "--quiet"]

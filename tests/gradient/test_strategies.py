@@ -76,7 +76,7 @@ def test_latency_decides_where_it_weighs_enough(brightness: Dataset) -> None:
         parts, brightness, generator=seeded(), steps=24, epochs=2, batch_size=8, warmup=0.0,
         architecture_rate=1.0, architecture_every=1, latency=LatencyTerm(table, 30.0),
     )  # fmt: skip
-    last = {epoch.leaf: epoch for epoch in history.epochs}
+    last = {epoch.sub_supernet: epoch for epoch in history.epochs}
     for leaf, blocks in ((0, 7), (1, 6)):
         assert last[leaf].architecture[3] == 6
         assert last[leaf].latency == table.of(last[leaf].architecture) == 1 + blocks

@@ -10,10 +10,10 @@ import torch
 
 from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
-from nascence.gan.history import GanHistory, GanRound, GanSearchError, PartResult, joined
+from nascence.gan.history import GanHistory, GanRound, GanSearchError, GanSupernetResult, joined
 from nascence.gan.images import check_images
-from nascence.gan.part import PartSearch, Progress, Score
 from nascence.gan.settings import GanSettings, published_growth
+from nascence.gan.supernet_search import GanSupernetSearch, Progress, Score
 from nascence.spaces.gan import GeneratorSpace
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
@@ -143,7 +143,7 @@ def autogan(
         }
         for number, part in enumerate(parts)
     ]
-    results: list[PartResult] = []
+    results: list[GanSupernetResult] = []
     for result in _results(jobs, workers, progress):
         results.append(result)
         if result.failure:
@@ -153,7 +153,7 @@ def autogan(
 
 def _results(
     jobs: Sequence[dict[str, Any]], workers: int, progress: Progress | None
-) -> Iterator[PartResult]:
+) -> Iterator[GanSupernetResult]:
     """Of each part in turn, searched here or in processes."""
     report: Progress = progress or (lambda fraction, ended: None)
     count = len(jobs)
@@ -179,15 +179,15 @@ def _share(
     tell((number + fraction) / count, ended)
 
 
-def _searched(job: dict[str, Any], progress: Progress | None = None) -> PartResult:
+def _searched(job: dict[str, Any], progress: Progress | None = None) -> GanSupernetResult:
     limits = {name: job[name] for name in ("steps", "seconds")}
-    part = PartSearch(**{name: value for name, value in job.items() if name not in limits})
+    part = GanSupernetSearch(**{name: value for name, value in job.items() if name not in limits})
     stop, failure = None, ""
     try:
         stop = part.search(**limits, progress=progress or (lambda fraction, ended: None))
     except DivergenceError as error:
         failure = str(error)
-    return PartResult(
+    return GanSupernetResult(
         tuple(part.rounds),
         tuple(part.growths),
         stop,

@@ -6,13 +6,13 @@ from functools import partial
 from nascence.gradient.binary_gates import BinaryGates
 from nascence.gradient.derivation import check_derivable, derive
 from nascence.gradient.gates import Gate, concrete, straight_through
-from nascence.gradient.leaf import Prepare
 from nascence.gradient.loop import gradient_search
 from nascence.gradient.operations import partial_channels, single_path
 from nascence.gradient.policy_gradient import PolicyGradient
 from nascence.gradient.relaxation import Method, Relaxation
 from nascence.gradient.second_order import unrolled_gradients
 from nascence.gradient.strategies import darts, enas, gdas, pc_darts, proxyless, snas
+from nascence.gradient.supernet_search import Prepare
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Trajectory
 
 GRADIENT_STRATEGIES: Mapping[str, Callable[..., Trajectory]] = {

@@ -10,7 +10,7 @@ import torch
 from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
-from nascence.gradient.leaf import LeafSearch, Prepare, Progress
+from nascence.gradient.supernet_search import Prepare, Progress, SupernetSearch
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Stop, Trajectory, trajectory
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
@@ -151,12 +151,12 @@ _Job = tuple[dict[str, Any], dict[str, Any]]
 
 
 def _searched(data: Dataset, job: _Job, progress: Progress) -> _Result:
-    leaf = LeafSearch(data=data, **job[0])
+    one = SupernetSearch(data=data, **job[0])
     try:
-        stop = leaf.search(**job[1], progress=progress)
+        stop = one.search(**job[1], progress=progress)
     except DivergenceError as error:
-        return _Result(leaf.epochs, None, str(error))
-    return _Result(leaf.epochs, stop, "")
+        return _Result(one.epochs, None, str(error))
+    return _Result(one.epochs, stop, "")
 
 
 def _joined(results: Iterable[_Result]) -> Trajectory:

@@ -170,7 +170,7 @@ def _measured(
     accuracy: float,
 ) -> "GanOutcome":
     """Measure and draw what the best candidate makes."""
-    best = history.supernets[history.best_part].extract(history.best.architecture)
+    best = history.supernets[history.best_sub_supernet].extract(history.best.architecture)
     count = quality.reference_images
     vectors = latents(space, count, generator=torch.Generator().manual_seed(job.seed))
     images = generate(best, vectors)
@@ -228,7 +228,7 @@ class GanOutcome:
             "best": {
                 "architecture": text(best.architecture),
                 "choices": self.space.values(best.architecture),
-                "sub_supernet": history.best_part,
+                "sub_supernet": history.best_sub_supernet,
                 "parameters": self.space.parameters(best.architecture),
                 "classifier_score": self.score,
                 "frechet_distance_on_classifier_features": self.distance,

@@ -16,8 +16,8 @@ from nascence.gradient import GRADIENT_STRATEGIES, GradientSearchError, Trajecto
 from nascence.gradient import enas as enas_search
 from nascence.gradient.batches import Halves
 from nascence.gradient.gates import softmax_gate
-from nascence.gradient.leaf import LeafSearch
 from nascence.gradient.relaxation import Relaxation
+from nascence.gradient.supernet_search import SupernetSearch
 from nascence.latency.table import LatencyTable, LatencyTerm
 from nascence.params import CheckpointError
 from nascence.spaces import Small
@@ -51,7 +51,7 @@ def test_two_steps_written_out(supernet: SuperNet, brightness: Dataset) -> None:
         made = Relaxation(net, gate=softmax_gate, generator=stream, rate=0.05, decay=0.0)
         return net, made
 
-    leaf = LeafSearch(
+    leaf = SupernetSearch(
         supernet, brightness, prepare, number=0, seed=5, settings={}, batch_size=16,
         rates=(0.1, 0.02, 0.0), crop=0, flip=False, device=torch.device("cpu"), path=None,
     )  # fmt: skip

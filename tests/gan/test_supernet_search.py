@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nascence.data import Dataset
 from nascence.gan.history import GanRound
-from nascence.gan.part import PartSearch
 from nascence.gan.settings import GanSettings
+from nascence.gan.supernet_search import GanSupernetSearch
 from nascence.params import CheckpointError
 from nascence.supernets import SuperNet, split
 from nascence.training import DivergenceError
@@ -44,8 +44,8 @@ def contrast(images: Tensor) -> float:
 
 def search_of(
     supernet: SuperNet, data: Dataset, path: Path | None = None, score=contrast, **settings
-) -> PartSearch:
-    return PartSearch(
+) -> GanSupernetSearch:
+    return GanSupernetSearch(
         supernet,
         data,
         score,
@@ -61,7 +61,7 @@ def nothing(fraction: float, ended: GanRound | None) -> None:
     pass
 
 
-def state_of(part: PartSearch) -> dict[str, Tensor]:
+def state_of(part: GanSupernetSearch) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in part.gan.supernet.state_dict().items()}
 
 

@@ -31,7 +31,7 @@ Score = Callable[[Tensor], float]
 Progress = Callable[[float, GanRound | None], None]
 
 
-class PartSearch:
+class GanSupernetSearch:
     """The search of one supernet: what a checkpoint holds and a step changes."""
 
     def __init__(
