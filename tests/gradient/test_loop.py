@@ -1,4 +1,4 @@
-"""Searches of whole and split supernets: equal shares, the best sub-supernet, limits, bad settings."""
+"""Searches of whole and split supernets: equal shares, the best one, limits, bad settings."""
 
 import itertools
 import pickle

@@ -62,7 +62,7 @@ class Growth:
 
 @dataclass(frozen=True)
 class GanHistory(History):
-    """A history whose candidates are those at the end of the last stage, one sub-supernet after the other.
+    """A history of the candidates at the end of the last stage, of one sub-supernet after another.
 
     Their score is that of the images they make with shared weights.
 
@@ -116,6 +116,9 @@ class GanSearchError(DivergenceError):
     def __init__(self, message: str, history: GanHistory) -> None:
         super().__init__(message)
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.history)
 
 
 @dataclass(frozen=True)

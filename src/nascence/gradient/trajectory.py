@@ -46,7 +46,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trajectory(History):
-    """A history whose candidates are the networks derived after every epoch, one sub-supernet after the other.
+    """A history of the networks derived after every epoch, one sub-supernet after the other.
 
     Their score is the accuracy by the shared weights.
 
@@ -71,7 +71,7 @@ class Trajectory(History):
 
     @property
     def derived(self) -> Epoch:
-        """The result: the last epoch, of several sub-supernets the one with the most accurate network.
+        """The result: the last epoch, of several sub-supernets that of the most accurate network.
 
         Where latency counts, that with the least objective.
 
@@ -122,6 +122,9 @@ class GradientSearchError(DivergenceError):
     def __init__(self, message: str, history: Trajectory) -> None:
         super().__init__(message)
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.history)
 
 
 def trajectory(epochs: Sequence[Epoch], stops: Sequence[Stop] = ()) -> Trajectory:

@@ -1,6 +1,7 @@
 """Architectures as points and scores as values, for what is fitted on them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,15 @@ def coder(space: SearchSpace) -> Callable[[Any], Array]:
     if hasattr(space, "codes"):
         return space.codes
     sizes = [len(decision.choices) for decision in space.decisions]
+    return partial(_one_hot, sizes=sizes)
+
+
+def _one_hot(architectures: Any, *, sizes: list[int]) -> Array:
     starts = np.cumsum([0, *sizes[:-1]])
-
-    def one_hot(architectures: Any) -> Array:
-        indices = np.asarray(architectures, dtype=np.int64).reshape(-1, len(sizes))
-        codes = np.zeros((len(indices), sum(sizes)))
-        np.put_along_axis(codes, indices + starts, 1.0, axis=1)
-        return codes
-
-    return one_hot
+    indices = np.asarray(architectures, dtype=np.int64).reshape(-1, len(sizes))
+    codes = np.zeros((len(indices), sum(sizes)))
+    np.put_along_axis(codes, indices + starts, 1.0, axis=1)
+    return codes
 
 
 def finite(scores: Sequence[float]) -> Array:

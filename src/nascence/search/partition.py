@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.search.support_vectors import Array, Kernel, support_vector_boundary
+from nascence.search.support_vectors import Array, Boundary, Kernel, support_vector_boundary
 
 Side = Callable[[Array], NDArray[np.bool_]]
 """Tells which of (n, d) points lie on the good side, (n,)."""
@@ -150,7 +151,11 @@ def divide_by_line(points: Array, scores: Array, generator: np.random.Generator)
     weights = np.linalg.solve(x.T @ x + 1e-6 * np.eye(x.shape[1]), x.T @ (scores - mean))
     if not np.isfinite(weights).all() or np.ptp(x @ weights) < 1e-9:
         return None
-    return lambda other: (other - centre) @ weights >= 0
+    return partial(_above, centre=centre, weights=weights)
+
+
+def _above(points: Array, *, centre: Array, weights: Array) -> NDArray[np.bool_]:
+    return (points - centre) @ weights >= 0
 
 
 def divide_by_clusters(kernel: Kernel, *, penalty: float = 1.0) -> Divide:
@@ -160,26 +165,39 @@ def divide_by_clusters(kernel: Kernel, *, penalty: float = 1.0) -> Divide:
     good. Points are scaled to a mean variance of one, and scores to that of all coordinates, so
     that both weigh the same in the clusters; the boundary knows the points alone.
     """
+    return partial(_divide, kernel=kernel, penalty=penalty)
 
-    def divide(points: Array, scores: Array, generator: np.random.Generator) -> Side | None:
-        centre, scale = points.mean(axis=0), math.sqrt(points.var(axis=0).mean())
-        deviation = scores.std()
-        if not deviation > 0 or not scale > 0:
-            return None
-        x = (points - centre) / scale
-        height = math.sqrt(points.shape[1]) * (scores - scores.mean()) / deviation
-        first = two_clusters(np.column_stack([x, height]), generator)
-        if first.all() or not first.any():
-            return None
-        good = first if scores[first].mean() > scores[~first].mean() else ~first
-        labels = np.where(good, 1.0, -1.0)
-        boundary = support_vector_boundary(
-            x, labels, kernel=kernel, penalty=penalty, tolerance=1e-2, most_steps=500
-        )
-        centre = centre.astype(np.float32)  # float32 points stay so
-        return lambda other: boundary((other - centre) / np.float32(scale)) > 0
 
-    return divide
+def _divide(
+    points: Array,
+    scores: Array,
+    generator: np.random.Generator,
+    *,
+    kernel: Kernel,
+    penalty: float,
+) -> Side | None:
+    centre, scale = points.mean(axis=0), math.sqrt(points.var(axis=0).mean())
+    deviation = scores.std()
+    if not deviation > 0 or not scale > 0:
+        return None
+    x = (points - centre) / scale
+    height = math.sqrt(points.shape[1]) * (scores - scores.mean()) / deviation
+    first = two_clusters(np.column_stack([x, height]), generator)
+    if first.all() or not first.any():
+        return None
+    good = first if scores[first].mean() > scores[~first].mean() else ~first
+    labels = np.where(good, 1.0, -1.0)
+    boundary = support_vector_boundary(
+        x, labels, kernel=kernel, penalty=penalty, tolerance=1e-2, most_steps=500
+    )
+    centre = centre.astype(np.float32)  # float32 points stay so
+    return partial(_inside, boundary=boundary, centre=centre, scale=np.float32(scale))
+
+
+def _inside(
+    points: Array, *, boundary: Boundary, centre: Array, scale: np.float32
+) -> NDArray[np.bool_]:
+    return boundary((points - centre) / scale) > 0
 
 
 def two_clusters(

@@ -5,6 +5,7 @@ the working set of Fan, Chen and Lin, JMLR 2005, section 2.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,24 +38,26 @@ class Boundary(NamedTuple):
 
 def kernel_function(name: Kernel, dimensions: int) -> Callable[[Array, Array], Array]:
     """Return a kernel with gamma = 1 / dimensions: rbf, poly (of degree 3) or linear."""
-    gamma = 1 / dimensions
-    if name == "linear":
-        return lambda x, z: x @ z.T
-    if name == "poly":
-
-        def poly(x: Array, z: Array) -> Array:
-            base = gamma * (x @ z.T) + 1
-            return base * base * base  # as a power it would take twenty times as long
-
-        return poly
-    if name != "rbf":
+    if name not in _KERNELS:
         raise ValueError(f"kernel is {name!r}; use 'rbf', 'poly' or 'linear'")
+    return partial(_KERNELS[name], gamma=1 / dimensions)
 
-    def rbf(x: Array, z: Array) -> Array:
-        squares = (x * x).sum(1)[:, None] + (z * z).sum(1)[None, :] - 2 * (x @ z.T)
-        return np.exp(-gamma * np.maximum(squares, 0))
 
-    return rbf
+def _linear(x: Array, z: Array, *, gamma: float) -> Array:
+    return x @ z.T
+
+
+def _poly(x: Array, z: Array, *, gamma: float) -> Array:
+    base = gamma * (x @ z.T) + 1
+    return base * base * base  # as a power it would take twenty times as long
+
+
+def _rbf(x: Array, z: Array, *, gamma: float) -> Array:
+    squares = (x * x).sum(1)[:, None] + (z * z).sum(1)[None, :] - 2 * (x @ z.T)
+    return np.exp(-gamma * np.maximum(squares, 0))
+
+
+_KERNELS: dict[str, Callable[..., Array]] = {"rbf": _rbf, "poly": _poly, "linear": _linear}
 
 
 def support_vector_boundary(
