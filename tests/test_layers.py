@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"core", "params", "task", "training", "recalibration", "data", "graph"}
+CORE = {"core", "params", "task", "training", "recalibration", "data", "graph", "registry"}
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
@@ -15,7 +15,8 @@ LEVELS = {
     "gradient": 5,
     "gan": 6,
     "jobs": 7,
-    **dict.fromkeys(("design", "report", "export"), 8),
+    "report": 6,
+    **dict.fromkeys(("design", "export"), 8),
     "cli": 9,
 }
 BARE = {"core", "hypernet", "optim", "spaces", "graph", "training", "data"}

@@ -20,6 +20,7 @@ def test_result_as_text_and_report(tmp_path: Path) -> None:
     assert "flops" in result.stdout
     assert sorted(item.name for item in (tmp_path / "run").iterdir()) == [
         "report.html",
+        "run.lock",
         "study.journal",
     ]
 

@@ -85,7 +85,10 @@ def make_job(*, preset: str = "", **options: Any) -> Job:
             f"the space is missing; use one of {', '.join(registry.names('space', 'table'))}"
         )
     strategy = options.get("strategy", "evolution")
-    kind = registry.find(strategy, *registry.STRATEGIES).kind
+    kind = registry.find(strategy, *registry.STRATEGIES, called="strategy").kind
+    if options["space"] == "gan" and kind != "gan strategy":
+        names = ", ".join(registry.names("gan strategy"))
+        raise ValueError(f"the space gan is searched by --strategy {names}, not by {strategy}")
     job = registry.Entry("job", kind, JOBS[kind], "").load()
     fields = [each.name for each in dataclasses.fields(job) if each.init and each.repr]
     for name in options:
