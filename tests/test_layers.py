@@ -5,7 +5,17 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
 CORE = {"params", "task", "training", "recalibration", "data", "graph"}
-SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
+SIBLINGS = {
+    "models",
+    "implicit",
+    "detect",
+    "reparam",
+    "spaces",
+    "metrics",
+    "hypernet",
+    "optim",
+    "tasks",
+}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
@@ -13,7 +23,7 @@ LEVELS = {
     **dict.fromkeys(("design", "report", "export"), 3),
     "cli": 4,
 }
-BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}
+BARE = {"hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nascence.optim import perceptron_step
+from nascence.optim import perceptron
 from nascence.optim.contract import LearnedOptimizer, State, horizon
-from nascence.optim.perceptron_step import Perceptron
+from nascence.optim.perceptron import Perceptron
 from nascence.optim.time_features import PERIODS, time_features
 from nascence.params import Params
 
@@ -72,11 +72,11 @@ class FeedForward(LearnedOptimizer):
             grad = grad.float().clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
             new = {"step": old["step"] + 1, "momenta": averaged(old["momenta"], grad, DECAYS)}
             inputs = [grad, params[name].float(), *new["momenta"]]
-            flat = perceptron_step.normalised(torch.stack([x.reshape(-1) for x in inputs], 1))
+            flat = perceptron.normalised(torch.stack([x.reshape(-1) for x in inputs], 1))
             time = time_features(new["step"], state["shared"]["num_steps"])[:PERIODS]
             flat = torch.cat([flat, time.expand(len(flat), PERIODS)], 1)
-            out = perceptron_step.forward(network, flat)
-            step = perceptron_step.learned_step(out, SCALE).reshape(grad.shape)
+            out = perceptron.forward(network, flat)
+            step = perceptron.learned_step(out, SCALE).reshape(grad.shape)
             if self.nominal is not None:
                 new["second"] = old["second"] + (1 - SECOND) * (grad * grad - old["second"])
                 step = step + adam_step(
@@ -133,10 +133,8 @@ class FeedForward(LearnedOptimizer):
             moments = momenta[NOMINAL, piece], second[0, piece]
             return adam_step_into(*moments, slots["step"], self.nominal, room)
 
-        room = perceptron_step.room_for(2, self.hidden, [len(flat)], flat.device)
-        pieces = perceptron_step.Pieces(
-            fill, planes=2, hidden=self.hidden, size=len(flat), room=room
-        )
+        room = perceptron.room_for(2, self.hidden, [len(flat)], flat.device)
+        pieces = perceptron.Pieces(fill, planes=2, hidden=self.hidden, size=len(flat), room=room)
         _, squares = pieces.sums(before)
         add = None if second is None else nominal
         pieces.step_(network, time, squares, old, scale=SCALE, rate=rate, nominal=add)
