@@ -13,6 +13,7 @@ from nascence.optim.baselines.tuned_adam import (
     sample_adam8p,
     sample_nadamw,
 )
+from nascence.optim.contract import init_stacked, kernel_of
 from nascence.params import Params
 
 STEPS = 40
@@ -161,6 +162,7 @@ def test_first_entry_of_the_published_list_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("optimizer", [Adam8p(), NAdamWCosine()], ids=["adam8p", "nadamw"])
+@torch.no_grad()
 def test_many_settings_in_one_vmap_equal_one_after_the_other(
     optimizer: LearnedOptimizer, problem: tuple[list[Params], Params], generator: torch.Generator
 ) -> None:
@@ -168,13 +170,10 @@ def test_many_settings_in_one_vmap_equal_one_after_the_other(
     theta = sample(5, generator=generator)
     grads, start = problem
     params = {name: torch.stack([value] * 5) for name, value in start.items()}
-    state = optimizer.init_stacked(params, num_steps=torch.full((5,), float(STEPS)))
+    state = init_stacked(optimizer, params, num_steps=torch.full((5,), float(STEPS)))
     for grad in grads[:10]:
         stacked = {name: torch.stack([value] * 5) for name, value in grad.items()}
-        updates, state = optimizer.update_stacked(
-            theta, stacked, state, params, loss=torch.zeros(5)
-        )
-        params = {name: value + updates[name] for name, value in params.items()}
+        kernel_of(optimizer).step_stacked_(theta, stacked, state, params, loss=torch.zeros(5))
     for setting in range(5):
         with torch.no_grad():
             for name, value in optimizer.named_parameters():

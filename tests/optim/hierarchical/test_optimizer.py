@@ -1,8 +1,7 @@
 import torch
 
 from nascence.optim import Hierarchical
-from nascence.optim.hierarchical.inputs import OWN_INPUTS
-from nascence.optim.hierarchical.optimizer import INPUTS
+from nascence.optim.hierarchical.inputs import INPUTS, OWN_INPUTS
 from nascence.params import Params
 
 

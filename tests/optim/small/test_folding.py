@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nascence.optim.small.folding import fold
-from nascence.optim.small.network import EPSILON, Corrections, input_scales
+from nascence.optim.small.network import EPSILON, Corrections, input_scales, network_of
 from nascence.optim.small.optimizer import Small
 
 
@@ -19,7 +19,7 @@ def test_a_parameter_gets_the_sum_over_its_28_inputs(
     count, rows, columns = 3, *((4, 5) if factored else (1, 5))
     optimizer = Small(6)
     theta = {n: v.expand(count, *v.shape) * rand(1) for n, v in optimizer.named_parameters()}
-    network = optimizer.network(theta)
+    network = network_of(theta, optimizer.learning_rate)
     grad, value, momenta = rand(count), rand(count), rand(count, 3)
     second, row, column = rand(count), rand(count, 3, rows), rand(count, 3, columns)
     corrected = Corrections(rand(count, 3), rand(count), rand(count, 3))
@@ -78,7 +78,8 @@ def test_a_parameter_gets_the_sum_over_its_28_inputs(
 @torch.no_grad()
 def test_of_takes_some_networks() -> None:
     optimizer = Small()
-    network = optimizer.network({n: v.expand(4, *v.shape) for n, v in optimizer.named_parameters()})
+    theta = {n: v.expand(4, *v.shape) for n, v in optimizer.named_parameters()}
+    network = network_of(theta, optimizer.learning_rate)
     corrected = Corrections(torch.ones(4, 3), torch.ones(4), torch.ones(4, 3))
     squares = torch.arange(1.0, 5)[:, None].expand(4, 10)
     folded = fold(network, torch.zeros(4, 21), corrected, squares, (1, 3), None)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.optim.baselines.first_order import Adam, AdamW, logarithm
-from nascence.optim.contract import State
+from nascence.optim.contract import Kernel, State
 from nascence.params import Params
 
 REFERENCE_STEPS = 10_000.0
@@ -45,72 +45,70 @@ class _Scheduled(Adam):
         return None
 
     def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
+        """Return the momentum that the step follows."""
         share = self.lookahead(dict(self.named_parameters()))
         return first if share is None else first + share * decay * (grad - first)
 
-    def update(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> tuple[Params, State]:
-        theta: Params = dict(self.named_parameters())
-        sign, value = self.penalties(theta)
-        changed = {}
-        for name, grad in grads.items():
-            weight = params[name].float()
-            changed[name] = grad.float() + value * weight
-            if sign is not None:
-                changed[name] = changed[name] + sign * weight.sign()
-        updates, following = super().update(changed, state, params)
-        length = _length(state["shared"]["num_steps"])
-        for name, update in updates.items():
-            updates[name] = self.factor(theta, state["tensors"][name]["step"], length) * update
-        return updates, following
-
-    def update_stacked(
-        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
-    ) -> tuple[Params, State]:
-        """`update` with as few passes over memory as there can be; comparisons live in it."""
-        length = _length(state["shared"]["num_steps"])
-        updates, tensors = {}, dict(state["tensors"])
-        for name, grad in grads.items():
-            old = state["tensors"][name]
-            factor = self.factor(theta, old["step"], length)
-            updates[name], tensors[name] = self._stacked(theta, factor, grad, old, params[name])
-        return updates, {"tensors": tensors, "shared": state["shared"]}
-
-    def _stacked(
-        self, theta: Params, factor: Tensor, grad: Tensor, old: Params, weight: Tensor
+    def rule(
+        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
     ) -> tuple[Tensor, Params]:
-        """The step of one tensor ``(N, ...)`` of N networks, with settings and factor ``(N,)``."""
+        """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
+        theta: Params = dict(self.named_parameters())
+        sign, factor = self.penalties(theta)
+        grad = grad + factor * value
+        if sign is not None:
+            grad = grad + sign * value.sign()
+        step, following = super().rule(grad, slots, value, num_steps)
+        return self.factor(theta, slots["step"] - 1, _length(num_steps)) * step, following
+
+    def _kernel(self) -> Kernel:
+        return _ScheduledKernel(self)
+
+
+class _ScheduledKernel(Kernel):
+    """The stacked step with as few passes over memory as there can be; comparisons live in it."""
+
+    optimizer: _Scheduled
+
+    @torch.no_grad()
+    def step_stacked_(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> None:
+        """Take a step of N networks; see `Kernel.step_stacked_`."""
+        length = _length(state["shared"]["num_steps"])
+        for name, grad in grads.items():
+            slots = state["tensors"][name]
+            factor = self.optimizer.factor(theta, slots["step"], length)
+            self._step_(theta, factor, grad, slots, params[name])
+
+    def _step_(
+        self, theta: Params, factor: Tensor, grad: Tensor, slots: Params, weight: Tensor
+    ) -> None:
+        """Take a step of one tensor ``(N, ...)``, with settings and factor ``(N,)``."""
 
         def wide(setting: Tensor) -> Tensor:
             return setting.view(-1, *[1] * (grad.dim() - 1))
 
-        sign, value = self.penalties(theta)
+        sign, value = self.optimizer.penalties(theta)
         penalised = torch.addcmul(grad, wide(value), weight)
         if sign is not None:
             penalised.addcmul_(wide(sign), weight.sign())
         decay1, decay2 = theta["log_decay1"].exp(), theta["log_decay2"].exp()
-        first = torch.lerp(old["first"], penalised, wide(decay1))
+        first = slots["first"].lerp_(penalised, wide(decay1))
         square = penalised * penalised
-        second = torch.lerp(old["second"], square, wide(decay2))
-        share = self.lookahead(theta)
+        second = slots["second"].lerp_(square, wide(decay2))
+        share = self.optimizer.lookahead(theta)
         update = first.clone() if share is None else first.lerp(penalised, wide(share * decay1))
-        step = old["step"] + 1
+        step = slots["step"].add_(1)
         # (m / c1) / (√(v / c2) + ε) is m (√c2 / c1) / (√v + ε √c2)
         root2 = (1 - (1 - decay2) ** step).sqrt()
         size = factor * theta["log_rate"].exp()
         denominator = torch.sqrt(second, out=square).add_(wide(theta["log_epsilon"].exp() * root2))
         update.div_(denominator).mul_(wide(-size * root2 / (1 - (1 - decay1) ** step)))
-        shrink = self.shrinkage(theta)
+        shrink = self.optimizer.shrinkage(theta)
         if shrink is not None:
             update.addcmul_(wide(-size * shrink), weight)
-        return update, {"first": first, "second": second, "step": step}
+        weight += update
 
 
 def _length(told: Tensor) -> Tensor:
@@ -144,9 +142,11 @@ class Adam8p(_Scheduled):
         self.log_exponential = logarithm("exponential", exponential, zero=True)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        """What the gradient gains: the first times the signs, the second times the values."""
         return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
 
     def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
         time = taken * (REFERENCE_STEPS / length)
         linear = torch.clamp(1 - theta["log_linear"].exp() * time, min=0)
         return linear * torch.exp(-theta["log_exponential"].exp() * time)
@@ -183,15 +183,19 @@ class NAdamWCosine(_Scheduled, AdamW):
         self.constant = _share("constant", constant)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        """What the gradient gains: the first times the signs, the second times the values."""
         return None, theta["log_l2"].exp()
 
     def lookahead(self, theta: Params) -> Tensor | None:
+        """The share of Nesterov's step, if there can be one."""
         return theta["nesterov"]
 
     def shrinkage(self, theta: Params) -> Tensor | None:
+        """Decoupled weight decay in units of the rate, if there can be any."""
         return theta["log_shrink"].exp()
 
     def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
         constant, floor = theta["constant"], theta["floor"]
         done = torch.clamp(taken / length, max=1.0)
         warmup = torch.minimum(theta["warmup"], constant)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from nascence.optim.contract import LearnedOptimizer
+from nascence.optim.contract import LearnedOptimizer, init_stacked, kernel_of
 from nascence.params import Params
 
 START_RADIUS = 2.0
@@ -62,16 +62,16 @@ def probe(optimizer: LearnedOptimizer, *, steps: int = 2000, points: Tensor | No
     points = starts() if points is None else points.float()
     count = len(points)
     params = {"x": points[:, 0].clone(), "y": points[:, 1].clone()}
+    kernel = kernel_of(optimizer)
     theta = {
         name: value.detach().expand(count, *value.shape)
         for name, value in optimizer.named_parameters()
     }
-    state = optimizer.init_stacked(params, num_steps=torch.full((count,), float(steps)))
+    state = init_stacked(optimizer, params, num_steps=torch.full((count,), float(steps)))
     gradients = vmap(grad_and_value(valley))
     visited = [points]
     for _ in range(steps):
         grads, loss = gradients(params)
-        updates, state = optimizer.update_stacked(theta, grads, state, params, loss=loss)
-        params = {name: value + updates[name] for name, value in params.items()}
+        kernel.step_stacked_(theta, grads, state, params, loss=loss)
         visited.append(torch.stack([params["x"], params["y"]], 1))
     return Probe(torch.stack(visited, 1))

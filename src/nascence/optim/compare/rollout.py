@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from nascence.optim.contract import LearnedOptimizer, copied
+from nascence.optim.contract import LearnedOptimizer, init_stacked, kernel_of
 from nascence.params import Params
 from nascence.task import Draw, Stack, TaskSplit
 
@@ -54,12 +54,12 @@ def rollout(
 
     first = measured()
     length = torch.full((settings * tasks,), float(steps) if known else torch.inf)
-    state = copied(optimizer.init_stacked(params, num_steps=length))
+    state, kernel = init_stacked(optimizer, params, num_steps=length), kernel_of(optimizer)
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
     for _ in range(steps):
         batch = _repeated_batch(stack, "train", settings, generator)
         grads, loss = gradients(whole.constants, params, batch)
-        optimizer.step_stacked_(theta, grads, state, params, loss=loss)
+        kernel.step_stacked_(theta, grads, state, params, loss=loss)
     return Rollout(first, measured(), params)
 
 

@@ -5,26 +5,30 @@ import ctypes
 import torch
 from torch import Tensor
 
-from nascence.optim.feed_forward import SECOND
 from nascence.optim.hierarchical.inputs import DECAYS, OWN_INPUTS
 from nascence.optim.native import address, library
-from nascence.optim.perceptron import NORM_EPSILON, Perceptron
-from nascence.params import Params
+from nascence.optim.perceptron import FIRST, NORM_EPSILON, SECOND, PerceptronWeights
 
 SOURCE = "hierarchical/step.cpp"
 
 
 class Loops:
-    """One tensor, its gradient and its state; gradients are clipped at ``limit``."""
+    """One tensor, whose averages and values are changed; as `nascence.optim.perceptron.Pieces`."""
 
     def __init__(
-        self, grad: Tensor, value: Tensor, slots: Params, *, limit: float, hidden: int
+        self,
+        grad: Tensor,
+        value: Tensor,
+        momenta: Tensor,
+        seconds: Tensor,
+        *,
+        step: Tensor,
+        limit: float,
+        hidden: int,
     ) -> None:
-        self.library = library(SOURCE, hidden)
-        self.hidden, self.slots, self.step = hidden, slots, slots["step"].item()
-        self.grad, self.value = grad.float().contiguous(), value
-        held = (self.grad, value, slots["momenta"], slots["seconds"])
-        self.held = [address(tensor) for tensor in held]
+        self.library, self.hidden, self.step = library(SOURCE, hidden), hidden, step.item()
+        self.tensors = (grad.float().contiguous(), value, momenta, seconds)
+        self.held = [address(tensor) for tensor in self.tensors]
         self.limit, self.size = ctypes.c_float(limit), ctypes.c_int64(value.numel())
 
     def sums(self) -> tuple[Tensor, Tensor]:
@@ -36,7 +40,7 @@ class Loops:
 
     def step_(
         self,
-        network: Perceptron,
+        network: PerceptronWeights,
         shared: Tensor,
         squares: Tensor,
         *,
@@ -44,23 +48,19 @@ class Loops:
         rate: float,
         nominal: float | None,
     ) -> Tensor:
-        """Add ``rate`` times the step to the value; returns the mean outputs.
-
-        ``shared`` are the inputs that are equal for all, ``squares`` the sums of squares of the
-        others; ``nominal`` is the learning rate of an Adam whose step is added.
-        """
-        count = self.value.numel()
+        """Add ``rate`` times the step to the value; see `Pieces.step_`."""
+        count = self.size.value
         norm = torch.rsqrt(squares / count + NORM_EPSILON)
         first = network.first[:OWN_INPUTS] * norm[:, None]
         shift = shared @ network.first[OWN_INPUTS:] + network.first_bias
-        rates = [-(nominal or 0.0) / (1 - 0.9**self.step), 1 / (1 - SECOND**self.step)]
+        rates = [-(nominal or 0.0) / (1 - FIRST**self.step), 1 / (1 - SECOND**self.step)]
         adam = torch.tensor(rates)  # named, as all of these: a call holds no reference
         last, last_bias = network.last[:, :2].contiguous(), network.last_bias[:2].contiguous()
         total = torch.zeros(self.hidden, dtype=torch.float64)
         layers = (first, shift, network.second, network.second_bias, last, last_bias)
         self.library.apply(
             *self.held,
-            *map(address, (*layers, adam, total, self.value)),
+            *map(address, (*layers, adam, total)),
             self.limit,
             *(ctypes.c_float(scale), ctypes.c_float(rate)),
             self.size,

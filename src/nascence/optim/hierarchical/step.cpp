@@ -131,15 +131,15 @@ void moments(const float* grad, const float* value, float* momenta, float* secon
     }
 }
 
-// Adds rate times the step to target; total (HIDDEN) becomes the sum of the last hidden layer.
+// Adds rate times the step to value; total (HIDDEN) becomes the sum of the last hidden layer.
 // first (23, HIDDEN) and shift have the normalisation and the shared inputs in them; last
 // (HIDDEN, 2). nominal (2): minus the rate of Adam over the correction of its momentum, one over
 // that of its second moment.
-void apply(const float* grad, const float* value, const float* momenta, const float* seconds,
+void apply(const float* grad, float* value, const float* momenta, const float* seconds,
            const float* first_layer, const float* shift, const float* second,
            const float* second_bias, const float* last, const float* last_bias,
-           const float* nominal, double* total, float* target, float limit, float scale,
-           float rate, int64_t length) {
+           const float* nominal, double* total, float limit, float scale, float rate,
+           int64_t length) {
     Rows x, hidden, middle;
     std::memset(&x, 0, sizeof x);
     for (int64_t first = 0; first < length; first += BLOCK) {
@@ -162,7 +162,7 @@ void apply(const float* grad, const float* value, const float* momenta, const fl
             total[u] += sum;
         }
         const float *m = momenta + length + first, *v = seconds + 3 * length + first;
-        float* to = target + first;
+        float* to = value + first;
 #pragma omp simd
         for (int i = 0; i < count; ++i) {
             const float size = exponential(scale * clipped(a[i], LARGEST_A));

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from nascence.optim.contract import LearnedOptimizer, State, copied
+from nascence.optim.contract import LearnedOptimizer, State, copied, init_stacked, kernel_of
 from nascence.optim.theta import unflatten
 from nascence.params import Params
 from nascence.task import Stack
@@ -90,7 +90,7 @@ def start(
     told = torch.rand(pairs, generator=generator) < known
     steps = torch.where(told, float(length), torch.inf)
     both = {name: torch.cat([value, value]) for name, value in params.items()}
-    state = optimizer.init_stacked(both, num_steps=torch.cat([steps, steps]))
+    state = init_stacked(optimizer, both, num_steps=torch.cat([steps, steps]))
     size = sum(value.numel() for value in optimizer.parameters())
     noise = torch.zeros(pairs, size)
     return Unroll(noise, noise, both, state, first, 0, length)
@@ -131,11 +131,12 @@ def advance(
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
     params = {name: value.clone() for name, value in unroll.params.items()}
     state, losses = copied(unroll.state), []
+    kernel = kernel_of(optimizer)
     steps = min(window, unroll.length - unroll.step)
     for step in range(1, steps + 1):
         batch = tuple(torch.cat([x, x]) for x in stack.batch("train", generator=generator))
         grads, loss = gradients(twice.constants, params, batch)
-        optimizer.step_stacked_(perturbed, grads, state, params, loss=loss)
+        kernel.step_stacked_(perturbed, grads, state, params, loss=loss)
         if step % measure_every == 0 or step == steps:
             held_out = stack.batch("outer-valid", generator=generator)
             losses.append(twice.loss(params, tuple(torch.cat([x, x]) for x in held_out)))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nascence.optim.contract import Kernel, LearnedOptimizer, State
 from nascence.optim.small.compiled import Loops
 from nascence.optim.small.folding import Sums, fold
 from nascence.optim.small.network import (
@@ -20,7 +21,9 @@ from nascence.optim.small.network import (
     Decays,
     Network,
     corrections,
+    decays_of,
     matrix_shape,
+    network_of,
 )
 from nascence.optim.small.pieces import Passes, Pieces, Work
 from nascence.optim.time_features import time_features
@@ -33,6 +36,83 @@ class Clock(NamedTuple):
     step: Tensor
     time: Tensor
     corrected: Corrections
+
+
+class SmallKernel(Kernel):
+    """The step of `nascence.optim.Small` in place, in pieces or in compiled loops."""
+
+    def __init__(self, optimizer: LearnedOptimizer, *, learning_rate: float) -> None:
+        super().__init__(optimizer)
+        self.learning_rate = learning_rate
+
+    @torch.no_grad()
+    def step_(
+        self,
+        grads: Params,
+        state: State,
+        params: Params,
+        *,
+        rates: dict[str, float],
+        loss: Tensor | None = None,
+        valid_loss: Tensor | None = None,
+    ) -> None:
+        """Take a step of one network; see `Kernel.step_`."""
+
+        def stacked(values: Params) -> Params:
+            return {name: value[None] for name, value in values.items()}
+
+        tensors = {name: stacked(state["tensors"][name]) for name in grads}
+        one: State = {"tensors": tensors, "shared": stacked(state["shared"])}
+        theta = stacked(dict(self.optimizer.named_parameters()))
+        self._step_(theta, stacked(grads), one, stacked(params), rates)
+
+    @torch.no_grad()
+    def step_stacked_(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> None:
+        """Take a step of N networks; see `Kernel.step_stacked_`."""
+        self._step_(theta, grads, state, params, dict.fromkeys(grads, 1.0))
+
+    def _step_(
+        self, theta: Params, grads: Params, state: State, params: Params, rates: dict[str, float]
+    ) -> None:
+        if not grads:
+            return
+        network, decays = network_of(theta, self.learning_rate), decays_of(theta)
+        tensors = [state["tensors"][name] for name in grads]
+        told = clocks(decays, tensors, state["shared"]["num_steps"])
+        for (name, grad), slots, clock in zip(grads.items(), tensors, told, strict=True):
+            scaled = network
+            if rates[name] != 1:
+                scaled = network._replace(learning_rate=network.learning_rate * rates[name])
+            self._step_tensor_(scaled, decays, clock, grad, slots, params[name])
+
+    def _step_tensor_(
+        self,
+        network: Network,
+        decays: Decays,
+        clock: Clock,
+        grad: Tensor,
+        slots: Params,
+        value: Tensor,
+    ) -> None:
+        """Take a step of one tensor ``(N, ...)`` of N networks."""
+        count = grad.shape[0]
+        rows, columns = shape = matrix_shape(grad.shape[1:])
+        work = Work(
+            grad.float().reshape(count, rows, columns),
+            value.view(count, rows, columns),
+            slots["momenta"].view(count, 3, rows, columns),
+            slots["second"].view(count, rows, columns),
+        )
+        hidden = network.inner.shape[1]
+        passes: Passes = Pieces(work, hidden=hidden)
+        if self.optimizer.compiled and grad.device.type == "cpu":
+            passes = Loops(work, hidden=hidden)
+        sums = passes.moments(decays)
+        slots["step"].copy_(clock.step)
+        averages = _average_(decays, slots, sums, shape) if "row" in slots else None
+        passes.apply(fold(network, clock.time, clock.corrected, sums.squares, shape, averages))
 
 
 def clocks(decays: Decays, states: list[Params], num_steps: Tensor) -> Iterator[Clock]:
@@ -48,77 +128,14 @@ def clocks(decays: Decays, states: list[Params], num_steps: Tensor) -> Iterator[
         yield Clock(steps[index], times[index], corrected)
 
 
-def step_stacked(
-    network: Network,
-    decays: Decays,
-    clock: Clock,
-    grad: Tensor,
-    old: Params,
-    value: Tensor,
-    *,
-    compiled: bool = False,
-) -> tuple[Tensor, Params]:
-    """The step of one tensor of N networks: what to add to it ``(N, ...)`` and its next state.
-
-    Every argument has the leading axis N; none is written. ``compiled`` takes the compiled loop
-    for a CPU.
-    """
-    new = {name: torch.empty_like(old[name]) for name in ("momenta", "second")}
-    target = torch.zeros(value.shape, device=value.device)
-    following = step_into(network, decays, clock, grad, old, value, new, target, compiled=compiled)
-    return target, following
-
-
-def step_into(
-    network: Network,
-    decays: Decays,
-    clock: Clock,
-    grad: Tensor,
-    old: Params,
-    value: Tensor,
-    new: Params,
-    target: Tensor,
-    *,
-    compiled: bool = False,
-) -> Params:
-    """`step_stacked` into tensors given: ``new`` may be ``old``, and ``target`` ``value``.
-
-    The step is added to ``target``. Returns the next state.
-    """
-    count = grad.shape[0]
-    rows, columns = shape = matrix_shape(grad.shape[1:])
-    plain, triple = (count, rows, columns), (count, 3, rows, columns)
-    work = Work(
-        grad.float().reshape(plain),
-        value.reshape(plain),
-        old["momenta"].reshape(triple),
-        old["second"].reshape(plain),
-        new["momenta"].view(triple),
-        new["second"].view(plain),
-        target.view(plain),
-    )
-    if compiled and grad.device.type == "cpu":
-        passes: Passes = Loops(work, hidden=network.inner.shape[1])
-    else:
-        passes = Pieces(work, hidden=network.inner.shape[1])
-    sums = passes.moments(decays)
-    following = {"momenta": new["momenta"], "second": new["second"], "step": clock.step}
-    averages = None
-    if "row" in old:
-        averages = _averages(decays, old, sums, shape)
-        following["row"], following["column"] = averages
-    passes.apply(fold(network, clock.time, clock.corrected, sums.squares, shape, averages))
-    return following
-
-
-def _averages(
-    decays: Decays, old: Params, sums: Sums, shape: tuple[int, int]
+def _average_(
+    decays: Decays, slots: Params, sums: Sums, shape: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """The next averages of rows ``(N, 3, rows)`` and columns ``(N, 3, columns)``."""
+    """Move the averages of rows ``(N, 3, rows)`` and columns ``(N, 3, columns)`` on."""
     rows, columns = shape
     assert sums.by_row is not None
     assert sums.by_column is not None
     change = decays.factors[:, :, None]
-    row = old["row"] + change * (sums.by_row[:, None] / columns - old["row"])
-    column = old["column"] + change * (sums.by_column[:, None] / rows - old["column"])
-    return row, column
+    for name, mean in (("row", sums.by_row / columns), ("column", sums.by_column / rows)):
+        slots[name] += change * (mean[:, None] - slots[name])
+    return slots["row"], slots["column"]

@@ -7,12 +7,21 @@ import torch
 from torch import Tensor
 
 from nascence.optim.time_features import TIME_FEATURES
+from nascence.params import Params
 
 INPUTS = 28
 TENSOR_INPUTS = TIME_FEATURES + 7
 EPSILON = 1e-18
 LARGEST_GRADIENT = 1e15
 LARGEST_DIRECTION = 8.0
+# Beyond it a square of a value tells the head no more, and an infinite one would.
+LARGEST_SQUARE = 1e30
+MOMENTA = (0.9, 0.99, 0.999)
+SECOND = 0.999
+# A change of theta by 0.01, as evolution strategies make it, should change a step by some per cent.
+OUTPUT_SCALE = 2.0
+RATE_SCALE = 5.0
+DECAY_SCALE = 5.0
 
 
 class Decays(NamedTuple):
@@ -42,6 +51,35 @@ class Network(NamedTuple):
     outer_bias: Tensor
     rate: Tensor
     learning_rate: Tensor
+
+
+def decays_of(theta: Params) -> Decays:
+    """Return 1 - beta of all averages, with the leading axes that theta has."""
+
+    def changed(betas: tuple[float, ...], change: Tensor) -> Tensor:
+        start = torch.tensor([math.log(1 - beta) for beta in betas], device=change.device)
+        return torch.clamp(torch.exp(start + DECAY_SCALE * change), 1e-6, 1.0)
+
+    return Decays(
+        changed(MOMENTA, theta["momentum_decay"]),
+        changed((SECOND,), theta["second_decay"][..., None])[..., 0],
+        changed(MOMENTA, theta["factor_decay"]),
+    )
+
+
+def network_of(theta: Params, learning_rate: float) -> Network:
+    """Return the weights as the step uses them, with the leading axes that theta has."""
+    return Network(
+        theta["inner"],
+        theta["time"],
+        theta["inner_bias"],
+        theta["middle"],
+        theta["middle_bias"],
+        OUTPUT_SCALE * theta["outer"],
+        OUTPUT_SCALE * theta["outer_bias"],
+        RATE_SCALE * theta["rate"],
+        learning_rate * torch.ones_like(theta["second_decay"]),
+    )
 
 
 class Corrections(NamedTuple):
@@ -103,6 +141,7 @@ def step_size(
     fixed = torch.tensor(
         [1.0, math.log(max(rows * columns, 1)) / 5, float(rows > 1)], device=time.device
     )
+    square = square.clamp(max=LARGEST_SQUARE)
     scale = torch.log(square[..., 1:2] + 1e-8) / 4
     ratio = corrected.second[..., None] / corrected.momenta
     signal = torch.log(square[..., 7:10] * ratio * ratio + 1e-8) / 4

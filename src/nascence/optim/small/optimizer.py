@@ -8,40 +8,32 @@ nothing overflows; the network changes an Adam direction, so that an untrained o
 Adam; and a linear head on what is known of a whole tensor sets the size of its step.
 """
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nascence.optim.contract import LearnedOptimizer, State, horizon
+from nascence.optim.contract import Kernel, TensorWise
 from nascence.optim.small.compiled import SOURCE
-from nascence.optim.small.kernel import clocks, step_into, step_stacked
+from nascence.optim.small.kernel import SmallKernel
 from nascence.optim.small.network import (
     EPSILON,
     INPUTS,
     LARGEST_DIRECTION,
     LARGEST_GRADIENT,
     TENSOR_INPUTS,
-    Decays,
-    Network,
     corrections,
+    decays_of,
     input_scales,
     matrix_shape,
+    network_of,
     step_size,
 )
 from nascence.optim.time_features import TIME_FEATURES, time_features
 from nascence.params import Params
 
-MOMENTA = (0.9, 0.99, 0.999)
-SECOND = 0.999
-# A change of theta by 0.01, as evolution strategies make it, should change a step by some per cent.
-OUTPUT_SCALE = 2.0
-RATE_SCALE = 5.0
-DECAY_SCALE = 5.0
 
-
-class Small(LearnedOptimizer):
+class Small(TensorWise):
     """The small learned optimizer, 16 bytes of state a parameter.
 
     Theta: ``inner`` ``(hidden, 28)``, ``time`` ``(hidden, 21)``, ``inner_bias`` ``(hidden,)``,
@@ -51,6 +43,14 @@ class Small(LearnedOptimizer):
 
     The step of a parameter with Adam direction n is
     ``-learning_rate exp(head) clip(n (1 + a) + d, ±8)`` with a and d from the network.
+
+    Args:
+        hidden: Units of both hidden layers.
+        learning_rate: The size of a step where the head says 0.
+        generator: Of the first theta; without one it is always the same.
+
+    Raises:
+        ValueError: If ``hidden`` or ``learning_rate`` is not positive.
     """
 
     source = SOURCE
@@ -90,146 +90,36 @@ class Small(LearnedOptimizer):
         """The keyword arguments that make another one of the same form."""
         return {"hidden": self.hidden, "learning_rate": self.learning_rate}
 
-    def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
-        tensors = {}
-        for name, value in params.items():
-            rows, columns = matrix_shape(value.shape)
-            new = value.new_zeros
-            tensors[name] = {
-                "step": new((), dtype=torch.float32),
-                "momenta": new((3, *value.shape), dtype=torch.float32),
-                "second": new(value.shape, dtype=torch.float32),
-            }
-            if rows > 1:
-                tensors[name]["row"] = new((3, rows), dtype=torch.float32)
-                tensors[name]["column"] = new((3, columns), dtype=torch.float32)
-        return {"tensors": tensors, "shared": {"num_steps": horizon(num_steps)}}
+    def _kernel(self) -> Kernel:
+        return SmallKernel(self, learning_rate=self.learning_rate)
 
-    def update(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> tuple[Params, State]:
-        theta: Params = dict(self.named_parameters())
-        updates, tensors = {}, dict(state["tensors"])
-        for name, grad in grads.items():
-            old = state["tensors"][name]
-            updates[name], tensors[name] = self._plain(
-                theta, grad, old, params[name], state["shared"]["num_steps"]
-            )
-        return updates, {"tensors": tensors, "shared": state["shared"]}
+    def slots(self, shape: torch.Size) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the averages of a tensor."""
+        rows, columns = matrix_shape(shape)
+        factors = {"row": (3, rows), "column": (3, columns)} if rows > 1 else {}
+        return {"momenta": (3, *shape), "second": tuple(shape), **factors}
 
-    def update_stacked(
-        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
-    ) -> tuple[Params, State]:
-        network, decays = self.network(theta), self.decays(theta)
-        old = [state["tensors"][name] for name in grads]
-        updates, tensors = {}, dict(state["tensors"])
-        told = clocks(decays, old, state["shared"]["num_steps"])
-        for (name, grad), slots, clock in zip(grads.items(), old, told, strict=True):
-            updates[name], tensors[name] = step_stacked(
-                *(network, decays, clock, grad, slots, params[name]), compiled=self.compiled
-            )
-        return updates, {"tensors": tensors, "shared": state["shared"]}
-
-    def step_stacked_(
-        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
-    ) -> None:
-        self._step_(theta, grads, state, params, dict.fromkeys(grads, 1.0))
-
-    @torch.no_grad()
-    def step_(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        rates: dict[str, float],
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> None:
-        def stacked(values: Params) -> Params:
-            return {name: value[None] for name, value in values.items()}
-
-        tensors = {name: stacked(state["tensors"][name]) for name in grads}
-        one: State = {"tensors": tensors, "shared": stacked(state["shared"])}
-        theta = stacked(dict(self.named_parameters()))
-        self._step_(theta, stacked(grads), one, stacked(params), rates)
-
-    def _step_(
-        self, theta: Params, grads: Params, state: State, params: Params, rates: dict[str, float]
-    ) -> None:
-        """The step of N networks in place."""
-        if not grads:
-            return
-        network, decays = self.network(theta), self.decays(theta)
-        old = [state["tensors"][name] for name in grads]
-        told = clocks(decays, old, state["shared"]["num_steps"])
-        for (name, grad), slots, clock in zip(grads.items(), old, told, strict=True):
-            scaled = network
-            if rates[name] != 1:
-                scaled = network._replace(learning_rate=network.learning_rate * rates[name])
-            following = step_into(
-                *(scaled, decays, clock, grad, slots, params[name], slots, params[name]),
-                compiled=self.compiled,
-            )
-            for key in following.keys() - {"momenta", "second"}:
-                slots[key].copy_(following[key])
-
-    def decays(self, theta: Params) -> Decays:
-        """1 - beta of the momenta ``(..., 3)``, the second moment ``(...)``, the factors."""
-
-        def changed(betas: tuple[float, ...], change: Tensor) -> Tensor:
-            start = torch.tensor([math.log(1 - beta) for beta in betas], device=change.device)
-            return torch.clamp(torch.exp(start + DECAY_SCALE * change), 1e-6, 1.0)
-
-        return Decays(
-            changed(MOMENTA, theta["momentum_decay"]),
-            changed((SECOND,), theta["second_decay"][..., None])[..., 0],
-            changed(MOMENTA, theta["factor_decay"]),
-        )
-
-    def network(self, theta: Params) -> Network:
-        """The weights as the step uses them, with a leading axis where theta has one."""
-        return Network(
-            theta["inner"],
-            theta["time"],
-            theta["inner_bias"],
-            theta["middle"],
-            theta["middle_bias"],
-            OUTPUT_SCALE * theta["outer"],
-            OUTPUT_SCALE * theta["outer_bias"],
-            RATE_SCALE * theta["rate"],
-            self.learning_rate * torch.ones_like(theta["second_decay"]),
-        )
-
-    def _plain(
-        self, theta: Params, grad: Tensor, old: Params, value: Tensor, num_steps: Tensor
+    def rule(
+        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
     ) -> tuple[Tensor, Params]:
         """The step of one tensor with every input of the network written out, ``(28, n)``."""
-        network, decays = self.network(theta), self.decays(theta)
+        theta: Params = dict(self.named_parameters())
+        network, decays = network_of(theta, self.learning_rate), decays_of(theta)
         rows, columns = matrix_shape(grad.shape)
-        grad = torch.clamp(grad.float(), -LARGEST_GRADIENT, LARGEST_GRADIENT)
-        grad = grad.reshape(rows, columns)
-        weight = value.float().reshape(rows, columns)
-        step = old["step"] + 1
-        momenta = old["momenta"].reshape(3, rows, columns)
+        grad = torch.clamp(grad, -LARGEST_GRADIENT, LARGEST_GRADIENT).reshape(rows, columns)
+        weight = value.reshape(rows, columns)
+        momenta = slots["momenta"].reshape(3, rows, columns)
         momenta = momenta + decays.momenta[:, None, None] * (grad - momenta)
-        second = old["second"].reshape(rows, columns)
+        second = slots["second"].reshape(rows, columns)
         second = second + decays.second * (grad * grad - second)
         new = {
-            "step": step,
-            "momenta": momenta.reshape(old["momenta"].shape),
-            "second": second.reshape(old["second"].shape),
+            "momenta": momenta.reshape(slots["momenta"].shape),
+            "second": second.reshape(value.shape),
         }
         if rows > 1:
             change = decays.factors[:, None]
-            new["row"] = row = old["row"] + change * ((grad * grad).mean(1) - old["row"])
-            column = old["column"] + change * ((grad * grad).mean(0) - old["column"])
+            new["row"] = row = slots["row"] + change * ((grad * grad).mean(1) - slots["row"])
+            column = slots["column"] + change * ((grad * grad).mean(0) - slots["column"])
             new["column"] = column
         else:
             row, column = second.mean(1).expand(3, 1), second.expand(3, columns)
@@ -249,9 +139,9 @@ class Small(LearnedOptimizer):
             ]
         )
         square = (inputs * inputs).mean((1, 2))
-        corrected = corrections(decays, step, factored=rows > 1)
+        corrected = corrections(decays, slots["step"], factored=rows > 1)
         inputs = inputs * input_scales(square, corrected)[:, None, None]
-        time = time_features(step, num_steps)
+        time = time_features(slots["step"], num_steps)
         shift = network.time @ time + network.inner_bias
         hidden = torch.einsum("hf,frc->hrc", network.inner, inputs) + shift[:, None, None]
         hidden = torch.einsum("gh,hrc->grc", network.middle, torch.relu(hidden))

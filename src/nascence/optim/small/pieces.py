@@ -19,15 +19,12 @@ PIECE = 24_576
 
 
 class Work(NamedTuple):
-    """One tensor of N networks as matrices, and where its next state and value go."""
+    """One tensor of N networks as matrices; all but the gradient is changed."""
 
-    grad: Tensor  # (N, rows, columns), as are value, second, new_second and target
+    grad: Tensor  # (N, rows, columns), as are value and second
     value: Tensor
-    momenta: Tensor  # (N, 3, rows, columns), as is new_momenta
+    momenta: Tensor  # (N, 3, rows, columns)
     second: Tensor
-    new_momenta: Tensor
-    new_second: Tensor
-    target: Tensor
 
 
 class Passes(Protocol):
@@ -38,14 +35,15 @@ class Passes(Protocol):
         ...
 
     def apply(self, folded: Folded) -> None:
-        """Add the step to the target."""
+        """Add the step to the value."""
         ...
 
 
 class _Piece:
     """Views of one piece of work, and of the room where its inputs are computed.
 
-    ``momenta`` and the layers are ``(n, ., h w)``; the rest is ``(n, h, w)``.
+    ``averages`` are ``(n, 3, h, w)``; ``momenta``, the same, and the layers are ``(n, ., h w)``;
+    the rest is ``(n, h, w)``.
     """
 
     def __init__(
@@ -55,10 +53,8 @@ class _Piece:
         here = (networks, rows, columns)
         triple = (networks, slice(None), rows, columns)
         self.grad, self.value = work.grad[here], work.value[here]
-        self.old_momenta, self.new_momenta = work.momenta[triple], work.new_momenta[triple]
-        self.momenta = self.new_momenta.flatten(2)
-        self.old_second, self.second = work.second[here], work.new_second[here]
-        self.target = work.target[here]
+        self.averages, self.second = work.momenta[triple], work.second[here]
+        self.momenta = self.averages.flatten(2)
         count, height, width = self.grad.shape
         size = count * height * width
         layers = room[PLANES * size : (PLANES + 2 * hidden + 2) * size]
@@ -82,7 +78,7 @@ class _Piece:
         self.copy.copy_(self.value)
         torch.sqrt(self.second, out=self.root)
         torch.add(self.second, EPSILON, out=self.inverse).rsqrt_()
-        torch.mul(self.new_momenta, self.inverse[:, None], out=self.adam)
+        torch.mul(self.averages, self.inverse[:, None], out=self.adam)
 
 
 class Pieces:
@@ -122,9 +118,9 @@ class Pieces:
             square = torch.mul(piece.gradient, piece.gradient, out=piece.inverse)
             # Not torch.lerp: with a factor for each network it is several times slower.
             torch.mul(piece.gradient[:, None], changes[0][n], out=piece.factor)
-            torch.mul(piece.old_momenta, keeps[0][n], out=piece.new_momenta).add_(piece.factor)
+            piece.averages.mul_(keeps[0][n]).add_(piece.factor)
             torch.mul(square, changes[1][n], out=piece.root)
-            torch.mul(piece.old_second, keeps[1][n], out=piece.second).add_(piece.root)
+            piece.second.mul_(keeps[1][n]).add_(piece.root)
             by_row[n, piece.rows] += square.sum(2)
             if by_column is not None:
                 by_column[n] += square.sum(1)
@@ -170,4 +166,4 @@ def _rest(piece: _Piece, folded: Folded) -> None:
     torch.baddbmm(folded.outer_bias[:, :, None], folded.outer, middle.relu_(), out=piece.out)
     direction = piece.direction.addcmul_(piece.first_adam, piece.change)
     direction.clamp_(-LARGEST_DIRECTION, LARGEST_DIRECTION).mul_(folded.size[:, None, None])
-    piece.target.add_(direction)
+    piece.value.add_(direction)

@@ -4,7 +4,7 @@
 // spread over a block first, so that the loop over parameters is the same for any shape and
 // everything between a parameter's inputs and its step stays in registers. HIDDEN, the units of a
 // layer, is given to the compiler. Layouts, row-major:
-// momenta (networks, 3, size); grad, value, second, target (networks, size); by_row and by_column
+// momenta (networks, 3, size); grad, value, second (networks, size); by_row and by_column
 // (networks, hidden, .); down and across (networks, 3, .). Plain C++17 with OpenMP's simd.
 
 #include <algorithm>
@@ -32,11 +32,11 @@ inline void by_segments(int64_t first, int64_t count, int64_t columns, Work work
 }
 
 template <bool MATRIX>
-void apply_one(const float* grad, const float* value, const float* momenta, const float* second,
+void apply_one(const float* grad, float* value, const float* momenta, const float* second,
            const float* by_row, const float* down, const float* by_column, const float* across,
            const float* weights, const float* middle, const float* middle_bias,
-           const float* outer, const float* outer_bias, float size, float* target,
-           int64_t rows, int64_t columns) {
+           const float* outer, const float* outer_bias, float size, int64_t rows,
+           int64_t columns) {
     constexpr int INPUTS = MATRIX ? 16 : 11;
     const int64_t length = rows * columns;
     alignas(64) float start[HIDDEN][BLOCK];
@@ -62,9 +62,9 @@ void apply_one(const float* grad, const float* value, const float* momenta, cons
                 }
             });
         }
-        const float *g0 = grad + first, *v0 = value + first, *s0 = second + first;
+        const float *g0 = grad + first, *s0 = second + first;
         const float *m0 = momenta + first, *m1 = m0 + length, *m2 = m1 + length;
-        float* t0 = target + first;
+        float* v0 = value + first;
 #pragma omp simd
         for (int64_t i = 0; i < count; ++i) {
             const float g = clipped(g0[i], LARGEST_GRADIENT);
@@ -104,7 +104,7 @@ void apply_one(const float* grad, const float* value, const float* momenta, cons
                 out[1] += outer[HIDDEN + u] * total;
             }
             const float direction = m[0] * inverse * out[0] + out[1];
-            t0[i] += size * clipped(direction, LARGEST_DIRECTION);
+            v0[i] += size * clipped(direction, LARGEST_DIRECTION);
         }
     }
 }
@@ -116,14 +116,13 @@ extern "C" {
 // Moves the averages on. change (networks, 4): of the momenta and of the second moment. Squared
 // gradients summed over rows and columns, if these are wanted; sums (networks, 10) of squares:
 // gradient, value, root, inverse, momenta, momenta over the root.
-void moments(const float* grad, const float* value, const float* momenta, const float* second,
-             float* new_momenta, float* new_second, const float* change, float* by_row,
-             float* by_column, double* sums, int64_t networks, int64_t rows, int64_t columns) {
+void moments(const float* grad, const float* value, float* momenta, float* second,
+             const float* change, float* by_row, float* by_column, double* sums, int64_t networks,
+             int64_t rows, int64_t columns) {
     const int64_t length = rows * columns;
     for (int64_t n = 0; n < networks; ++n) {
-        const float *g0 = grad + n * length, *v0 = value + n * length, *s0 = second + n * length;
-        const float* m0 = momenta + 3 * n * length;
-        float *w0 = new_momenta + 3 * n * length, *t0 = new_second + n * length;
+        const float *g0 = grad + n * length, *v0 = value + n * length;
+        float *m0 = momenta + 3 * n * length, *s0 = second + n * length;
         const float c0 = change[4 * n], c1 = change[4 * n + 1], c2 = change[4 * n + 2];
         const float c3 = change[4 * n + 3];
         double* total = sums + 10 * n;
@@ -140,10 +139,10 @@ void moments(const float* grad, const float* value, const float* momenta, const 
                 const float c = m0[at + 2 * length] + c2 * (g - m0[at + 2 * length]);
                 const float gg = g * g, s = s0[at] + c3 * (gg - s0[at]);
                 const float inverse = 1.0f / (s + EPSILON);
-                w0[at] = a;
-                w0[at + length] = b;
-                w0[at + 2 * length] = c;
-                t0[at] = s;
+                m0[at] = a;
+                m0[at + length] = b;
+                m0[at + 2 * length] = c;
+                s0[at] = s;
                 square[i] = gg;
                 q0 += gg, q1 += v * v, q2 += s, q3 += inverse;
                 q4 += a * a, q5 += b * b, q6 += c * c;
@@ -166,13 +165,13 @@ void moments(const float* grad, const float* value, const float* momenta, const 
     }
 }
 
-// Adds the step to target. Without down and across the factored moments are the second moment
+// Adds the step to value. Without down and across the factored moments are the second moment
 // itself, by_row is (networks, hidden, 1), and there are 11 weights for a unit instead of 16.
-void apply(const float* grad, const float* value, const float* momenta, const float* second,
+void apply(const float* grad, float* value, const float* momenta, const float* second,
            const float* by_row, const float* down, const float* by_column, const float* across,
            const float* weights, const float* middle, const float* middle_bias,
-           const float* outer, const float* outer_bias, const float* size, float* target,
-           int64_t networks, int64_t rows, int64_t columns) {
+           const float* outer, const float* outer_bias, const float* size, int64_t networks,
+           int64_t rows, int64_t columns) {
     const int64_t length = rows * columns;
     const bool matrix = down != nullptr;
     for (int64_t n = 0; n < networks; ++n) {
@@ -184,7 +183,7 @@ void apply(const float* grad, const float* value, const float* momenta, const fl
                 matrix ? across + 3 * n * columns : nullptr,
                 weights + n * HIDDEN * inputs, middle + n * HIDDEN * HIDDEN,
                 middle_bias + n * HIDDEN, outer + 2 * n * HIDDEN, outer_bias + 2 * n, size[n],
-                target + n * length, rows, columns);
+                rows, columns);
         };
         if (matrix)
             call(apply_one<true>, 16, rows);
