@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from nascence.core.randomness import derived_seed
 from nascence.params import Params
 
 TaskSplit = Literal["train", "inner-valid", "outer-valid", "test"]
@@ -155,10 +156,7 @@ def training_tasks(length: int, held_out: float) -> int:
 
 def seed_of(name: str, index: int) -> int:
     """A 63-bit seed for task ``index`` of a family, the same on every machine and version."""
-    import hashlib
-
-    digest = hashlib.blake2b(f"{name}/{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    return derived_seed(name, index)
 
 
 def _check_split(split: str) -> None:

@@ -1,15 +1,21 @@
 """Processes on one machine that share the work of one run."""
 
 import multiprocessing
+import os
 import signal
 import tempfile
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from nascence.core.resumable import interrupts_held
 
 
 def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -17,51 +23,87 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> A
 
     The processes are started anew and form one group of ``torch.distributed`` over gloo, each
     with its share of the threads, so ``function`` must be importable and the arguments must
-    pickle. Ctrl-C reaches the first process alone, where ``function`` may handle it.
+    pickle. Ctrl-C raises KeyboardInterrupt in the first process alone, where ``function`` may
+    handle it, and ends a process that is still starting; a second one ends them all at once. No
+    process outlives this one.
 
-    Raises what the first process to fail raises, and RuntimeError where one was killed.
+    Raises:
+        ValueError: ``count`` is below 1.
+        RuntimeError: A process was killed.
+        KeyboardInterrupt: Ctrl-C was pressed.
+        Exception: What the first process to fail raised.
     """
     if count < 1:
         raise ValueError(f"{count} processes; at least 1 is needed")
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // count)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            here, there = context.Pipe(duplex=False)
-            group = [
-                context.Process(
-                    target=_member,
-                    args=(rank, count, folder, threads, there, function, arguments),
-                )
-                for rank in range(count)
-            ]
+    with tempfile.TemporaryDirectory() as folder:
+        here, there = context.Pipe(duplex=False)
+        group = [
+            context.Process(
+                target=_member, args=(rank, count, folder, threads, there, function, arguments)
+            )
+            for rank in range(count)
+        ]
+        patience = 0.0
+        try:
+            with _forwarded(group) as told:
+                with interrupts_held():
+                    for process in group:
+                        process.start()
+                there.close()
+                result = _outcome(here, group, told)
+            patience = 10.0  # to leave the group; where one failed the others only wait for it
+            return result
+        finally:
             for process in group:
-                process.start()
-            there.close()
-            patience = 0.0
-            try:
-                result = _outcome(here)
-                patience = 10.0  # to leave the group; where one failed the others only wait for it
-                return result
-            finally:
-                for process in group:
+                if process.pid is not None:
                     process.join(timeout=patience)
                     process.kill()
                     process.join()
+
+
+@contextmanager
+def _forwarded(group: list[SpawnProcess]) -> Iterator[list[int]]:
+    """Tell the first process of Ctrl-C, and raise at a second one; gives what was told."""
+    told: list[int] = []
+
+    def forward(number: int, _: object) -> None:
+        if told:
+            raise KeyboardInterrupt
+        told.append(number)
+        if (first := group[0].pid) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(first, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGINT, forward)
+    try:
+        yield told
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _outcome(here: Connection) -> Any:
+def _outcome(here: Connection, group: list[SpawnProcess], told: list[int]) -> Any:
     """The result that the first process sends; raises the first error of any."""
-    try:
-        kind, value = here.recv()
-    except EOFError:
-        raise RuntimeError("the processes ended without a result; was one killed?") from None
-    if kind == "error":
-        raise value
-    return value
+    running = {process.sentinel: process for process in group}
+    while True:
+        ready = wait([here, *running])
+        if here in ready:
+            try:
+                kind, value = here.recv()
+            except EOFError:
+                break
+            if kind == "result":
+                return value
+            if told and isinstance(value, RuntimeError):  # the others miss the first process
+                break
+            raise value
+        ended = [running.pop(sentinel) for sentinel in list(running) if sentinel in ready]
+        if any(process.exitcode for process in ended) and not here.poll(1.0):
+            break
+    if told:
+        raise KeyboardInterrupt
+    raise RuntimeError("the processes ended without a result; was one killed?")
 
 
 def _member(
@@ -73,13 +115,14 @@ def _member(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
-    """One process of the group."""
+    """One process of the group; it was started deaf to SIGINT."""
     if rank == 0:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGUSR1, _as_interrupt)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     method = (Path(folder) / "store").as_uri()
-    dist.init_process_group("gloo", init_method=method, rank=rank, world_size=count)
     try:
+        dist.init_process_group("gloo", init_method=method, rank=rank, world_size=count)
         result = function(*arguments)
         if rank == 0:
             there.send(("result", result))
@@ -87,3 +130,18 @@ def _member(
         there.send(("error", error))
     else:
         dist.destroy_process_group()
+
+
+def _as_interrupt(number: int, frame: Any) -> None:
+    """Do what Ctrl-C would do."""
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(number, frame)
+
+
+def _end_with_parent() -> None:
+    """No process may go on writing once the one that holds the folder's lock is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
