@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from nascence.optim.comparison import Result, Settings, compare, group_of
-from nascence.optim.contestants import NAMES, contestants, seen_families
-from nascence.optim.families import chosen
-from nascence.optim.standings import standings
+from nascence.optim.compare.comparison import Result, Settings, compare, group_of
+from nascence.optim.compare.contestants import NAMES, contestants, seen_families
+from nascence.optim.compare.standings import standings
 from nascence.report.optimizer_page import write_comparison
+from nascence.tasks import chosen
 
 LARGEST_COST = 700_000
 

@@ -11,9 +11,9 @@ from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
 from nascence.cli.latency_command import latency
 
 if TYPE_CHECKING:
-    from nascence.optim.comparison import Settings
-    from nascence.optim.contestants import Contestant
-    from nascence.optim.standings import Standing
+    from nascence.optim.compare.comparison import Settings
+    from nascence.optim.compare.contestants import Contestant
+    from nascence.optim.compare.standings import Standing
     from nascence.task import TaskFamily
 
 bench = typer.Typer(no_args_is_help=True, help="Compare with other methods, and draw it.")
@@ -73,9 +73,9 @@ def optimizers(
     Losses are normalised: 0 is the best that hand-made ones reached, 1 no progress.
     """
     with failures_as_lines():
-        from nascence.optim.comparison import Settings
-        from nascence.optim.contestants import contestants
-        from nascence.optim.families import chosen
+        from nascence.optim.compare.comparison import Settings
+        from nascence.optim.compare.contestants import contestants
+        from nascence.tasks import chosen
 
         tuned = _numbers("--trials", trials)
         entrants = contestants(_words(names), weights=_words(weights), trials=tuned)
@@ -110,9 +110,9 @@ def _compare(
     """Run what is missing, write the page; the facts, and the same in words."""
     from dataclasses import asdict
 
-    from nascence.optim.comparison import compare, group_of
-    from nascence.optim.contestants import seen_families
-    from nascence.optim.standings import standings
+    from nascence.optim.compare.comparison import compare, group_of
+    from nascence.optim.compare.contestants import seen_families
+    from nascence.optim.compare.standings import standings
     from nascence.report.optimizer_page import write_comparison
 
     held_out = seen_families(weights)
@@ -165,7 +165,7 @@ def _tables(found: "Sequence[Standing]") -> list[str]:
 
 def _probe(entrants: "Sequence[Contestant]", out: Path, steps: int) -> tuple[dict[str, Any], str]:
     """Draw the trajectories of all optimizers that have one setting."""
-    from nascence.optim.probe import probe
+    from nascence.optim.compare.probe import probe
     from nascence.report.optimizer_page import probe_rows, write_probe
 
     single = [each for each in entrants if each.theta is None]

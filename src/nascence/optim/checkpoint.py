@@ -9,11 +9,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from nascence.optim.baselines import SGD, Adam, AdamW, NAdamW
+from nascence.optim.baselines.first_order import SGD, Adam, AdamW, NAdamW
 from nascence.optim.contract import LearnedOptimizer
 from nascence.optim.feed_forward import FeedForward
-from nascence.optim.hierarchical import Hierarchical
-from nascence.optim.small import Small
+from nascence.optim.hierarchical.optimizer import Hierarchical
+from nascence.optim.small.optimizer import Small
 
 _FORMAT = "nascence-optimizer-1"
 ARCHITECTURES: dict[str, type[LearnedOptimizer]] = {

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from nascence.optim.checkpoint import load
-from nascence.optim.contract import LearnedOptimizer, State
+from nascence.optim.contract import LearnedOptimizer, State, kernel_of
 from nascence.optim.native import compiled as compiled_form
 from nascence.optim.theta import digest
 from nascence.params import Params
@@ -168,7 +168,7 @@ class Learned(Optimizer):
                 for key, held in self.state[value].items()
             }
         state: State = {"tensors": tensors, "shared": self.shared}
-        self.learned.step_(grads, state, values, rates=rates, **told)
+        kernel_of(self.learned).step_(grads, state, values, rates=rates, **told)
         for name, value in params.items():
             if values[name].data_ptr() != value.data_ptr():
                 value.copy_(values[name])
