@@ -15,24 +15,6 @@ from nascence.data.jpeg import SharedHeaders
 
 # EPS is left out on purpose: Pillow hands it to an external interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ]
-)
 MOST_PIXELS = 40_000_000  # about 160 MB while one image is decoded
 MOST_BYTES = 1 << 28
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
