@@ -187,11 +187,20 @@ def _of_file(file: ParquetFile, label: str, names: tuple[str, ...] | None) -> La
 
 def _encoded(files: Sequence[ParquetFile], image: str, labels: Labels) -> EncodedImages:
     def blocks() -> Iterator[list[Item]]:
+        done = 0
         for file in files:
             start = 0
             for batch in file.batches(image, BLOCK):
+                done += len(batch)
+                if done > len(labels):
+                    break
                 yield file.items(batch, start)
                 start += len(batch)
+        if done != len(labels):
+            raise DataError(
+                f"the {len(files)} files with {files[0].name} hold {len(labels)} labels and "
+                f"{'more' if done > len(labels) else done} images; write them again"
+            )
 
     def probe() -> list[Item]:
         """The first rows of row groups spread over the files."""
