@@ -99,6 +99,8 @@ def _outcome(here: Connection, group: list[SpawnProcess], told: list[int]) -> An
                 break
             raise value
         ended = [running.pop(sentinel) for sentinel in list(running) if sentinel in ready]
+        for process in ended:
+            process.join()  # its files are closed a moment before it has an exit code
         if any(process.exitcode for process in ended) and not here.poll(1.0):
             break
     if told:
