@@ -1,7 +1,6 @@
 """A learned optimizer in the place of any ``torch.optim`` optimizer."""
 
 import copy
-import math
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from nascence.optim.contract import LearnedOptimizer, State, kernel_of
 from nascence.optim.learned_state import (
     IDENTITY,
     SHARED,
+    check_group,
     check_state,
     in_current_form,
     shared_in,
@@ -111,7 +111,7 @@ class Learned(Optimizer):
         """
         super().add_param_group(param_group)
         try:
-            _check_group(self.param_groups[-1], negative=False)
+            check_group(self.param_groups[-1], negative=False)
         except ValueError:
             del self.param_groups[-1]
             raise
@@ -209,7 +209,7 @@ class Learned(Optimizer):
 
     def _check_step(self, grads: Iterable[Tensor]) -> None:
         for group in self.param_groups:
-            _check_group(group)
+            check_group(group)
             if group.get(IDENTITY, self._identity) != self._identity:
                 raise ValueError(
                     f"the state is of {group[IDENTITY]}, and this is {self._identity}; construct "
@@ -291,7 +291,7 @@ class Learned(Optimizer):
         ours = [value for group in self.param_groups for value in group["params"]]
         check_state(state_dict, self._identity, [self._blank(value) for value in ours])
         for group in state_dict["param_groups"]:
-            _check_group({**group, "params": []})
+            check_group({**group, "params": []})
         super().load_state_dict(state_dict)
         # The parent turns every state into the dtype of its parameter; this one keeps its own.
         held = state_dict["state"]
@@ -314,20 +314,6 @@ class Learned(Optimizer):
         private = ("_warned", "_first_shared", "_identity")
         extra = {name: getattr(self, name) for name in (*names, *private)}
         return {**super().__getstate__(), **extra, "loss": None, "valid_loss": None}
-
-
-def _check_group(group: dict[str, Any], *, negative: bool = True) -> None:
-    lr, decay = float(group["lr"]), float(group["weight_decay"])
-    if not (math.isfinite(lr) and math.isfinite(decay)):
-        raise ValueError(f"lr={lr}, weight_decay={decay}; both must be finite")
-    if not negative and (lr < 0 or decay < 0):
-        raise ValueError(f"lr={lr}, weight_decay={decay}; neither may be negative")
-    for value in group["params"]:
-        if not value.is_floating_point():
-            raise ValueError(
-                f"a parameter is {value.dtype}; a learned optimizer needs real floating-point "
-                "parameters (torch.view_as_real gives such a view of a complex one)"
-            )
 
 
 def _in_float32(value: Tensor, *, half: bool = False) -> Tensor:

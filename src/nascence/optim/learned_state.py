@@ -5,6 +5,7 @@ nothing else: every group names the weights, and what the whole network has in c
 every parameter.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,29 @@ def in_current_form(state_dict: dict[str, Any]) -> dict[str, Any]:
         "state": {index: {**slots, **shared} for index, slots in state_dict["state"].items()},
         "param_groups": [{**group, **identity} for group in state_dict["param_groups"]],
     }
+
+
+def check_group(group: dict[str, Any], *, negative: bool = True) -> None:
+    """Refuse a parameter group that cannot be stepped.
+
+    Args:
+        group: With ``lr``, ``weight_decay`` and ``params``.
+        negative: Whether rates may be below 0, as rounding in a schedule leaves them.
+
+    Raises:
+        ValueError: For rates that are not finite, and complex or integer parameters.
+    """
+    lr, decay = float(group["lr"]), float(group["weight_decay"])
+    if not (math.isfinite(lr) and math.isfinite(decay)):
+        raise ValueError(f"lr={lr}, weight_decay={decay}; both must be finite")
+    if not negative and (lr < 0 or decay < 0):
+        raise ValueError(f"lr={lr}, weight_decay={decay}; neither may be negative")
+    for value in group["params"]:
+        if not value.is_floating_point():
+            raise ValueError(
+                f"a parameter is {value.dtype}; a learned optimizer needs real floating-point "
+                "parameters (torch.view_as_real gives such a view of a complex one)"
+            )
 
 
 def check_state(state_dict: dict[str, Any], identity: str, blanks: Sequence[Params]) -> None:
