@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from nascence.optim.compare.comparison import Result, Settings, compare, group_of
+from nascence.optim.compare.comparison import Result, compare, group_of
 from nascence.optim.compare.contestants import NAMES, contestants, seen_families
 from nascence.optim.compare.standings import standings
 from nascence.report.optimizer_page import write_comparison
@@ -61,10 +61,14 @@ def main() -> None:
     held_out = seen_families(weights)
     for kind, tasks in (("held-out", arguments.unseen_tasks), ("training", arguments.seen_tasks)):
         families = chosen(kind, max_cost=LARGEST_COST)
-        settings = Settings(tasks, arguments.steps, arguments.seeds)
         try:
             found = compare(
-                *(entrants, families, settings), out=arguments.out / kind, progress=progress
+                *(entrants, families),
+                out=arguments.out / kind,
+                tasks=tasks,
+                steps=arguments.steps,
+                seeds=arguments.seeds,
+                progress=progress,
             )
         except LegOver:
             print("the same command goes on")

@@ -123,6 +123,11 @@ class Stack:
         """The constants of one task."""
         return {name: value[index] for name, value in self.constants.items()}
 
+    def repeated(self, count: int) -> "Stack":
+        """All tasks ``count`` times, one copy of the stack after the other."""
+        constants = {name: torch.cat([value] * count) for name, value in self.constants.items()}
+        return Stack(self.names * count, self.problem, constants)
+
     def init(self, *, generator: torch.Generator) -> Params:
         """Random initial parameters, ``(tasks, ...)`` each."""
         each = [

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,6 @@ from nascence.optim.compare.comparison import (
     HELD_OUT,
     SEEN,
     UNSEEN,
-    Settings,
     choose_tasks,
     compare,
     group_of,
@@ -22,7 +22,7 @@ from nascence.task import Stack, seed_of
 from nascence.tasks import Quadratics, ReparametrisedFamily, Yardstick
 
 FAMILIES = [Quadratics(count=60)]
-SETTINGS = Settings(tasks=3, steps=4, seeds=2)
+SETTINGS = {"tasks": 3, "steps": 4, "seeds": 2}
 
 
 def rates(*values: float) -> Contestant:
@@ -57,7 +57,7 @@ def test_groups() -> None:
 
 def test_results_are_those_of_trials_alone(tmp_path: Path) -> None:
     both = [rates(1e-3, 0.1, 0.01), PLAIN]
-    tuned, plain = compare(both, FAMILIES, SETTINGS, out=tmp_path)
+    tuned, plain = compare(both, FAMILIES, **SETTINGS, out=tmp_path)
     tasks = choose_tasks(FAMILIES[0], 3)
     assert tuned.tasks == tuple(task.name for task in tasks)
     stack = Stack.of([tasks[0], *(task for task in tasks[1:] if task.problem == tasks[0].problem)])
@@ -79,60 +79,63 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compare([PLAIN, rates(0.1, 0.2)], FAMILIES, SETTINGS, out=tmp_path, progress=interrupted)
+        compare([PLAIN, rates(0.1, 0.2)], FAMILIES, **SETTINGS, out=tmp_path, progress=interrupted)
     assert len(list(tmp_path.glob("quadratic--*.json"))) == 1
-    ran = []
+    ran: list[str] = []
     whole = comparison._run
-    monkeypatch.setattr(
-        comparison, "_run", lambda entrant, *rest: ran.append(entrant.name) or whole(entrant, *rest)
-    )
-    resumed = compare([PLAIN, rates(0.1, 0.2)], FAMILIES, SETTINGS, out=tmp_path)
+
+    def noted(entrant: Contestant, *rest: Any, **settings: Any) -> Any:
+        ran.append(entrant.name)
+        return whole(entrant, *rest, **settings)
+
+    monkeypatch.setattr(comparison, "_run", noted)
+    resumed = compare([PLAIN, rates(0.1, 0.2)], FAMILIES, **SETTINGS, out=tmp_path)
     assert ran == ["SGD"]
-    direct = compare([PLAIN, rates(0.1, 0.2)], FAMILIES, SETTINGS, out=tmp_path / "other")
+    direct = compare([PLAIN, rates(0.1, 0.2)], FAMILIES, **SETTINGS, out=tmp_path / "other")
     for one, other in zip(resumed, direct, strict=True):
         assert torch.equal(one.first, other.first)
         assert torch.equal(one.lowest, other.lowest)
         assert one.best.keys() == other.best.keys()
         assert all(torch.equal(one.best[count], other.best[count]) for count in one.best)
     # another setting is another file; what was there stays
-    compare([Contestant("SGD 0.01", SGD(0.02))], FAMILIES, SETTINGS, out=tmp_path)
+    compare([Contestant("SGD 0.01", SGD(0.02))], FAMILIES, **SETTINGS, out=tmp_path)
     assert len(list(tmp_path.glob("quadratic--*.json"))) == 3
 
 
 def test_a_loss_that_is_infinite_survives_the_file(tmp_path: Path) -> None:
     wild = [Contestant("wild", SGD(1e20, momentum=0.0))]
-    first = compare(wild, FAMILIES, Settings(tasks=1, steps=9), out=tmp_path)
-    again = compare(wild, FAMILIES, Settings(tasks=1, steps=9), out=tmp_path)
+    first = compare(wild, FAMILIES, tasks=1, steps=9, out=tmp_path)
+    again = compare(wild, FAMILIES, tasks=1, steps=9, out=tmp_path)
     for (result,) in (first, again):
         assert torch.isinf(result.best[1]).all()
         assert torch.isfinite(result.first).all()
 
 
 def test_other_settings_and_damage_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
-    compare([PLAIN], FAMILIES, SETTINGS, out=tmp_path)
+    compare([PLAIN], FAMILIES, **SETTINGS, out=tmp_path)
     held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(ValueError, match="comparison with steps 4, not 5"):
-        compare([PLAIN], FAMILIES, Settings(tasks=3, steps=5, seeds=2), out=tmp_path)
+        compare([PLAIN], FAMILIES, tasks=3, steps=5, seeds=2, out=tmp_path)
     with pytest.raises(ValueError, match="comparison with tasks 3, not 2"):
-        compare([PLAIN], FAMILIES, Settings(tasks=2, steps=4, seeds=2), out=tmp_path)
+        compare([PLAIN], FAMILIES, tasks=2, steps=4, seeds=2, out=tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == held
     (result,) = tmp_path.glob("quadratic--*.json")
     for content in ("{", "[]", json.dumps({"best": {"1": 3}})):
         result.write_text(content)
         with pytest.raises(ValueError, match="is damaged"):
-            compare([PLAIN], FAMILIES, SETTINGS, out=tmp_path)
+            compare([PLAIN], FAMILIES, **SETTINGS, out=tmp_path)
     (tmp_path / "comparison.json").write_text("[1]")
     with pytest.raises(ValueError, match="is damaged"):
-        compare([PLAIN], FAMILIES, SETTINGS, out=tmp_path)
+        compare([PLAIN], FAMILIES, **SETTINGS, out=tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises((CheckpointError, OSError)):
-        compare([PLAIN], FAMILIES, SETTINGS, out=tmp_path / "file")
+        compare([PLAIN], FAMILIES, **SETTINGS, out=tmp_path / "file")
 
 
 @pytest.mark.parametrize("name", ["tasks", "steps", "seeds", "batches"])
-def test_nothing_may_be_zero(name: str) -> None:
+def test_nothing_may_be_zero(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0"):
-        Settings(**{name: 0})
+        compare([PLAIN], FAMILIES, out=tmp_path, **{name: 0})

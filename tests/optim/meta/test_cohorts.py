@@ -7,14 +7,14 @@ from nascence.optim import SGD
 from nascence.optim.meta.cohorts import (
     LocalCohorts,
     ProcessCohorts,
-    Settings,
+    UnrollSettings,
     longest,
     training_tasks,
 )
 from nascence.optim.theta import flatten
 from nascence.tasks import Quadratics
 
-SETTINGS = Settings(
+SETTINGS = UnrollSettings(
     *(0, 3, 2, (2, 8), 10, "single", "sign", 0.01),
     *(1, 0.5, 0.25),
 )

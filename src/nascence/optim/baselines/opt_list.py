@@ -8,30 +8,34 @@ complements it best, and so on. The settings are of `NAdamWCosine` and the tasks
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from nascence.core.weights import RELEASED as FOLDER
+from nascence.core.weights import Weights, read_weights, write_weights
 from nascence.optim.baselines.tuned_adam import NAdamWCosine
 from nascence.params import Params
 
-RELEASED = Path(__file__).parents[2] / "weights" / "opt-list.safetensors"
+RELEASED = FOLDER / "opt-list.safetensors"
 _FORMAT = "nascence-opt-list-1"
 
 
 def greedy_order(losses: Tensor, count: int) -> list[int]:
-    """Candidates in the order in which to try them, from normalised losses ``(candidates, tasks)``.
+    """Return candidates in the order in which to try them.
 
     Each is the one that makes the mean over tasks of the lowest loss so far least; among equals
     the one of the lowest mean, then the first. Once none of those left improves anything, the
     choice starts afresh among them, as if nothing had been tried.
 
-    Raises ValueError for a count that is not in ``1 ... candidates`` and losses not a number.
+    Args:
+        losses: Normalised losses ``(candidates, tasks)``.
+        count: How many are wanted.
+
+    Raises:
+        ValueError: For a count that is not in ``1 ... candidates`` and losses not a number.
     """
     candidates = len(losses)
     if not 1 <= count <= candidates:
@@ -59,21 +63,17 @@ def greedy_order(losses: Tensor, count: int) -> list[int]:
 
 def save_opt_list(theta: Params, path: str | Path, *, card: dict[str, Any]) -> None:
     """Write settings ``(count,)`` of `NAdamWCosine` and how they were found, whole or not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_name(path.name + ".part")
-    tensors = {name: value.detach().float().contiguous() for name, value in theta.items()}
-    save_file(tensors, whole, metadata={"format": _FORMAT, "card": json.dumps(card)})
-    whole.chmod(0o644)
-    os.replace(whole, path)
+    tensors = {name: value.detach().float() for name, value in theta.items()}
+    write_weights(path, tensors, metadata={"format": _FORMAT, "card": json.dumps(card)})
 
 
 def load_opt_list(path: str | Path = RELEASED) -> Params:
-    """The settings, theta ``(count,)`` of `NAdamWCosine`, best first.
+    """Return the settings, theta ``(count,)`` of `NAdamWCosine`, best first.
 
-    Raises ValueError for a file that `save_opt_list` did not write.
+    Raises:
+        ValueError: For a file that `save_opt_list` did not write.
     """
-    theta = _read(path)[0]
+    theta = _read(path).tensors
     names = {name for name, _ in NAdamWCosine().named_parameters()}
     if theta.keys() != names or len({value.shape for value in theta.values()}) != 1:
         raise ValueError(f"{path} has not the settings of an opt_list; it is damaged")
@@ -81,18 +81,13 @@ def load_opt_list(path: str | Path = RELEASED) -> Params:
 
 
 def read_opt_list_card(path: str | Path = RELEASED) -> dict[str, Any]:
-    """How the settings were found."""
-    return _read(path)[1]
+    """Return how the settings were found.
+
+    Raises:
+        ValueError: For a file that `save_opt_list` did not write.
+    """
+    return _read(path).values("card", path)
 
 
-def _read(path: str | Path) -> tuple[Params, dict[str, Any]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise ValueError(f"{path} holds no opt_list: format {metadata.get('format')!r}")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(  # noqa: SIM118
-                metadata["card"]
-            )
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from None
+def _read(path: str | Path) -> Weights:
+    return read_weights(path, of="opt_list", format=_FORMAT)

@@ -8,7 +8,7 @@ task by the loss before the first step and the best that hand-made optimizers re
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,37 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nascence.core.files import locked, write_whole
+from nascence.core.randomness import derived_seed, stream
 from nascence.optim.compare.contestants import Contestant, file_name
 from nascence.optim.compare.trials import run_trials
-from nascence.params import write_whole
-from nascence.task import Stack, Task, TaskFamily, seed_of, training_tasks
+from nascence.task import Stack, Task, TaskFamily, training_tasks
 
 SETTINGS = "comparison.json"
 SEEN, HELD_OUT, UNSEEN = "seen tasks", "unseen tasks of seen families", "unseen families"
 GROUPS = (SEEN, HELD_OUT, UNSEEN)
 LAST_SHARE = 0.2
 Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all results of a comparison have in common.
-
-    ``tasks`` of each family, ``steps`` of each training, ``seeds`` repetitions from other starts,
-    the first with ``seed``; ``batches`` of each measured loss.
-    """
-
-    tasks: int = 2
-    steps: int = 200
-    seeds: int = 1
-    seed: int = 0
-    batches: int = 5
-
-    def __post_init__(self) -> None:
-        counts = {key: value for key, value in asdict(self).items() if key != "seed"}
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -80,7 +60,7 @@ def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
     as tasks of one problem are trained side by side. The choice follows from the family and the
     count alone. Raises ValueError if the family has fewer.
     """
-    generator = torch.Generator().manual_seed(seed_of(f"{family.name} compared", 0))
+    generator = stream(f"{family.name} compared", 0)
     order = torch.randperm(len(family), generator=generator).tolist()
     bound = training_tasks(len(family), LAST_SHARE)
     late = [index for index in order if index >= bound]
@@ -113,40 +93,67 @@ def group_of(name: str, family: TaskFamily, held_out: Mapping[str, float]) -> st
 def compare(
     entrants: Sequence[Contestant],
     families: Sequence[TaskFamily],
-    settings: Settings,
     *,
     out: Path,
+    tasks: int = 2,
+    steps: int = 200,
+    seeds: int = 1,
+    seed: int = 0,
+    batches: int = 5,
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Results of every contestant on every family.
+    """Return the results of every contestant on every family.
 
     Each is a file in ``out``, and one that is there is taken as it is, so that an interrupted
     comparison goes on, and one with other optimizers runs only those that are new.
 
-    Raises ValueError if the folder holds a comparison with other settings, and OSError where it
-    cannot be written.
+    Args:
+        entrants: Who takes part.
+        families: On tasks of which families.
+        out: Folder of the results.
+        tasks: How many tasks of each family (`choose_tasks`).
+        steps: Of each training.
+        seeds: Repetitions from other starts.
+        seed: Of the first repetition.
+        batches: How many are averaged for a measured loss.
+        progress: Called after every result with the share that is done and what it is.
+
+    Raises:
+        ValueError: If a count is below 1, a family has too few tasks, or the folder holds a
+            comparison with other settings.
+        OSError: If the folder cannot be written, or another process works there.
     """
-    chosen = [(family.name, choose_tasks(family, settings.tasks)) for family in families]
-    _claim(out, settings)
+    counts = {"tasks": tasks, "steps": steps, "seeds": seeds, "batches": batches}
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    chosen = [(family.name, choose_tasks(family, tasks)) for family in families]
     results: list[Result] = []
     total = len(families) * len(entrants)
-    for family, tasks in chosen:
-        for contestant in entrants:
-            path = out / file_name(contestant, family)
-            found = _read(path, contestant, family, tasks)
-            if found is None:
-                found = _run(contestant, family, tasks, settings)
-                write_whole(path, json.dumps(_plain(found)).encode())
-            results.append(found)
-            if progress is not None:
-                progress(len(results) / total, f"{family}, {contestant.name}")
+    with locked(out):
+        _claim(out, {**counts, "seed": seed})
+        for family, these in chosen:
+            for contestant in entrants:
+                path = out / file_name(contestant, family)
+                found = _read(path, contestant, family, these)
+                if found is None:
+                    found = _run(
+                        *(contestant, family, these),
+                        steps=steps,
+                        seeds=seeds,
+                        seed=seed,
+                        batches=batches,
+                    )
+                    write_whole(path, json.dumps(_plain(found)).encode())
+                results.append(found)
+                if progress is not None:
+                    progress(len(results) / total, f"{family}, {contestant.name}")
     return results
 
 
-def _claim(out: Path, settings: Settings) -> None:
+def _claim(out: Path, ours: dict[str, int]) -> None:
     """Make sure that the folder's results are of these settings."""
     path = out / SETTINGS
-    ours = asdict(settings)
     if not path.exists():
         write_whole(path, json.dumps(ours).encode())
         return
@@ -162,32 +169,38 @@ def _claim(out: Path, settings: Settings) -> None:
             )
 
 
-def _run(contestant: Contestant, family: str, tasks: list[Task], settings: Settings) -> Result:
+def _run(
+    contestant: Contestant,
+    family: str,
+    tasks: list[Task],
+    *,
+    steps: int,
+    seeds: int,
+    seed: int,
+    batches: int,
+) -> Result:
     """Train on all tasks, those of one problem side by side with all repetitions."""
     begun = time.process_time()
-    shape = (settings.seeds, len(tasks))
+    shape = (seeds, len(tasks))
     first, lowest = torch.empty(shape), torch.empty(shape)
     best = {count: torch.empty(shape) for count in contestant.trials}
     places: dict[Any, list[int]] = {}
     for place, task in enumerate(tasks):
         places.setdefault(task.problem, []).append(place)
     for where in places.values():
-        stack = Stack.of([tasks[place] for place in where] * settings.seeds)
+        stack = Stack.of([tasks[place] for place in where] * seeds)
         trials = run_trials(
             *(contestant.optimizer, stack),
-            steps=settings.steps,
-            seed=seed_of(stack.names[0], settings.seed),
+            steps=steps,
+            seed=derived_seed(stack.names[0], seed),
             theta=contestant.theta,
-            batches=settings.batches,
+            batches=batches,
         )
-
-        def by_seed(losses: Tensor, where: list[int] = where) -> Tensor:
-            return losses.view(settings.seeds, len(where))
-
-        first[:, where] = by_seed(trials.first)
-        lowest[:, where] = by_seed(trials.test.min(0).values)
+        width = len(where)
+        first[:, where] = trials.first.view(seeds, width)
+        lowest[:, where] = trials.test.min(0).values.view(seeds, width)
         for count in contestant.trials:
-            best[count][:, where] = by_seed(trials.best_of(count)[1])
+            best[count][:, where] = trials.best_of(count)[1].view(seeds, width)
     names = tuple(task.name for task in tasks)
     seconds = time.process_time() - begun
     return Result(

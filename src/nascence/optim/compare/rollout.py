@@ -44,8 +44,9 @@ def rollout(
         theta = {name: value[None] for name, value in optimizer.named_parameters()}
     tasks, settings = len(stack), len(next(iter(theta.values())))
     theta = {name: value.repeat_interleave(tasks, 0) for name, value in theta.items()}
-    whole = Stack(stack.names * settings, stack.problem, _repeated(stack.constants, settings))
-    params = _repeated(stack.init(generator=generator), settings)
+    whole = stack.repeated(settings)
+    start = stack.init(generator=generator)
+    params = {name: torch.cat([value] * settings) for name, value in start.items()}
 
     def measured() -> Tensor:
         return mean_losses(
@@ -74,18 +75,13 @@ def mean_losses(
     generator: torch.Generator,
 ) -> Tensor:
     """Losses ``(settings, tasks)`` of parameters ``(settings * tasks, ...)``, as in `Rollout`."""
-    constants = _repeated(stack.constants, settings)
-    whole = Stack(stack.names * settings, stack.problem, constants)
+    whole = stack.repeated(settings)
     losses = [
         whole.loss(params, _repeated_batch(stack, split, settings, generator))
         for _ in range(batches)
     ]
     mean = torch.stack(losses).mean(0).view(settings, len(stack))
     return torch.nan_to_num(mean, nan=torch.inf, posinf=torch.inf)
-
-
-def _repeated(values: Params, count: int) -> Params:
-    return {name: torch.cat([value] * count) for name, value in values.items()}
 
 
 def _repeated_batch(stack: Stack, split: TaskSplit, count: int, generator: torch.Generator) -> Draw:

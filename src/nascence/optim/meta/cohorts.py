@@ -4,7 +4,6 @@ What a cohort does depends on its number and its window count alone, not on whic
 so that a meta-training has one outcome for any number of processes.
 """
 
-import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from nascence.core.randomness import stream
 from nascence.optim.contract import LearnedOptimizer
 from nascence.optim.meta.evolution import Method, Objective, Unroll, advance, start
 from nascence.task import Stack, TaskFamily, stacks, training_tasks
@@ -26,7 +26,7 @@ SAMPLED_TASKS = 512
 
 
 @dataclass(frozen=True)
-class Settings:
+class UnrollSettings:
     """How unrolls are made; see `nascence.optim.meta_train`."""
 
     seed: int
@@ -74,13 +74,7 @@ class Cohorts(Protocol):
         ...
 
 
-def seed_for(*parts: int) -> int:
-    """A 63-bit seed for a tuple of numbers."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def longest(settings: Settings, step: int) -> int:
+def longest(settings: UnrollSettings, step: int) -> int:
     """The longest unroll at an outer step: from the shorter to the longer length, by a ramp."""
     low, high = settings.lengths
     done = min(step / settings.ramp, 1.0) if settings.ramp else 1.0
@@ -94,7 +88,7 @@ class LocalCohorts:
         self,
         optimizer: LearnedOptimizer,
         families: Sequence[TaskFamily],
-        settings: Settings,
+        settings: UnrollSettings,
         numbers: Sequence[int],
     ) -> None:
         self.optimizer, self.settings, self.numbers = optimizer, settings, list(numbers)
@@ -105,7 +99,7 @@ class LocalCohorts:
     def _groups(self, family: TaskFamily) -> list[Stack]:
         """Tasks of a family by problem, the same in every process."""
         allowed = training_tasks(len(family), self.settings.held_out)
-        generator = torch.Generator().manual_seed(seed_for(self.settings.seed, 1))
+        generator = stream((self.settings.seed, 1))
         chosen = torch.randperm(allowed, generator=generator)[:SAMPLED_TASKS]
         return stacks(family.task(index) for index in sorted(chosen.tolist()))
 
@@ -117,7 +111,7 @@ class LocalCohorts:
         if number not in self.running or self.running[number][1].done:
             self.running[number] = self._start(number, step)
         stack, unroll, family, started = self.running[number]
-        generator = torch.Generator().manual_seed(seed_for(settings.seed, 2, number, step))
+        generator = stream((settings.seed, 2, number, step))
         moved, estimate = advance(
             self.optimizer,
             theta,
@@ -137,7 +131,7 @@ class LocalCohorts:
         """A new unroll; everything about it follows from the cohort and the outer step."""
         stack, family = self._tasks(number, step)
         settings = self.settings
-        generator = torch.Generator().manual_seed(seed_for(settings.seed, 3, number, step))
+        generator = stream((settings.seed, 3, number, step))
         low, high = settings.lengths[0], longest(settings, step)
         drawn = low * (high / low) ** torch.rand((), generator=generator).item()
         length = math.ceil(drawn / settings.window) * settings.window
@@ -148,7 +142,7 @@ class LocalCohorts:
 
     def _tasks(self, number: int, step: int) -> tuple[Stack, str]:
         """Tasks of one problem, drawn with replacement, and the name of their family."""
-        generator = torch.Generator().manual_seed(seed_for(self.settings.seed, 4, number, step))
+        generator = stream((self.settings.seed, 4, number, step))
         which = int(torch.randint(len(self.families), (), generator=generator))
         groups = self.groups[which]
         sizes = torch.tensor([float(len(group)) for group in groups])
@@ -183,7 +177,7 @@ class ProcessCohorts:
         self,
         optimizer: LearnedOptimizer,
         families: Sequence[TaskFamily],
-        settings: Settings,
+        settings: UnrollSettings,
         *,
         cohorts: int,
         workers: int,
@@ -244,7 +238,7 @@ def _serve(
     connection: Connection,
     optimizer: LearnedOptimizer,
     families: Sequence[TaskFamily],
-    settings: Settings,
+    settings: UnrollSettings,
     numbers: Sequence[int],
 ) -> None:
     """Answer calls until the other end is closed."""

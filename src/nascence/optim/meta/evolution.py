@@ -127,7 +127,7 @@ def advance(
         noise = torch.randn(noise.shape, generator=generator)
         summed = summed + noise
     perturbed = unflatten(optimizer, torch.cat([theta + sigma * noise, theta - sigma * noise]))
-    twice = Stack(stack.names * 2, stack.problem, _doubled(stack.constants))
+    twice = stack.repeated(2)
     gradients = vmap(grad_and_value(stack.problem.loss, argnums=1))
     params = {name: value.clone() for name, value in unroll.params.items()}
     state, losses = copied(unroll.state), []
@@ -154,10 +154,6 @@ def advance(
         unroll, noise=noise, summed=summed, params=params, state=state, step=unroll.step + steps
     )
     return moved, estimate
-
-
-def _doubled(constants: Params) -> Params:
-    return {name: torch.cat([value, value]) for name, value in constants.items()}
 
 
 def _normalised(outer: Tensor, first: Tensor) -> Tensor:
