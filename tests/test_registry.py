@@ -45,7 +45,7 @@ def test_the_tables_of_the_documents_are_those_of_the_registry() -> None:
 
 
 def with_tables(text: str) -> str:
-    """Return a page whose tables between ``<!-- registry: KIND -->`` and ``<!-- end -->`` are new."""
+    """Return a page with new tables between ``<!-- registry: KIND -->`` and ``<!-- end -->``."""
     return re.sub(
         r"(<!-- registry: ([\w -]+) -->\n).*?(?=<!-- end -->)",
         lambda found: found[1] + table(found[2]),
@@ -76,14 +76,10 @@ def test_help_lists_every_name_without_torch_in_half_a_second() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_optimizers_and_solvers_are_those_of_their_rooms() -> None:
+def test_solvers_are_those_of_their_room() -> None:
     from nascence.implicit.backward import SOLVERS
-    from nascence.optim import checkpoint
 
-    assert set(registry.names("optimizer")) == set(checkpoint.ARCHITECTURES)
     assert set(registry.names("solver")) == set(SOLVERS)
-    for name, known in checkpoint.ARCHITECTURES.items():
-        assert registry.find(name, "optimizer").load() is known
 
 
 @pytest.fixture
@@ -116,6 +112,24 @@ def test_a_strangers_space_and_score_work_by_name(registered, tmp_path: Path) ->
     words += ["--strategy", "random", "--budget", "3", "--out", str(tmp_path), "-q"]
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.output
+
+
+def test_a_strangers_optimizer_works_by_name(registered, tmp_path: Path) -> None:
+    registered(("mine", "nascence.optim:AdamW", "nascence.optimizers"))
+    words = ["bench", "optimizers", "--optimizers", "mine", "--probe", "--steps", "3"]
+    result = CliRunner().invoke(cli.app, [*words, "--out", str(tmp_path), "--json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert '"mine"' in result.stdout
+
+
+def test_a_strangers_solver_works_by_name(registered) -> None:
+    import torch
+
+    from nascence.implicit import fixed_point
+
+    registered(("mine", "nascence.implicit:picard", "nascence.solvers"))
+    found = fixed_point(lambda z: 0.5 * z + 1, torch.zeros(2, 3), solver="mine").state
+    assert torch.allclose(found, torch.full((2, 3), 2.0), atol=1e-3)
 
 
 def test_what_does_not_import_is_named_and_the_rest_works(registered, tmp_path: Path) -> None:

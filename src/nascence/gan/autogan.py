@@ -1,13 +1,13 @@
 """AutoGAN: an LSTM for each stage searches a generator that grows while its supernet trains."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nascence.core.processes import map_in_processes
 from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gan.history import GanHistory, GanRound, GanSearchError, GanSupernetResult, joined
@@ -161,22 +161,15 @@ def _results(
         for number, job in enumerate(jobs):
             yield _searched(job, partial(_share, report, number, count))
         return
-    context = torch.multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, count),
-        mp_context=context,
-        initializer=torch.set_num_threads,
-        initargs=(1,),
-    ) as pool:
-        for number, result in enumerate(pool.map(_searched, jobs)):
-            report((number + 1) / count, result.rounds[-1] if result.rounds else None)
-            yield result
+    for number, result in enumerate(map_in_processes(_searched, jobs, workers=workers)):
+        report((number + 1) / count, result.rounds[-1] if result.rounds else None)
+        yield result
 
 
 def _share(
-    tell: Progress, number: int, count: int, fraction: float, ended: GanRound | None
+    report: Progress, number: int, count: int, fraction: float, ended: GanRound | None
 ) -> None:
-    tell((number + fraction) / count, ended)
+    report((number + fraction) / count, ended)
 
 
 def _searched(job: dict[str, Any], progress: Progress | None = None) -> GanSupernetResult:

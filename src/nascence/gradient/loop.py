@@ -1,12 +1,12 @@
 """The loop of all gradient searches: a step of the weights, a step of the architecture."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from nascence.core.processes import map_in_processes
 from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
@@ -177,19 +177,17 @@ _worker_data: Dataset | None = None  # of a worker process, set once when it sta
 def _in_processes(
     data: Dataset, jobs: Sequence[_Job], workers: int, progress: Progress | None
 ) -> Iterator[_Result]:
-    context = torch.multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=context, initializer=_prepare_worker, initargs=(data,)
-    ) as pool:
-        for number, result in enumerate(pool.map(_search_in_worker, jobs)):
-            if progress is not None:
-                progress((number + 1) / len(jobs), result.epochs[-1] if result.epochs else None)
-            yield result
+    results = map_in_processes(
+        _search_in_worker, jobs, workers=workers, prepare=_prepare_worker, arguments=(data,)
+    )
+    for number, result in enumerate(results):
+        if progress is not None:
+            progress((number + 1) / len(jobs), result.epochs[-1] if result.epochs else None)
+        yield result
 
 
 def _prepare_worker(data: Dataset) -> None:
     global _worker_data
-    torch.set_num_threads(1)
     _worker_data = data
 
 
