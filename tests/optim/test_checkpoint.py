@@ -47,7 +47,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_architectures_and_settings_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no optimizer architecture .*use one of adam"):
+    with pytest.raises(ValueError, match=r"no optimizer architecture .*use one of adam"):
         create("velo")
     with pytest.raises(ValueError, match="wide"):
         create("small", wide=3)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown, whole
 
 
 def latency(
@@ -47,12 +47,9 @@ def latency(
         if check < 0:
             raise ValueError(f"--check is {check}; give a number of networks, or 0")
         images = load(data)
-        sizes = {
-            name: int(value) if value == int(value) else value
-            for name, value in (("width", width), ("cells", cells))
-            if value
-        }
-        chosen = space_named(space, data=images, **sizes)
+        sizes = {"width": whole(width), "cells": cells}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        chosen = space_named(space, data=images, sizes=given)
         generator = torch.Generator().manual_seed(seed)
         with shown(out, quiet=quiet) as show:
             table = measure_latencies(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence import registry
-from nascence.cli.console import Json, Quiet, failures_as_lines
+from nascence.cli.console import Json, Quiet, failures_as_lines, whole
 from nascence.cli.job_running import run_and_print
 from nascence.core.durations import parse_duration
 from nascence.jobs.presets import PRESETS
@@ -156,7 +156,7 @@ def search(
     with failures_as_lines():
         from nascence.jobs.job import make_job
 
-        sizes = {"width": _whole(width), "cells": cells}
+        sizes = {"width": whole(width), "cells": cells}
         given = {
             "space": space,
             "strategy": strategy,
@@ -189,11 +189,6 @@ def _new_folder(name: str) -> Path:
     while (Path("runs") / f"search-{name}-{number}").exists():
         number += 1
     return Path("runs") / f"search-{name}-{number}"
-
-
-def _whole(value: float | None) -> float | None:
-    """Return a whole number as an int."""
-    return int(value) if value is not None and value == int(value) else value
 
 
 def budget_of(text: str) -> dict[str, int | float]:

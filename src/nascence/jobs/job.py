@@ -104,9 +104,9 @@ def make_job(*, preset: str = "", **options: Any) -> Job:
 
 def _joined(published: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the published options, those that were given in their place; mappings are merged."""
+    if "seconds" in given:  # a time in place of the published number
+        published = {name: value for name, value in published.items() if name != "trials"}
     joined = {**published, **given}
-    if {"trials", "seconds"} & given.keys():
-        joined = {name: value for name, value in joined.items() if name != "trials"} | given
     for name in published.keys() & given.keys():
         if isinstance(published[name], Mapping):
             joined[name] = {**published[name], **given[name]}

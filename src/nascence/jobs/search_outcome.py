@@ -1,7 +1,6 @@
 """What a search that is told scores found: facts, words, and the report."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +136,7 @@ def _compared(
     if table is None or not len(history):
         return (), None
     rows = [table.row(candidate.architecture) for candidate in history.candidates]
-    truth: Sequence[float] = table.accuracies(column.partition("/")[0])[rows]
+    truth = table.accuracies(column.partition("/")[0])[rows]
     best = float(truth[history.best.number])
     if len(rows) < 2:
         return (), best

@@ -57,7 +57,8 @@ class Entry:
         """
         module, _, path = self.target.partition(":")
         try:
-            found = reduce(getattr, path.split("."), import_module(module))
+            start: Any = import_module(module)
+            found = reduce(getattr, path.split("."), start)
         except Exception as error:
             if self.package == "nascence":
                 raise

@@ -1,7 +1,6 @@
 """The report of a search: best score so far, Pareto front, ranking, in one HTML file."""
 
 import math
-from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -104,7 +103,7 @@ def render_search(
     space: SearchSpace,
     history: History,
     drawn: History,
-    rankings: Sequence[Ranking] = (),
+    rankings: tuple[Ranking, ...] = (),
     truth: float | None = None,
 ) -> str:
     """Return the report as one HTML document; every string from outside is escaped in its place.

@@ -172,7 +172,8 @@ def candidates_of(
 
 def trials_from(study: "Study", start: int) -> "list[FrozenTrial]":
     """Return the trials from a number on, in a time that does not grow with those before it."""
-    storage, found = study._storage, []
+    storage = study._storage
+    found: list[FrozenTrial] = []
     while True:
         try:
             place = storage.get_trial_id_from_study_id_trial_number(
