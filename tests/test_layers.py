@@ -4,13 +4,13 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"params", "task", "training", "recalibration", "data", "graph"}
+CORE = {"params", "task", "training", "recalibration", "data", "graph", "export"}
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
     "search": 2,
-    **dict.fromkeys(("design", "report", "export"), 3),
+    **dict.fromkeys(("design", "report"), 3),
     "cli": 4,
 }
 BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}
