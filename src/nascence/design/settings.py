@@ -30,6 +30,7 @@ class DesignSettings(BaseModel):
         default=None, description="of the designed network; None is the family's own"
     )
     baseline: bool = True
+    opset: int | None = Field(default=None, ge=1, description="of the ONNX file")
     trials: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
     checkpoint_seconds: float = Field(default=20.0, ge=0)

@@ -108,8 +108,8 @@ def export_stage(run: Run) -> ExportResult:
     started = time.perf_counter()
     folded = network.load_folded(run.path)
     path = run.path / "model.onnx"
-    name = run.needed("search", SearchResult).name
-    exporting.export_onnx(folded, path, data=run.data, metadata={"architecture": name})
+    metadata = {"architecture": run.needed("search", SearchResult).name}
+    exporting.export_onnx(folded, path, data=run.data, metadata=metadata, opset=run.settings.opset)
     run.progress("export", 0.6, "checking")
     parity = exporting.check_parity(folded, path, run.data.validation, data=run.data)
     return ExportResult(time.perf_counter() - started, *parity)
