@@ -231,11 +231,14 @@ def test_writing_replaces_the_file_whole(
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_folder_that_is_not_there_is_an_operating_system_error(
+def test_a_folder_is_made_or_the_error_is_one_line(
     contents: ReportContents, tmp_path: Path
 ) -> None:
-    with pytest.raises(FileNotFoundError):
-        write(contents, tmp_path / "missing" / "report.html")
+    write(contents, tmp_path / "missing" / "report.html")
+    assert (tmp_path / "missing" / "report.html").exists()
+    with pytest.raises(OSError, match="write|exists") as caught:
+        write(contents, tmp_path / "missing" / "report.html" / "report.html")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")
