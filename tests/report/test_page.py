@@ -236,7 +236,7 @@ def test_a_folder_is_made_or_the_error_is_one_line(
 ) -> None:
     write(contents, tmp_path / "missing" / "report.html")
     assert (tmp_path / "missing" / "report.html").exists()
-    with pytest.raises(OSError, match="write|exists") as caught:
+    with pytest.raises(OSError, match=r"write|exists") as caught:
         write(contents, tmp_path / "missing" / "report.html" / "report.html")
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,8 @@
-"""What one stage of a run leaves for the next, as it stands in the folder of the run."""
+"""What one stage of a run leaves for the next, as it stands in the folder of the run.
+
+Seconds are wall time; an accuracy is the share of the validation images classified correctly, in
+[0, 1]; parameters are learnable values, and MACs the multiply-adds for one image.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,17 +13,10 @@ from nascence.training import Measurement, Precision
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The architecture that was chosen, and all that were scored.
+    """The architecture that was chosen, as numbers, name and named decisions.
 
-    Attributes:
-        seconds: Time of the stage.
-        architecture: The choice of every decision, by number.
-        name: The architecture as results name it.
-        decisions: The choice of every decision, by name.
-        score: The score that it was chosen by; higher is better.
-        candidates: Everything that was scored, the chosen one included.
-        score_name: What the score is.
-        notes: Sentences that the reader of the report must know.
+    ``candidates`` are all that were scored, the chosen one included; higher scores are better.
+    ``notes`` are sentences that the reader of the report must know.
     """
 
     seconds: float
@@ -36,10 +33,7 @@ class SearchResult:
 class TrainingPlan:
     """The length of a training, and the arithmetic that is the fastest on this machine.
 
-    Attributes:
-        steps: Steps of the training; None where the clock alone ends it.
-        seconds: Seconds after which it ends in any case; None for a fixed number of steps.
-        precision: What :func:`nascence.train` computes in.
+    Without ``steps`` the clock alone ends it; without ``seconds`` the number of steps does.
     """
 
     steps: int | None
@@ -49,14 +43,10 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class PredictedStart:
-    """Where a training started from predicted parameters.
+    """The parameters that ``hypernetwork`` predicted for a training to start from.
 
-    Attributes:
-        hypernetwork: Name of the released weights that predicted them.
-        images: Training images behind the BatchNorm statistics and the classifier.
-        head: Whether the classifier was fitted in closed form.
-        accuracy: Share of the validation images classified correctly before training, in [0, 1].
-        seconds: Time that the prediction took.
+    ``images`` training images gave the BatchNorm statistics and, with ``head``, a classifier
+    fitted in closed form; ``accuracy`` is that before training.
     """
 
     hypernetwork: str
@@ -68,19 +58,9 @@ class PredictedStart:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A finished training; its weights are in the folder.
+    """A finished training, whose weights are in the folder; ``name`` is the report's word for it.
 
-    Attributes:
-        steps: Steps that were taken.
-        seconds: Time of the training, a prediction of its start included.
-        stopped_by: Whether the number of steps or the clock ended it.
-        accuracy: Share of the validation images classified correctly at the end, in [0, 1].
-        parameters: Learnable values of the network as it was trained.
-        macs: Its multiply-adds for one image.
-        curve: The measurements on the way.
-        planned_steps: Steps that were planned; None where the clock alone was to end it.
-        predicted: Where it started, if from predicted parameters.
-        name: What the report calls the network.
+    Parameters and MACs are those before folding, ``seconds`` include the prediction of the start.
     """
 
     steps: int
@@ -97,14 +77,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class DeployedCost:
-    """What a folded network costs.
-
-    Attributes:
-        parameters: Learnable values after folding.
-        macs: Multiply-adds for one image after folding.
-        latency_ms: Milliseconds for one image before folding.
-        folded_latency_ms: The same after folding.
-    """
+    """Cost of a folded network; ``latency_ms``, for one image, is that before folding."""
 
     parameters: int
     macs: int
@@ -114,14 +87,7 @@ class DeployedCost:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What folding gave.
-
-    Attributes:
-        seconds: Time of the stage.
-        accuracy: Share of the validation images that the folded network classifies correctly.
-        designed: Cost of the designed network.
-        baseline: Cost of the hand-designed one, where there is one.
-    """
+    """The accuracy of the folded network, and the cost of both networks."""
 
     seconds: float
     accuracy: float
@@ -131,14 +97,7 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """How far the ONNX file agrees with torch; see :class:`nascence.export.Parity`.
-
-    Attributes:
-        seconds: Time of the stage.
-        images: Validation images that were compared.
-        same_top1: How many of them both give the same class.
-        relative_error: Largest difference of a logit, relative to the largest of its image.
-    """
+    """How far the ONNX file agrees with torch; see :class:`nascence.export.Parity`."""
 
     seconds: float
     images: int
