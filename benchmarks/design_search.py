@@ -80,7 +80,9 @@ def pick(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
     deployed = cell_space.deployed_space_of(classes=data.classes, in_channels=3)
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder) / "latencies.json"
-        cost = cell_space.Cost(deployed, block="identity", side=32, in_channels=3, measured=measured)
+        cost = cell_space.Cost(
+            deployed, block="identity", side=32, in_channels=3, measured=measured
+        )
         limits = cost.limits(work=cost.work(space.parse(LARGEST)), parameters=None, latency_ms=None)
         batch = data.batch(128, generator=torch.Generator().manual_seed(1000 * seed + 1))
         score = scores(space, cost, batch, seed)[name]

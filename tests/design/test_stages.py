@@ -14,7 +14,7 @@ def test_a_stage_names_what_it_lacks(run_of: Callable[..., Run]) -> None:
         stages.train_stage(run_of())
 
 
-@pytest.mark.parametrize("family", ["cells", "mdeq"])
+@pytest.mark.parametrize("family", ["cells", pytest.param("mdeq", marks=pytest.mark.slow)])
 def test_stages_hand_over_from_search_to_export(run_of: Callable[..., Run], family: str) -> None:
     run = run_of(family=family, trials=2, steps=2, max_params=40_000)
     found = run.folder.finish("search", stages.search_stage(run))

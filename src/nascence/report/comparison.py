@@ -152,12 +152,7 @@ def cards(contents: ReportContents) -> list[Card]:
     latency = milliseconds(deployed_latency(row))
     exact = f"{count(row.parameters)} exactly"
     shown = (
-        (
-            "accuracy",
-            "Validation accuracy",
-            percent(row.accuracy),
-            f"95{GAP}% interval {lower} to {upper}",
-        ),
+        ("accuracy", "Validation accuracy", percent(row.accuracy), interval),
         ("parameters", "Parameters", magnitude(row.parameters), exact),
         ("macs", "Multiply-adds", magnitude(row.macs), "for one image"),
         ("deployed", "Latency", latency, _folding(row)),

@@ -10,7 +10,7 @@ from nascence.data import Dataset, Split
 from nascence.design import recipe
 from nascence.design.families import cell_space, cells
 from nascence.design.run import Run
-from nascence.search import LimitError
+from nascence.search import LimitError, limits
 
 QUICK = {"trials": 3, "steps": 2, "max_params": 20_000}
 
@@ -102,6 +102,7 @@ def test_a_latency_that_hardly_any_network_keeps_ends_in_time(
         return 1.0 if len(asked) <= 2 else 5.0 + len(asked)
 
     monkeypatch.setattr(cell_space.Cost, "latency_ms", slow)
+    monkeypatch.setattr(limits, "TRIES", 100)
     run = run_of(**QUICK, max_latency_ms=0.6)
     with pytest.raises(LimitError, match=r"latency_ms <= 0.6 .*the smallest had .*latency_ms 8"):
         cells.Cells().search(run)
