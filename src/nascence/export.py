@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nascence.core.files import write_whole
+from nascence.core.modes import evaluation_mode
 from nascence.data import Dataset, Split
-from nascence.graph.cost import evaluation_mode
-from nascence.params import write_whole
 
 
 class ExportError(ValueError):
@@ -60,7 +60,7 @@ def save_weights(model: nn.Module, path: Path, *, metadata: Mapping[str, str]) -
     """Write parameters and buffers as safetensors, whole or not at all.
 
     Raises:
-        CheckpointError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     from safetensors.torch import save
 
@@ -111,7 +111,7 @@ def export_onnx(
 
     Raises:
         ExportError: The network cannot be written in this version.
-        CheckpointError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     import onnx
 

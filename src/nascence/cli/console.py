@@ -5,7 +5,6 @@ terminal would obey is shown as an escape sequence.
 """
 
 import logging
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,6 +41,14 @@ def failures_as_lines() -> Iterator[None]:
     except (ValueError, OSError) as error:
         line(str(error))
         raise typer.Exit(USAGE) from error
+
+
+def check_new_file(path: Path | None) -> None:
+    """Raise ValueError for a file to write that is there already or has no folder."""
+    if path is not None and path.exists():
+        raise ValueError(f"{path} is there already; give another file or remove it")
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it or choose another")
 
 
 def line(message: str) -> None:
@@ -85,19 +92,10 @@ def quieten_libraries() -> None:
 
 @contextmanager
 def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], None]]:
-    """Progress bars on stderr, one for each stage. Ctrl-C stops after a checkpoint."""
+    """Progress bars on stderr, one for each stage."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    interrupted = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-
-    previous = signal.signal(signal.SIGINT, interrupt)
     columns = (
         TextColumn("{task.description:<9}", markup=False),
         BarColumn(),
@@ -117,13 +115,9 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
                     display.update(bars[stage], message=printable(message))
                 if fraction >= 1:
                     display.stop_task(bars[stage])
-                if interrupted:
-                    raise KeyboardInterrupt
 
             yield show
     except KeyboardInterrupt:
         if (path / "config.yaml").exists():
             line(f"stopped; go on with: nascence resume {path}")
         raise
-    finally:
-        signal.signal(signal.SIGINT, previous)

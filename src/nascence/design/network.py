@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nascence.core.randomness import seeded
 from nascence.data import Dataset
 from nascence.design.families import FAMILIES
 from nascence.design.folder import RunError
@@ -24,8 +25,7 @@ def baseline(macs: int, *, classes: int, image_shape: tuple[int, int, int], seed
         image_shape: ``(C, H, W)``.
         seed: Seed of the weights.
     """
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return resnet_of_macs(macs, classes=classes, image_shape=image_shape)
 
 

@@ -55,7 +55,7 @@ def designed(
         Keywords of :func:`nascence.train`.
     """
 
-    def sides(fraction: float) -> int:
+    def resolution_schedule(fraction: float) -> int:
         """Small images first: most of what is learned early does not need the detail."""
         share = 0.5 if fraction < 0.3 else 0.75 if fraction < 0.6 else 1.0
         return max(4 * round(share * side / 4), 8)
@@ -65,7 +65,7 @@ def designed(
         "batch_size": BATCH,
         "label_smoothing": 0.1,
         "average_decay": 0.995,
-        "sides": sides,
+        "resolution_schedule": resolution_schedule,
     }
 
 
@@ -140,7 +140,7 @@ def seconds_per_step(
     )
     spent: dict[int, list[float]] = {}
     for step in range(steps - 1):  # the last one is followed by a measurement
-        side = settings["sides"](step / steps)
+        side = settings["resolution_schedule"](step / steps)
         spent.setdefault(side, []).append(clock[step + 1] - clock[step])
     seconds = sum(len(gaps) * statistics.median(gaps[1:] or gaps) for gaps in spent.values())
     return seconds / (steps - 1)

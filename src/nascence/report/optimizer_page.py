@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nascence.optim.probe import Probe
-from nascence.optim.standings import ALL, Standing
+from nascence.optim.compare.probe import Probe
+from nascence.optim.compare.standings import ALL, Standing
 from nascence.report.charts import (
     DASHES,
     SERIES_COLOURS,

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from nascence.params import write_whole
+from nascence.core.files import write_whole
 from nascence.report import charts, comparison, formatting, summaries
 from nascence.report.cell import COLOURS, draw_cell, kind_of
 from nascence.report.confusion import class_figures, confused_pairs
@@ -212,7 +212,7 @@ def put(page: str, path: Path) -> None:
     """Write a page whole or not at all.
 
     Raises:
-        CheckpointError: An ``OSError``: the file cannot be written.
+        WriteError: An ``OSError``: the folder is missing or cannot be written.
     """
     # File names may hold bytes that are not UTF-8 (lone surrogates in a str).
-    write_whole(path, page.encode("utf-8", errors="replace"))
+    write_whole(path, page.encode("utf-8", errors="replace"), parents=False)

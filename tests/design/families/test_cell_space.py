@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset
 from nascence.design import recipe
 from nascence.design.families import cell_space
 from nascence.metrics import naswot
-from nascence.search import LimitError, derived_seed
+from nascence.search import LimitError
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|;width=8;cells=2"
 DEAD = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|;width=8;cells=2"
@@ -40,7 +41,9 @@ def test_score_is_codes_per_image_and_macs(cost: cell_space.Cost, noise: Dataset
     space = cell_space.space_of("identity", classes=3, in_channels=3)
     batch = noise.batch(12, generator=torch.Generator().manual_seed(1))
     architecture = space.parse(CELL)
-    model = cell_space.build(space, architecture, seed=derived_seed(5, architecture))
+    model = cell_space.build(
+        space, architecture, seed=derived_seed(5, *architecture, derivation="search")
+    )
     expected = naswot(model, batch) / 12 + math.log(cost.macs(architecture))
     assert cell_space.Score(space, cost, batch, seed=5)(architecture) == pytest.approx(expected)
 

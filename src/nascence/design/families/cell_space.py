@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from nascence.core.files import write_whole
+from nascence.core.randomness import seeded
 from nascence.data import Batch
 from nascence.design import recipe
 from nascence.graph import measure_latency
 from nascence.metrics import naswot
-from nascence.params import write_whole
 from nascence.reparam import RepVGGBlock
 from nascence.search import Limit, LimitError, Limits, MetricEvaluator
 from nascence.spaces import NB201, Architecture, identity_convolution
@@ -211,6 +212,5 @@ class Score:
 
 def build(space: NB201, architecture: Architecture, *, seed: int) -> nn.Module:
     """Build a network whose weights depend on the seed alone."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return space.build(architecture)
