@@ -232,7 +232,7 @@ def test_interrupt_leaves_a_resumable_run(
 ) -> None:
     import signal
 
-    from nascence import training
+    from nascence.training import loop as training
 
     out, original = tmp_path / "run", training.augment
 
