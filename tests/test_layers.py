@@ -4,7 +4,17 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"core", "params", "task", "training", "recalibration", "data", "graph", "registry"}
+CORE = {
+    "core",
+    "params",
+    "task",
+    "training",
+    "recalibration",
+    "data",
+    "graph",
+    "export",
+    "registry",
+}
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
 SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
@@ -17,7 +27,7 @@ LEVELS = {
     "gan": 6,
     "jobs": 7,
     "report": 6,
-    **dict.fromkeys(("design", "export", "testing"), 8),
+    **dict.fromkeys(("design", "testing"), 8),
     "cli": 9,
 }
 BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nascence.core.files import write_whole
 from nascence.data import Table as AccuracyTable
 from nascence.jobs.job import Table
+from nascence.report.page import put
 from nascence.report.search_page import render_search
 from nascence.search.history import Candidate, History
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
@@ -113,7 +113,7 @@ def outcome_of(
         rankings=rankings,
         truth=truth,
     )
-    write_whole(out / REPORT, page.encode())
+    put(page, out / REPORT)
     return SearchOutcome(out, space, history, rankings, truth, seconds)
 
 

@@ -2,8 +2,6 @@
 
 import math
 
-from markupsafe import Markup
-
 from nascence.report.charts import (
     Figure,
     axis_of,
@@ -12,7 +10,7 @@ from nascence.report.charts import (
     thinned,
     wrap,
 )
-from nascence.report.page import environment_of_pages, script, script_json
+from nascence.report.page import render_page
 from nascence.search.history import Candidate, History
 from nascence.search.ranking_report import Ranking, ranking_table
 from nascence.spaces import SearchSpace
@@ -116,41 +114,24 @@ def render_search(
         rankings: How well the scores rank, if it is known.
         truth: Accuracy of the best candidate in percent, if it is known.
     """
-    from plotly.offline import get_plotlyjs
-
     names = [space.format(each.architecture) for each in history.candidates]
     figures: dict[str, Figure] = {}
     if any(math.isfinite(each.score) for each in history.candidates):
         figures["progress"] = progress_figure(history)
         if drawn.costs:
             figures["front"] = front_figure(drawn, names)
-    made = environment_of_pages()
-    sources = made.loader
-    assert sources is not None
-    style, _, _ = sources.get_source(made, "report.css")
-    page_source, _, _ = sources.get_source(made, "report.js")
-    plotly, plotly_hash = script(get_plotlyjs() if figures else "")
-    page_script, page_hash = script(page_source)
     sign = -1 if history.direction == "maximize" else 1
-    ranked = sorted(history.candidates, key=lambda each: sign * each.score)[:LISTED]
-    front = sorted(drawn.front(), key=lambda each: each.costs) if drawn.costs else []
-    ranking = ranking_table(rankings) if rankings else []
-    return made.get_template("search.html.j2").render(
+    return render_page(
+        "search.html.j2",
+        figures,
         title=title,
         space=space.description,
         trials=len(history),
-        policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {plotly_hash} {page_hash}",
-        style=Markup(style),
-        plotly=plotly,
-        page_script=page_script,
-        figures=script_json(figures),
-        figure_names=list(figures),
         best=history.best if len(history) else None,
         truth=truth,
         names=names,
-        ranked=ranked,
-        front=front,
+        ranked=sorted(history.candidates, key=lambda each: sign * each.score)[:LISTED],
+        front=sorted(drawn.front(), key=lambda each: each.costs) if drawn.costs else [],
         costs=drawn.costs,
-        ranking=ranking,
+        ranking=ranking_table(rankings) if rankings else [],
     )
