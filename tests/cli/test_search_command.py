@@ -20,7 +20,6 @@ def test_result_as_text_and_report(tmp_path: Path) -> None:
     assert "flops" in result.stdout
     assert sorted(item.name for item in (tmp_path / "run").iterdir()) == [
         "report.html",
-        "run.lock",
         "study.journal",
     ]
 
