@@ -10,7 +10,7 @@ LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
     "search": 2,
-    **dict.fromkeys(("design", "report", "export"), 3),
+    **dict.fromkeys(("design", "report", "export", "testing"), 3),
     "cli": 4,
 }
 BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}

@@ -158,6 +158,8 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
             f"The designed network is {100 * abs(difference):.1f} points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
+    if summary.get("reading"):  # runs of earlier versions did not note it
+        console.print(f"Data: {summary['reading']}", soft_wrap=True, highlight=False, markup=False)
     for note in summary["skipped"][:5]:
         console.print(f"Data: {note}", soft_wrap=True, highlight=False)
     if len(summary["skipped"]) > 5:

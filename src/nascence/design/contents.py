@@ -47,6 +47,7 @@ def summary_of(data: Dataset, settings: Settings, results: Results) -> dict[str,
         "networks": [vars(row) for row in rows],
         "accuracy_above_baseline": difference,
         "onnx": results.export,
+        "reading": data.reading,
         "skipped": list(data.skipped),
     }
 
@@ -82,7 +83,7 @@ def report_contents(
             if value is not None
         },
         environment=_environment_lines(),
-        notes=(*data.skipped, *_notes(results)),
+        notes=(*filter(None, (data.reading,)), *data.skipped, *_notes(results)),
         beginning=_beginning(folder.settings, results.train),
     )
 

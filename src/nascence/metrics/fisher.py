@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, unwrapped
 from nascence.metrics.passes import cross_entropy, free_parameters, gradients, run
 
 # Functions that apply a weight, their second argument; and in which of its dimensions the output
@@ -61,6 +61,7 @@ def fisher(model: nn.Module, batch: Batch) -> float:
     Raises:
         ValueError: no such layer; labels that do not fit; a loss or gradient that is not finite.
     """
+    model = unwrapped(model)
     with torch.enable_grad():
         mode = _ChannelGates()
         with mode:

@@ -1,7 +1,7 @@
 """How scores run a network, so that it is left exactly as it was found."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, refusals, unwrapped
 
 _STOCK = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 # What makes a network's scale not grow with its weights'; each takes its input first.
@@ -53,6 +53,9 @@ def run(
         parameters: values to use in place of the network's own, by name; buffers too.
         channels_last: give images of four dimensions in channels-last order. On a CPU convolutions
             and their first derivatives are faster in it, their second derivatives slower.
+
+    Raises:
+        ValueError: there is no image, or the network does not take images of this shape.
     """
     if channels_last:
         images = in_channels_last(images)
@@ -65,7 +68,8 @@ def run(
         for name, buffer in module.named_buffers(prefix, recurse=False):
             state[name] = buffer.clone()  # a module of another kind may write into its buffers
     state |= parameters or {}
-    with batch_statistics(model), _not_tracking(tracking):
+    single = OneValueBatchNorm() if len(images) == 1 else nullcontext()
+    with refusals(images), batch_statistics(model), _not_tracking(tracking), single:
         return functional_call(model, state, (images,)) if state else model(images)
 
 
@@ -79,6 +83,24 @@ def _not_tracking(modules: list[_BatchNorm]) -> Iterator[None]:
     finally:
         for module in modules:
             module.track_running_stats = True
+
+
+class OneValueBatchNorm(TorchFunctionMode):
+    """While active, BatchNorm takes one value per channel, which its own mean makes zero.
+
+    PyTorch refuses to train on one; of one value given twice the statistics are the same.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is F.batch_norm and args and args[0].numel() == args[0].shape[1]:
+            return func(torch.cat([args[0], args[0]]), *args[1:], **(kwargs or {}))[:1]
+        return func(*args, **(kwargs or {}))
 
 
 class WithoutNormalisation(TorchFunctionMode):
@@ -174,6 +196,7 @@ def loss_gradients(
     model: nn.Module, batch: Batch, *, graph: bool = False
 ) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Return the weights, and for each the gradient of the batch's cross-entropy."""
+    model = unwrapped(model)
     parameters = free_parameters(model)
     weights = weights_of(parameters)
     with torch.enable_grad():

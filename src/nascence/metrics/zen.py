@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, unwrapped
 from nascence.metrics.passes import in_channels_last, one_tensor, run
 
 _STEP = 0.01
@@ -78,6 +78,7 @@ def zen(model: nn.Module, batch: Batch, *, seed: int = 0) -> float:
     Raises:
         ValueError: a result that is not finite.
     """
+    model = unwrapped(model)
     generator = torch.Generator().manual_seed(seed)
     images = in_channels_last(_normal(batch[0], generator))
     changed = images + _STEP * in_channels_last(_normal(batch[0], generator))
