@@ -6,10 +6,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from nascence.metrics.metric import Batch, unwrapped
-from nascence.metrics.passes import run
+from nascence.metrics.passes import FunctionMode, run
 
 # What the layers of torch.nn call, and the other names of some of it.
 _FUNCTIONS: frozenset[Any] = frozenset(
@@ -34,7 +33,7 @@ _FUNCTIONS: frozenset[Any] = frozenset(
 )
 
 
-class _FeatureMaps(TorchFunctionMode):
+class _FeatureMaps(FunctionMode):
     """While active, notes the least eigenvalue of every feature map that a layer gives.
 
     A layer is one of ``torch.nn``, noted by hooks, or a function that such a layer would call,
@@ -47,14 +46,8 @@ class _FeatureMaps(TorchFunctionMode):
         self._inside = 0
         self._known: dict[tuple[int, int], tuple[Tensor, float]] = {}
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        output = func(*args, **(kwargs or {}))
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        output = func(*args, **kwargs)
         if func in _FUNCTIONS and not self._inside:
             self.note(output)
         return output

@@ -85,37 +85,44 @@ def _not_tracking(modules: list[_BatchNorm]) -> Iterator[None]:
             module.track_running_stats = True
 
 
-class OneValueBatchNorm(TorchFunctionMode):
+class FunctionMode(TorchFunctionMode):
+    """While active, hands every function that is called to :meth:`call`."""
+
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Return what the function is to give; by default what it gives."""
+        return func(*args, **kwargs)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        return self.call(func, args, kwargs or {})
+
+
+class OneValueBatchNorm(FunctionMode):
     """While active, BatchNorm takes one value per channel, which its own mean makes zero.
 
     PyTorch refuses to train on one; of one value given twice the statistics are the same.
     """
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Normalise a single value together with itself."""
         if func is F.batch_norm and args and args[0].numel() == args[0].shape[1]:
-            return func(torch.cat([args[0], args[0]]), *args[1:], **(kwargs or {}))[:1]
-        return func(*args, **(kwargs or {}))
+            return func(torch.cat([args[0], args[0]]), *args[1:], **kwargs)[:1]
+        return func(*args, **kwargs)
 
 
-class WithoutNormalisation(TorchFunctionMode):
+class WithoutNormalisation(FunctionMode):
     """While active, a normalisation gives its input, whoever calls it."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Return the input of a normalisation, and what any other function gives."""
         if func in _NORMALISATIONS:
-            return args[0] if args else (kwargs or {})["input"]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else kwargs["input"]
+        return func(*args, **kwargs)
 
 
 def in_channels_last(images: Tensor) -> Tensor:
