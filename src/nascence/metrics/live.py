@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nascence.graph.cost import FLOPS, evaluation_mode
+from nascence.core.modes import evaluation_mode
+from nascence.graph.cost import FLOPS
 from nascence.metrics.metric import Batch, refusals, unwrapped
 
 
