@@ -43,12 +43,13 @@ class _FeatureMaps(FunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.least: list[float] = []
+        self.layers: set[nn.Module] = set()
         self._inside = 0
         self._known: dict[tuple[int, int], tuple[Tensor, float]] = {}
 
     def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
         output = func(*args, **kwargs)
-        if func in _FUNCTIONS and not self._inside:
+        if not self._inside and func in _FUNCTIONS:
             self.note(output)
         return output
 
@@ -57,12 +58,10 @@ class _FeatureMaps(FunctionMode):
         self._inside += 1
 
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        """Hook after a layer's pass."""
-        self._inside -= 1
-
-    def gave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """Hook after any module's pass."""
-        self.note(output)
+        self._inside -= module in self.layers
+        with torch._C.DisableTorchFunction():  # what is measured is not watched
+            self.note(output)
 
     def note(self, output: Any) -> None:
         """Note feature maps (1, C, ...) of two channels and values or more, and nothing else."""
@@ -86,9 +85,9 @@ def meco(model: nn.Module, batch: Batch) -> float:
     that gives feature maps counts, a block beside the layers it is made of, as often as it is
     called, and BatchNorm uses the statistics of the one image. A function counts as the layer of
     ``torch.nn`` that it stands for, so that ``F.relu`` is ``nn.ReLU``; the published code leaves
-    functions out. A channel without variation
-    correlates with nothing, itself included, so that the least eigenvalue is zero. Where the
-    published code draws a random image, the first image of the batch is used.
+    functions out. A channel without variation correlates with nothing, itself included, so that
+    the least eigenvalue is zero. Where the published code draws a random image, the first image of
+    the batch is used.
 
     Args:
         model: any network.
@@ -101,9 +100,9 @@ def meco(model: nn.Module, batch: Batch) -> float:
     model, maps, handles = unwrapped(model), _FeatureMaps(), []
     for module in model.modules():
         if _is_layer(module):
+            maps.layers.add(module)
             handles.append(module.register_forward_pre_hook(maps.enter))
-            handles.append(module.register_forward_hook(maps.leave))
-        handles.append(module.register_forward_hook(maps.gave))
+        handles.append(module.register_forward_hook(maps.leave))
     try:
         with torch.no_grad(), maps:
             run(model, batch[0][:1])

@@ -66,7 +66,7 @@ def run(
         for name, buffer in module.named_buffers(prefix, recurse=False):
             state[name] = buffer.clone()  # a module of another kind may write into its buffers
     state |= parameters or {}
-    single = OneValueBatchNorm() if len(images) == 1 else nullcontext()
+    single = _taking_one_value(model) if len(images) == 1 else nullcontext()
     with refusals(images), batch_statistics(model), _not_tracking(tracking), single:
         return functional_call(model, state, (images,)) if state else model(images)
 
@@ -81,6 +81,38 @@ def _not_tracking(modules: list[_BatchNorm]) -> Iterator[None]:
     finally:
         for module in modules:
             module.track_running_stats = True
+
+
+@contextmanager
+def _taking_one_value(model: nn.Module) -> Iterator[None]:
+    """Let BatchNorms take one value per channel, which PyTorch refuses to train on.
+
+    The same value twice has the same statistics: what is left of it is the channel's shift.
+    """
+    doubled: set[nn.Module] = set()
+
+    def double(module: nn.Module, inputs: Any) -> Any:
+        if inputs[0].numel() != inputs[0].shape[1]:
+            return None
+        doubled.add(module)
+        return torch.cat([inputs[0], inputs[0]])
+
+    def halve(module: nn.Module, inputs: Any, output: Any) -> Any:
+        if module not in doubled:
+            return None
+        doubled.remove(module)
+        return output[:1]
+
+    handles = []
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            handles.append(module.register_forward_pre_hook(double))
+            handles.append(module.register_forward_hook(halve))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class FunctionMode(TorchFunctionMode):
@@ -98,19 +130,6 @@ class FunctionMode(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         return self.call(func, args, kwargs or {})
-
-
-class OneValueBatchNorm(FunctionMode):
-    """While active, BatchNorm takes one value per channel, which its own mean makes zero.
-
-    PyTorch refuses to train on one; of one value given twice the statistics are the same.
-    """
-
-    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Normalise a single value together with itself."""
-        if func is F.batch_norm and args and args[0].numel() == args[0].shape[1]:
-            return func(torch.cat([args[0], args[0]]), *args[1:], **kwargs)[:1]
-        return func(*args, **kwargs)
 
 
 class WithoutNormalisation(FunctionMode):
