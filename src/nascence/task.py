@@ -81,7 +81,9 @@ class TaskFamily(Protocol):
     """Numbered tasks: task k is the same everywhere and whatever was asked for before."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tells the family from all others."""
+        ...
 
     def __len__(self) -> int: ...
 
