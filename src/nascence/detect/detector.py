@@ -80,7 +80,7 @@ class Detector(nn.Module):
         self.radius = radius
 
     def predict(self, images: Tensor) -> tuple[Predictions, Places]:
-        """Raw predictions for normalised images ``(B, C, H, W)``, and the places they are made at."""
+        """Raw predictions for normalised images ``(B, C, H, W)``, and their places."""
         levels = self.pyramid(self.backbone(images))
         sizes = [(each.shape[-2], each.shape[-1]) for each in levels]
         at = places(sizes, self.head.strides, reach=self.reach, device=images.device)
