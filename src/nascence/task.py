@@ -5,6 +5,7 @@ tensors that make it this one: the scale of its initial values, its subset of th
 matrix. Tasks of one problem are stacked, so that thousands of them are optimised at once.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -124,6 +125,11 @@ class Stack:
         """The constants of one task."""
         return {name: value[index] for name, value in self.constants.items()}
 
+    def repeated(self, count: int) -> "Stack":
+        """All tasks ``count`` times, one copy of the stack after the other."""
+        constants = {name: torch.cat([value] * count) for name, value in self.constants.items()}
+        return Stack(self.names * count, self.problem, constants)
+
     def init(self, *, generator: torch.Generator) -> Params:
         """Random initial parameters, ``(tasks, ...)`` each."""
         each = [
@@ -148,6 +154,11 @@ def stacks(tasks: Iterable[Task]) -> list[Stack]:
     for task in tasks:
         groups.setdefault(task.problem, []).append(task)
     return [Stack.of(group) for group in groups.values()]
+
+
+def training_tasks(length: int, held_out: float) -> int:
+    """How many tasks of a family of ``length``, from the first on, meta-training may use."""
+    return max(1, math.floor(length * (1 - held_out)))
 
 
 def seed_of(name: str, index: int) -> int:

@@ -66,7 +66,7 @@ def optimizer(
     with failures_as_lines():
         from nascence.design.settings import parse_duration
         from nascence.optim import create, load, meta_train
-        from nascence.optim.families import chosen
+        from nascence.tasks import chosen
 
         tasks = chosen(families, max_cost=max_cost)
         untrained = create(architecture) if start is None else load(start)
