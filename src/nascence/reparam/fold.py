@@ -16,7 +16,7 @@ from nascence.reparam.accounting import (
 )
 from nascence.reparam.attributes import uncompiled
 from nascence.reparam.folding import Outcome, fold_module
-from nascence.reparam.verification import TOLERANCE, Truth
+from nascence.reparam.verification import TOLERANCE, Truth, copied
 
 
 def fold(model: nn.Module, *inputs: Tensor, verify: bool = True) -> nn.Module:
@@ -117,8 +117,9 @@ def borrows(work: nn.Module, model: nn.Module, inputs: tuple[Tensor, ...]) -> bo
     """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself."""
     own = {id(value) for value in (*work.parameters(), *work.buffers())}
     theirs = {id(value) for value in (*model.parameters(), *model.buffers())} - own
+    runner, example = copy.deepcopy(work), copied(inputs)
     with torch.no_grad(), Watch(theirs) as watch:
-        copy.deepcopy(work)(*(x.clone() for x in inputs))
+        runner(*example)
     return watch.found
 
 
