@@ -43,14 +43,20 @@ def expand(
 ) -> nn.Module:
     """A copy of ``model`` whose 2-D convolutions are ``block``s, with the same function at first.
 
-    The function is that of evaluation mode. Every branch starts as ``block`` makes it, with BatchNorms at mean 0, variance 1; the k x k
-    branch then takes the weight of the convolution minus what the other branches add up to, so
-    that the sum is the old convolution. ``accepts`` chooses the convolutions (by default those
-    larger than 1 x 1); transposed ones, those that do not pad with zeros, and shared ones keep
-    their kind. Blocks keep the hooks of the convolutions. ``generator`` draws the weights of the new branches. Fold the trained model to
-    get the old architecture back.
+    The function is that of evaluation mode. Every branch starts as ``block`` makes it, with
+    BatchNorms at mean 0, variance 1; the k x k branch then takes the weight of the convolution
+    minus what the other branches add up to, so that the sum is the old convolution. Blocks keep
+    the hooks of the convolutions. Fold the trained model to get the old architecture back.
 
-    Raises ValueError where nothing can be replaced.
+    Args:
+        model: Any module; it is not changed.
+        block: Makes a block as ``RepVGGBlock`` does, from channels, kernel and keywords.
+        accepts: Chooses the convolutions, by default those larger than 1 x 1. Transposed ones,
+            those that do not pad with zeros, and those whose weight a hook computes stay.
+        generator: Draws the weights of the new branches.
+
+    Raises:
+        ValueError: If nothing can be replaced.
     """
     result = copy.deepcopy(model)
     owners: dict[int, list[tuple[nn.Module, str]]] = {}
