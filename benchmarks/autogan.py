@@ -22,7 +22,7 @@ import torch
 
 from cifar10_rows import cifar10
 from nascence.data import Dataset
-from nascence.search.gan import (
+from nascence.gan import (
     ClassifierQuality,
     autogan,
     generate,
@@ -30,8 +30,9 @@ from nascence.search.gan import (
     train_classifier,
     train_generator,
 )
-from nascence.search.gan.images import signed
-from nascence.spaces import Architecture, GeneratorSpace, SuperNet, split
+from nascence.gan.images import signed
+from nascence.spaces import Architecture, GeneratorSpace
+from nascence.supernets import SuperNet, split
 
 SPACE = GeneratorSpace(stages=2, width=32, latent=64)
 CLASSIFIER_STEPS = 2500

@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nascence.search.latency_measurement import PLAIN, Observations, observe, table_of
-from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, SuperNet, Zero
+from nascence.latency.measurement import PLAIN, Observations, observe, table_of
+from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, Zero
+from nascence.supernets import SuperNet
 
 SIDE = 32
 FRESH = 40

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from cifar10_rows import cifar10
 from nascence.data import Dataset
-from nascence.search import FewShotEvaluator
-from nascence.spaces import NB201, Architecture, SuperNet
+from nascence.spaces import NB201, Architecture
+from nascence.supernets import FewShotEvaluator, SuperNet
 from supernet_runs import Runs, accuracy_and_loss, columns, figures, print_report
 
 SPACE = NB201(width=8, cells=1)

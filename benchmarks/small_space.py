@@ -24,8 +24,8 @@ import torch
 from cifar10_rows import cifar10
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.search import FewShotEvaluator
-from nascence.spaces import Architecture, Small, SuperNet
+from nascence.spaces import Architecture, Small
+from nascence.supernets import FewShotEvaluator, SuperNet
 from nascence.training import evaluate, sgd, train
 from supernet_runs import Runs, accuracy_and_loss, columns, figures, print_report
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint
-from nascence.search import AngleEvaluator
-from nascence.spaces import NB201, Architecture, SuperNet
+from nascence.spaces import NB201, Architecture
+from nascence.supernets import AngleEvaluator, SuperNet
 from zero_cost import (
     TRUTH,
     agreement,

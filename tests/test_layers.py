@@ -1,19 +1,25 @@
-"""Imports point down: core <- siblings <- search <- design, report, export <- cli."""
+"""Imports point down, from the command line to the core; siblings never import each other."""
 
 import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"params", "task", "training", "recalibration", "data", "graph"}
-SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
+CORE = {"core", "params", "task", "training", "recalibration", "data", "graph"}
+SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
+SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
     "search": 2,
-    **dict.fromkeys(("design", "report", "export"), 3),
-    "cli": 4,
+    "supernets": 3,
+    **dict.fromkeys(("latency", "controllers"), 4),
+    "gradient": 5,
+    "gan": 6,
+    "jobs": 7,
+    **dict.fromkeys(("design", "report", "export", "testing"), 8),
+    "cli": 9,
 }
-BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}
+BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}
 
 

@@ -17,10 +17,11 @@ from nascence.cli.given import Given, budget_of, decisions_of, limit_of
 from nascence.cli.gradient_search import STRATEGIES, gradient_search
 from nascence.cli.once_for_all_search import STRATEGY as ONCE_FOR_ALL
 from nascence.cli.once_for_all_search import once_for_all_search
+from nascence.core.files import locked
 
 if TYPE_CHECKING:
+    from nascence.jobs.search import Outcome
     from nascence.search.history import Candidate
-    from nascence.search.job import Outcome
 
 
 def search(
@@ -136,14 +137,15 @@ def search(
             as_json,
             quiet,
         )
-        if space == GENERATORS or strategy == AUTOGAN:
-            gan_search(given)
-        elif strategy in STRATEGIES:
-            gradient_search(given)
-        elif strategy == ONCE_FOR_ALL:
-            once_for_all_search(given)
-        else:
-            _scored_search(given)
+        with locked(given.folder, shared=shared):
+            if space == GENERATORS or strategy == AUTOGAN:
+                gan_search(given)
+            elif strategy in STRATEGIES:
+                gradient_search(given)
+            elif strategy == ONCE_FOR_ALL:
+                once_for_all_search(given)
+            else:
+                _scored_search(given)
 
 
 def _scored_search(given: Given) -> None:
@@ -153,8 +155,8 @@ def _scored_search(given: Given) -> None:
         "images", "shared",
     )  # fmt: skip
     started = time.perf_counter()
+    from nascence.jobs.search import SearchJob
     from nascence.report.search_page import write_search
-    from nascence.search.job import SearchJob
 
     trials = 500 if given.trials is None and given.seconds is None else given.trials
     job = SearchJob(
@@ -185,7 +187,7 @@ def _scored_search(given: Given) -> None:
 
 
 def _run(job: Any, *, quiet: bool) -> "Outcome":
-    from nascence.search.job import run_job
+    from nascence.jobs.search import run_job
 
     best = -math.inf
     with shown(job.folder, quiet=quiet) as progress:
