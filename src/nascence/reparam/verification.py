@@ -126,6 +126,11 @@ class Truth:
         return error is not None and error <= max(bound, 20 * self.native)
 
 
+def first_line(reason: BaseException) -> str:
+    """The message of an exception, without what follows its first line."""
+    return next(iter(str(reason).strip().splitlines()), type(reason).__name__)
+
+
 def copied(inputs: Inputs) -> Inputs:
     """Clones: a network may overwrite its input."""
     return tuple(x.clone() for x in inputs)
