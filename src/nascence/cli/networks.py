@@ -116,7 +116,7 @@ def _of_timm(name: str, classes: int, in_channels: int) -> nn.Module:
 
 
 def _of_torchvision(name: str, classes: int, in_channels: int) -> nn.Module:
-    models = zoo("torchvision.models")
+    models = zoo("torchvision").models
     if in_channels != 3:
         raise ValueError(
             f"the images have {in_channels} channels and torchvision's networks take 3; "

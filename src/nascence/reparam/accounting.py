@@ -82,6 +82,7 @@ def cost_of(model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> Cost:
     """
     if not inputs:
         return Cost(count_parameters(model), None, None, None, None)
+    inputs = tuple(x.clone() for x in inputs)  # a network may overwrite its input
     return Cost(
         count_parameters(model),
         count_macs(model, *inputs),

@@ -111,7 +111,8 @@ class PaddedNorm(nn.Module):
         assert norm.running_mean is not None
         assert norm.running_var is not None
         spread = torch.sqrt(norm.running_var + norm.eps)
-        border = (norm.bias - norm.running_mean * norm.weight / spread).reshape(-1, 1, 1)
+        scale = norm.weight / spread  # as folding computes it, so that the two cancel exactly
+        border = (norm.bias - norm.running_mean * scale).reshape(-1, 1, 1)
         return F.pad(norm(x) - border, self.padding) + border
 
 

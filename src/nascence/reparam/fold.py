@@ -47,6 +47,7 @@ def fold_with_report(
     Latency is the median of ``repeats`` forward passes on ``inputs``, 0 leaves it out.
     """
     folded, outcome = _fold(model, inputs, verify)
+    model = uncompiled(model)
     notes = list(outcome.notes)
     try:
         before, after = cost_of(model, inputs, repeats), cost_of(folded, inputs, repeats)
