@@ -10,7 +10,6 @@ convolution does. In a test of your own::
 """
 
 import copy
-import io
 from collections.abc import Callable
 
 import torch
@@ -94,15 +93,6 @@ def check_folding_again_changes_nothing(make: Make) -> None:
     assert torch.equal(again(x), folded(x))
 
 
-def check_saving(make: Make) -> None:
-    """The folded block survives ``torch.save``."""
-    x, file = _example(), io.BytesIO()
-    folded = fold(in_use(make(4, 8)), x)
-    torch.save(folded, file)
-    file.seek(0)
-    assert torch.equal(torch.load(file, weights_only=False)(x), folded(x))
-
-
 def check_every_branch_trains(make: Make) -> None:
     """Every parameter of the block gets a gradient."""
     block = make(4, 4).train()
@@ -130,7 +120,6 @@ CHECKS: tuple[Callable[[Make], None], ...] = (
     check_shape,
     check_folds_to_one_convolution,
     check_folding_again_changes_nothing,
-    check_saving,
     check_every_branch_trains,
     check_impossible_geometry,
 )
