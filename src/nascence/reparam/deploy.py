@@ -1,7 +1,6 @@
 """What a folded network does after folding: compiled, as ONNX, in int8; each tried and reported."""
 
 import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.core.modes import evaluation_mode
+from nascence.export import onnx_model
 from nascence.graph import measure_latency
 from nascence.params import write_whole
 from nascence.reparam.verification import first_line, relative_error
@@ -179,33 +179,6 @@ def any_batch_model(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
     if not error < 1e-2:
         raise ValueError(f"on a batch of 3 its relative error is {error:.1e}")
     return proto
-
-
-def onnx_model(
-    model: nn.Module,
-    inputs: tuple[Tensor, ...],
-    *,
-    input_names: Sequence[str] | None = None,
-    output_names: Sequence[str] | None = None,
-    dynamic_shapes: Any = None,
-) -> Any:
-    """``model`` in evaluation mode as an ``onnx.ModelProto``; names and shapes as in torch."""
-    import onnxscript  # noqa: F401  torch's exporter needs it
-
-    with evaluation_mode(model), warnings.catch_warnings():
-        # The exporter's own deprecations are not the user's concern.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model,
-            inputs,
-            dynamo=True,
-            dynamic_shapes=dynamic_shapes,
-            input_names=input_names,
-            output_names=output_names,
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
 
 
 def session(source: Path | bytes) -> Callable[..., Any]:
