@@ -1,4 +1,4 @@
-"""A hundred random networks; benchmarks/fold_fuzz.py runs thousands."""
+"""A hundred random networks; benchmarks/reparam/fuzz.py runs thousands."""
 
 import importlib.util
 import warnings

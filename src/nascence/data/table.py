@@ -169,7 +169,7 @@ def bundled(name: str) -> Table:
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a table, as ``benchmarks/make_tables.py`` writes it.
+    """Read a table, as ``benchmarks/data/make_tables.py`` writes it.
 
     The file is an npz: ``facts``, JSON as bytes with name, credit, decisions and the number of
     decimals of every column; the columns are integers, so that values are exactly the decimals

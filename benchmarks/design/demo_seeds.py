@@ -1,0 +1,54 @@
+"""The demo over several seeds: designed network against hand-designed baseline, equal wall time.
+
+    python -m benchmarks.design.demo_seeds [--seeds 0 1 2] [--budget 5m] [--out runs/demo-seeds]
+    python -m benchmarks.design.demo_seeds --budget 1m --options "--no-baseline --start predicted"
+
+Each seed is one `nascence design` on the bundled sample. Runs that are finished are read, not
+repeated.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+
+def summary_of(seed: int, budget: str, out: Path, further: str) -> dict:
+    path = out / f"seed-{seed}"
+    begun = (path / "config.yaml").exists()
+    words = ["resume", str(path)] if begun else ["design", "--out", str(path)]
+    options = [] if begun else ["--budget", budget, "--seed", str(seed), *further.split()]
+    command = [sys.executable, "-m", "nascence.cli", *words, *options, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--budget", default="5m")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo-seeds"))
+    parser.add_argument("--options", default="", help="further options of design")
+    options = parser.parse_args()
+    print("| seed | network | accuracy | parameters | MMACs | ms | ms folded | s | steps |")
+    print("|-|-|-|-|-|-|-|-|-|")
+    accuracies: dict[str, list[float]] = {}
+    for seed in options.seeds:
+        for row in summary_of(seed, options.budget, options.out, options.options)["networks"]:
+            accuracies.setdefault(row["name"], []).append(100 * row["accuracy"])
+            print(
+                f"| {seed} | {row['name']} | {row['accuracy']:.3f} | {row['parameters']:,} "
+                f"| {row['macs'] / 1e6:.2f} | {row['latency_ms']:.2f} "
+                f"| {row['folded_latency_ms']:.2f} | {row['train_seconds']:.0f} "
+                f"| {row['train_steps']} |",
+                flush=True,
+            )
+    for name, values in accuracies.items():
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"{name}: {statistics.mean(values):.1f} ± {spread:.1f} % over {len(values)} seeds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Which search score of `design` picks the networks that train best, at equal cost and CPU time.
+
+    python -m benchmarks.design.search_scores [--seconds 40] [--seeds 0 1 2] [--out FILE.jsonl]
+
+The space that `design` searches (cells of NAS-Bench-201 of free width and depth, identity blocks)
+on the bundled sample, limited to the training work of a residual cell of 7.4 M multiply-adds. Each
+score has the same CPU time for its search, and what it picks is trained as `design` trains for the
+same CPU time of one thread. Finished rows in --out are read, not repeated. Scores:
+
+- codes: binary codes per image + ln(multiply-adds), what `design` uses;
+- independence: channel_independence of the network itself;
+- cell: the same of the cell alone, in a network of width 16 with one cell a stage, its live
+  multiply-adds exchanged for those of the network itself.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nascence import training
+from nascence.data import Batch, Dataset, load
+from nascence.design import network, recipe
+from nascence.metrics import channel_independence
+from nascence.search import Evolution, MetricEvaluator, search
+from nascence.spaces import NB201, Architecture
+
+LARGEST = (
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+    ";width=8;cells=1"
+)
+Score = Callable[[Architecture], float]
+
+
+class ProcessorTime:
+    """Stands in for the clock of the training loop."""
+
+    perf_counter = staticmethod(time.process_time)
+
+
+def scores(space: NB201, cost: network.Cost, batch: Batch, seed: int) -> dict[str, Score]:
+    """The scores that are compared, by name."""
+    cells = NB201(width=16, cells=1, conv=network.BLOCKS["identity"])
+    of_cell = MetricEvaluator(cells, channel_independence, batch, seeds=(seed,))
+    side = max(batch[0].shape[2:])
+
+    @cache
+    def independence(cell: Architecture) -> float:
+        return of_cell(cell) - math.log(max(cells.macs(cell, side=side), 1))
+
+    def cell(architecture: Architecture) -> float:
+        named = json.loads(space.to_json(architecture))
+        inner = cells.from_json(json.dumps({name: named[name] for name, _ in cells.decisions}))
+        return independence(inner) + math.log(max(cost.macs(architecture), 1))
+
+    return {
+        "codes": network.Score(space, cost, batch, seed=seed),
+        "independence": MetricEvaluator(space, channel_independence, batch, seeds=(seed,)),
+        "cell": cell,
+    }
+
+
+class OutOfTime(Exception):
+    """Ends a search."""
+
+
+def pick(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
+    """Search by one score for some CPU seconds: what it picks, and how many it scored."""
+    space = network.space_of("identity", classes=data.classes, in_channels=3)
+    deployed = network.deployed_space_of(classes=data.classes, in_channels=3)
+    with tempfile.TemporaryDirectory() as folder:
+        measured = Path(folder) / "latencies.json"
+        cost = network.Cost(deployed, block="identity", side=32, in_channels=3, measured=measured)
+        limits = cost.limits(work=cost.work(space.parse(LARGEST)), parameters=None, latency_ms=None)
+        batch = data.batch(128, generator=torch.Generator().manual_seed(1000 * seed + 1))
+        score = scores(space, cost, batch, seed)[name]
+        start, known = time.process_time(), {}
+
+        def within_time(architecture: Architecture) -> float:
+            if time.process_time() - start > seconds:
+                raise OutOfTime
+            known[architecture] = score(architecture)
+            return known[architecture]
+
+        generator = torch.Generator().manual_seed(1000 * seed + 2)
+        with contextlib.suppress(OutOfTime):
+            search(Evolution(space, generator=generator, allowed=limits), within_time, trials=5000)
+        best = max(known, key=lambda architecture: known[architecture])
+        return {
+            "network": space.format(best),
+            "scored": len(known),
+            "macs": cost.macs(best),
+        }
+
+
+def train(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
+    """Train a network of the space; accuracy on the validation images and number of steps."""
+    space = network.space_of("identity", classes=data.classes, in_channels=3)
+    model = network.build(space, space.parse(name), seed=seed)
+    generator = torch.Generator().manual_seed(1000 * seed + 3)
+    found = training.train(model, data, **recipe.designed(32), seconds=seconds, generator=generator)
+    return {"accuracy": 100 * found.curve[-1].accuracy, "steps": found.steps}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=40.0, help="CPU seconds of a training")
+    parser.add_argument("--search", type=float, default=14.0, help="CPU seconds of a search")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--scores", nargs="+", default=["codes", "independence", "cell"])
+    parser.add_argument("--out", type=Path, default=Path("runs/design-search.jsonl"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    training.time = ProcessorTime  # type: ignore[assignment]
+    data = load("cifar10-sample")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    done: dict[tuple, dict[str, Any]] = {}
+    if options.out.exists():
+        for line in options.out.read_text().splitlines():
+            found = json.loads(line)
+            done[found["score"], found["seed"], found["seconds"]] = found
+    print("| score | seed | network | MMACs | scored | accuracy | steps |\n|-|-|-|-|-|-|-|")
+    for seed in options.seeds:
+        for name in options.scores:
+            key = name, seed, options.seconds
+            if key not in done:
+                row = pick(data, name, seed, options.search)
+                row |= train(data, row["network"], seed, options.seconds)
+                done[key] = dict(zip(("score", "seed", "seconds"), key, strict=True)) | row
+                with options.out.open("a") as file:
+                    file.write(json.dumps(done[key]) + "\n")
+            row = done[key]
+            print(
+                f"| {name} | {seed} | `{row['network']}` | {row['macs'] / 1e6:.2f} "
+                f"| {row['scored']} | {row['accuracy']:.1f} | {row['steps']} |",
+                flush=True,
+            )
+    for name in options.scores:
+        values = [done[name, seed, options.seconds]["accuracy"] for seed in options.seeds]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"{name}: {statistics.mean(values):.1f} ± {spread:.1f} % over {len(values)} seeds")
+
+
+if __name__ == "__main__":
+    main()

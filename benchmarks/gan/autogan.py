@@ -1,0 +1,248 @@
+"""AutoGAN on CIFAR-10 at 16 pixels: one-shot, few-shot at equal total cost, random generators.
+
+    python -m benchmarks.gan.autogan run --data cifar10-train.parquet --out autogan
+    python -m benchmarks.gan.autogan report --out autogan
+
+A classifier is trained once; the classifier score and the Fréchet distance on its features are
+the figures, and neither is the Inception score or the FID. Few-shot splits the normalisation of
+the last stage into its three choices. What each search finds, and ten random generators, are
+trained alone with the same settings. One line of JSON a finished part is kept in ``--out``, and
+a finished part is not done again.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.ledger import cifar10
+from nascence.data import Dataset
+from nascence.search.gan import (
+    ClassifierQuality,
+    autogan,
+    generate,
+    latents,
+    train_classifier,
+    train_generator,
+)
+from nascence.search.gan.images import signed
+from nascence.spaces import Architecture, GeneratorSpace, SuperNet, split
+
+SPACE = GeneratorSpace(stages=2, width=32, latent=64)
+CLASSIFIER_STEPS = 2500
+ALONE = {"steps": 700, "batch_size": 32, "generated": 32, "critic_steps": 1,
+         "rates": (1e-3, 1e-3), "average_decay": 0.99, "discriminator_width": 32}  # fmt: skip
+SEARCH = {"steps": 900, "round_steps": 60, "controller_steps": 10, "images": 300,
+          "controller_rate": 3.5e-3, "batch_size": 32, "generated": 32, "critic_steps": 1,
+          "rates": (1e-3, 1e-3), "discriminator_width": 32}  # fmt: skip
+SPLIT = "stage_2_normalisation"
+KINDS = ("one-shot", "few-shot")
+RANDOM = 10
+IMAGES = 5000  # from which a generator's figures are taken, as many as there are real ones
+
+
+def quality_of(arguments: argparse.Namespace, data: Dataset) -> tuple[ClassifierQuality, float]:
+    """The scores, measured from the validation images, and the classifier's accuracy."""
+    trained = train_classifier(
+        data,
+        generator=torch.Generator().manual_seed(0),
+        steps=CLASSIFIER_STEPS,
+        checkpoint=arguments.out / "classifier.pt",
+    )
+    judge = trained.classifier
+    quality = ClassifierQuality(judge.probabilities, judge.features, data.validation.images)
+    return quality, trained.accuracy
+
+
+def figures(quality: ClassifierQuality, images: torch.Tensor) -> dict[str, float]:
+    return {"score": quality.score(images), "distance": quality.distance(images)}
+
+
+def alone(
+    architecture: Architecture, seed: int, quality: ClassifierQuality, data: Dataset
+) -> dict[str, float | str]:
+    """Train a generator alone and measure it."""
+    trained = train_generator(
+        SPACE, architecture, data, generator=torch.Generator().manual_seed(seed), **ALONE
+    )
+    vectors = latents(SPACE, IMAGES, generator=torch.Generator().manual_seed(7))
+    found = figures(quality, generate(trained.generator, vectors))
+    last = trained.losses[-100:]
+    return found | {
+        "architecture": SPACE.format(architecture),
+        "discriminator_loss": statistics.mean(each.discriminator for each in last),
+        "generator_loss": statistics.mean(each.generator or 0.0 for each in last),
+    }
+
+
+def search(kind: str, seed: int, quality: ClassifierQuality, data: Dataset, folder: Path):
+    """One search: what it found, its score with shared weights, and what its parts found."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        whole = SuperNet(SPACE, affine="fixed")
+    history = autogan(
+        whole if kind == "one-shot" else split(whole, [SPLIT]),
+        data,
+        generator=torch.Generator().manual_seed(seed),
+        score=quality.score,
+        folder=folder / f"{kind}-{seed}",
+        **SEARCH,
+    )
+    return {
+        "architecture": SPACE.format(history.best.architecture),
+        "shared_score": history.best.score,
+        "part": history.best_part,
+        "parts": [
+            [SPACE.format(growth.architectures[0]), growth.scores[0]]
+            for growth in history.growths
+            if growth.stage == SPACE.stages
+        ],
+        "rewards": [[each.part, each.stage, each.reward, each.entropy] for each in history.rounds],
+        "resets": max(each.resets for each in history.rounds),
+    }
+
+
+def reference(quality: ClassifierQuality, data: Dataset) -> dict[str, float]:
+    """What real images reach: the validation images, and as many training images."""
+    real = figures(quality, signed(data.validation.images))
+    training = figures(quality, signed(data.train.images[:IMAGES]))
+    return {
+        "score": real["score"],
+        "distance": training["distance"],
+        "training_score": training["score"],
+    }
+
+
+def untrained(quality: ClassifierQuality) -> dict[str, list[float]]:
+    """The figures of the random generators before their training."""
+    found: dict[str, list[float]] = {"scores": [], "distances": []}
+    for architecture in random_generators():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = SPACE.build(architecture)
+        vectors = latents(SPACE, IMAGES, generator=torch.Generator().manual_seed(7))
+        measured = figures(quality, generate(network, vectors))  # BatchNorm as in training
+        found["scores"].append(measured["score"])
+        found["distances"].append(measured["distance"])
+    return found
+
+
+def random_generators() -> list[Architecture]:
+    generator = torch.Generator().manual_seed(100)
+    return [SPACE.sample(generator=generator) for _ in range(RANDOM)]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what ``--out`` lacks."""
+    data = cifar10(arguments.data, 16, cache=arguments.out)
+    kept = arguments.out / "runs.jsonl"
+    done = {row["part"]: row for row in rows(kept)}
+
+    def part(name: str, make: Callable[[], dict]) -> dict:
+        if name not in done:
+            started = time.process_time()
+            found = make()
+            seconds = round(time.process_time() - started, 1)
+            done[name] = {"part": name, "result": found, "cpu_seconds": seconds}
+            with kept.open("a") as file:
+                file.write(json.dumps(done[name]) + "\n")
+            print(json.dumps(done[name])[:300], flush=True)
+        return done[name]["result"]
+
+    started = time.process_time()
+    quality, accuracy = quality_of(arguments, data)
+    part("classifier", lambda: {"accuracy": accuracy, "seconds": time.process_time() - started})
+    part("reference", lambda: reference(quality, data))
+    part("untrained", lambda: untrained(quality))
+
+    def searches(seed: int) -> None:
+        for kind in KINDS:
+            make = partial(search, kind, seed, quality, data, arguments.out)
+            architecture = SPACE.parse(part(f"{kind} {seed}", make)["architecture"])
+            part(f"{kind} {seed} alone", partial(alone, architecture, seed, quality, data))
+
+    searches(arguments.seeds[0])
+    for number, architecture in enumerate(random_generators()):
+        part(f"random {number}", partial(alone, architecture, 0, quality, data))
+    for seed in arguments.seeds[1:]:
+        searches(seed)
+    for kind in KINDS:  # what the seed of a training alone makes of it
+        architecture = SPACE.parse(done[f"{kind} {arguments.seeds[0]}"]["result"]["architecture"])
+        part(f"{kind} again", partial(alone, architecture, 10, quality, data))
+
+
+def rows(kept: Path) -> list[dict]:
+    """The finished parts."""
+    if not kept.exists():
+        return []
+    return [json.loads(line) for line in kept.read_text().splitlines() if line.strip()]
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Print the ledger's table."""
+    done = {row["part"]: row for row in rows(arguments.out / "runs.jsonl")}
+    if "classifier" in done:
+        print(f"classifier: {100 * done['classifier']['result']['accuracy']:.1f} % right")
+    print("| | classifier score | Fréchet distance | CPU-s of search | CPU-s of training |")
+    print("|-|-|-|-|-|")
+    if "reference" in done:
+        real = done["reference"]["result"]
+        print(f"| real images | {real['score']:.2f} | {real['distance']:.2f} | | |")
+    if "untrained" in done:
+        values = done["untrained"]["result"]
+        print(f"| untrained | {spread(values['scores'])} | {spread(values['distances'])} | | |")
+    alone_rows = [row for name, row in done.items() if name.startswith("random")]
+    if alone_rows:
+        results = [row["result"] for row in alone_rows]
+        cost = spread([row["cpu_seconds"] for row in alone_rows], ".0f")
+        scores = [each["score"] for each in results]
+        distances = [each["distance"] for each in results]
+        print(f"| random, {len(results)} | {spread(scores)} | {spread(distances)} | | {cost} |")
+        print(f"| the best of them | {max(scores):.2f} | {min(distances):.2f} | | |")
+    for kind in KINDS:
+        for seed in arguments.seeds:
+            if f"{kind} {seed} alone" not in done:
+                continue
+            searched, trained = done[f"{kind} {seed}"], done[f"{kind} {seed} alone"]
+            result = trained["result"]
+            print(
+                f"| {kind}, seed {seed}: {searched['result']['architecture']} | "
+                f"{result['score']:.2f} | {result['distance']:.2f} | "
+                f"{searched['cpu_seconds']:.0f} | {trained['cpu_seconds']:.0f} |"
+            )
+            print(f"  with shared weights {searched['result']['shared_score']:.2f}; parts:",
+                  searched["result"]["parts"])  # fmt: skip
+    again = [done[name] for name in (f"{kind} again" for kind in KINDS) if name in done]
+    for row in alone_rows + again:
+        result = row["result"]
+        print(result["architecture"], f"{result['score']:.2f}", f"{result['distance']:.2f}")
+
+
+def spread(values: Sequence[float], form: str = ".2f") -> str:
+    """Mean and standard deviation."""
+    mean = format(statistics.mean(values), form)
+    return mean if len(values) == 1 else f"{mean} ± {format(statistics.stdev(values), form)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    first, second = commands.add_parser("run"), commands.add_parser("report")
+    first.set_defaults(run=run)
+    second.set_defaults(run=report)
+    first.add_argument("--data", type=Path, required=True)
+    for command in (first, second):
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parsed = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    parsed.run(parsed)
+
+
+if __name__ == "__main__":
+    main()

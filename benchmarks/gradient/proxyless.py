@@ -1,0 +1,252 @@
+"""ProxylessNAS on a small mobile space: weights of latency, and one-shot against few-shot.
+
+    python -m benchmarks.gradient.proxyless run --data cifar10-train.parquet --out proxyless
+    python -m benchmarks.gradient.proxyless report --out proxyless
+
+Nine blocks of width 0.25 on CIFAR-10 at 16 pixels, latencies of batches of 16 on one thread. One
+search for each weight of latency, then the network that it derives and random ones of nearly the
+same predicted latency are trained alone for ``--alone`` steps, all alike. One-shot against
+few-shot: one supernet, or the three parts of the split of ``block_1`` with a third of the steps
+each, at one weight. One line of JSON for each part is kept in ``--out``; a finished part is not
+done again.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.ledger import cifar10
+from nascence.data import Dataset, Split
+from nascence.search.gradient import proxyless
+from nascence.search.gradient_job import scaled_rate
+from nascence.search.latency import LatencyTable, LatencyTerm, read_latencies
+from nascence.search.latency_measurement import measure_latencies, network_milliseconds
+from nascence.search.trained_supernet import new_supernet
+from nascence.spaces import Architecture, Mobile, split
+from nascence.training import sgd, train
+
+SIDE, BATCH = 16, 16
+SPACE = Mobile(
+    classes=10, width=0.25, depths=(2, 2, 2, 1, 1, 1), stem_stride=1, strides=(1, 2, 2, 1, 1, 1),
+    last=128, dropout=0.0, side=SIDE,
+)  # fmt: skip
+WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.2, 1.0)
+COMPARED = 0.03
+"""Weight at which one supernet and its parts are compared."""
+GROUPS = {"block_1": [(0, 1, 2), (3, 4, 5), (6,)]}
+RANDOM = 1
+"""Random networks beside every chosen one."""
+
+
+class Parts:
+    """Finished parts by their key, one line of JSON each."""
+
+    def __init__(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.path = out / "parts.jsonl"
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        self.done = {row["key"]: row for row in map(json.loads, filter(None, lines))}
+
+    def get(self, key: str, make: Callable[[], dict]) -> dict:
+        if key not in self.done:
+            started = time.process_time()
+            row = {"key": key, **make(), "cpu": round(time.process_time() - started, 1)}
+            with self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            self.done[key] = row
+            print({k: v for k, v in row.items() if k != "trajectory"}, flush=True)
+        return self.done[key]
+
+
+def table_in(out: Path) -> LatencyTable:
+    """The table of this machine, measured once."""
+    path = out / "latency.json"
+    if not path.exists():
+        generator = torch.Generator().manual_seed(0)
+        table = measure_latencies(SPACE, side=SIDE, batch=BATCH, generator=generator, networks=20)
+        table.save(path)
+    return read_latencies(path, space=SPACE, side=SIDE)
+
+
+def searched(
+    data: Dataset, table: LatencyTable, arguments: argparse.Namespace, weight: float, seed: int,
+    kind: str = "one-shot",
+) -> dict:  # fmt: skip
+    """One search: its result, and the network after every epoch."""
+    whole = new_supernet(SPACE, seed=seed)
+    parts = [whole] if kind == "one-shot" else split(whole, GROUPS)
+    history = proxyless(
+        parts,
+        data,
+        generator=torch.Generator().manual_seed(seed),
+        latency=LatencyTerm(table, weight),
+        steps=arguments.steps,
+        epochs=6 // len(parts),
+        learning_rate=0.1,
+        crop=2,
+        folder=arguments.out / f"{kind}-{weight}-{seed}",
+        **scaled_rate("proxyless", arguments.steps // len(parts)),
+    )
+    derived = history.derived
+    return {
+        "architecture": derived.architecture,
+        "latency": derived.latency,
+        "shared": derived.accuracy,
+        "entropy": derived.entropy,
+        "trajectory": [
+            [e.leaf, e.steps, SPACE.format(e.architecture), round(e.accuracy, 3),
+             round(e.latency or 0, 3), round(e.entropy, 3), round(e.loss, 3)]
+            for e in history.epochs
+        ],
+    }  # fmt: skip
+
+
+def alone(data: Dataset, parts: Parts, arguments: argparse.Namespace, of: Sequence[int]) -> None:
+    """Train a network alone with every seed."""
+    architecture = tuple(of)
+    validation = Split(data.validation.images[:2000], data.validation.labels[:2000])
+    fewer = replace(data, validation=validation)
+
+    def trained(seed: int) -> dict:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = SPACE.build(architecture).to(memory_format=torch.channels_last)
+        training = train(
+            network, fewer, optimizer=sgd(0.1), steps=arguments.alone, batch_size=32, crop=2,
+            generator=torch.Generator().manual_seed(seed), measurements=1,
+        )  # fmt: skip
+        return {"accuracy": training.curve[-1].accuracy}
+
+    for seed in arguments.seeds[:2]:
+        name = SPACE.format(architecture)
+        parts.get(f"alone {name} seed {seed}", lambda s=seed: trained(s))
+
+
+def equals(table: LatencyTable, latency: float, seed: int) -> list[Architecture]:
+    """Of 20,000 random networks those whose predicted latency is nearest."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [SPACE.sample(generator=generator) for _ in range(20_000)]
+    return sorted(drawn, key=lambda each: abs(table.of(each) - latency))[:RANDOM]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what ``--out`` lacks."""
+    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    table, parts = table_in(arguments.out), Parts(arguments.out)
+    for weight in WEIGHTS:
+        row = parts.get(
+            f"one-shot {weight} 0", lambda w=weight: searched(data, table, arguments, w, 0)
+        )
+        alone(data, parts, arguments, row["architecture"])
+    for number, weight in enumerate(WEIGHTS):
+        row = parts.done[f"one-shot {weight} 0"]
+        near = parts.get(
+            f"random {weight}", lambda r=row, n=number: {"near": equals(table, r["latency"], n)}
+        )
+        for architecture in near["near"]:
+            alone(data, parts, arguments, architecture)
+    for seed in arguments.seeds:
+        for kind in ("one-shot", "few-shot"):
+            row = parts.get(
+                f"{kind} {COMPARED} {seed}",
+                lambda s=seed, k=kind: searched(data, table, arguments, COMPARED, s, k),
+            )
+            alone(data, parts, arguments, row["architecture"])
+    parts.get("measured", lambda: measured(parts))
+
+
+def measured(parts: Parts) -> dict:
+    """Milliseconds of every network that was trained, in turn, and of a table made just before."""
+    names = sorted({key.split(" seed")[0][6:] for key in parts.done if key.startswith("alone")})
+    generator = torch.Generator().manual_seed(1)
+    table = measure_latencies(SPACE, side=SIDE, batch=BATCH, generator=generator, networks=20)
+    torch.manual_seed(0)
+    networks = [SPACE.build(SPACE.parse(name)) for name in names]
+    times = network_milliseconds(networks, torch.randn(BATCH, 3, SIDE, SIDE), passes=31)
+    return {
+        "milliseconds": {n: statistics.median(t) for n, t in zip(names, times, strict=True)},
+        "predicted": {name: table.of(SPACE.parse(name)) for name in names},
+    }
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Print the front, the comparison of kinds, and every trajectory."""
+    table, done = table_in(arguments.out), Parts(arguments.out).done
+    found = done.get("measured", {})
+    times, later = found.get("milliseconds", {}), found.get("predicted", {})
+    missing = float("nan")
+
+    def accuracies(architecture: Sequence[int]) -> list[float]:
+        name = SPACE.format(tuple(architecture))
+        found = [row["accuracy"] for key, row in done.items() if key.startswith(f"alone {name} s")]
+        return [100 * each for each in found]
+
+    def cells(architecture: Sequence[int]) -> str:
+        name = SPACE.format(tuple(architecture))
+        return (
+            f"{name} | {table.of(tuple(architecture)):.2f} | {later.get(name, missing):.2f} | "
+            f"{times.get(name, missing):.2f} | {spread(accuracies(architecture))}"
+        )
+
+    low, high = table.range
+    print(f"table: {low:.2f} to {high:.2f} ms, mean network {table.even():.2f} ms\n")
+    if times:
+        errors = [abs(later[name] / times[name] - 1) for name in times]
+        sums = [table.of(SPACE.parse(name)) for name in times]
+        print(f"later table: mean error {statistics.mean(errors):.3f}, at most {max(errors):.3f}")
+        together = statistics.correlation(sums, list(times.values()))
+        print(f"table of the searches: correlation {together:.3f}\n")
+    print("| weight | network | predicted ms | later | measured ms | accuracy alone | shared |")
+    print("|-|-|-|-|-|-|-|")
+    for weight in WEIGHTS:
+        if row := done.get(f"one-shot {weight} 0"):
+            print(f"| {weight} | {cells(row['architecture'])} | {100 * row['shared']:.1f} |")
+        for architecture in done.get(f"random {weight}", {}).get("near", ()):
+            print(f"| random | {cells(architecture)} | |")
+    print(
+        "\n| kind | seed | network | predicted ms | later | measured ms | accuracy alone | CPU-s |"
+    )
+    print("|-|-|-|-|-|-|-|-|")
+    for kind in ("one-shot", "few-shot"):
+        for seed in arguments.seeds:
+            if row := done.get(f"{kind} {COMPARED} {seed}"):
+                print(f"| {kind} | {seed} | {cells(row['architecture'])} | {row['cpu']:.0f} |")
+    print(f"\nin all {sum(row['cpu'] for row in done.values()):.0f} CPU-seconds")
+    for key, row in done.items():
+        for point in row.get("trajectory", ()):
+            print(key, *point)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.1f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    first, second = commands.add_parser("run"), commands.add_parser("report")
+    first.set_defaults(run=run)
+    second.set_defaults(run=report)
+    first.add_argument("--data", type=Path, required=True)
+    first.add_argument("--steps", type=int, default=360, help="of a search, all parts together")
+    first.add_argument("--alone", type=int, default=200, help="steps of a training alone")
+    for command in (first, second):
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parsed = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    parsed.run(parsed)
+
+
+if __name__ == "__main__":
+    main()

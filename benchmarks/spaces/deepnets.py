@@ -1,0 +1,56 @@
+"""Node and parameter statistics of the DeepNets splits, and graphs per second.
+
+    python -m benchmarks.spaces.deepnets
+    python -m benchmarks.spaces.deepnets --beyond 1000
+
+The second draws as many networks from each generator, also beyond the hundred of a split, so that
+the mean is that of the generator and not of the hundred. Beside each figure stands the published
+one (Knyazev et al., 2021; parameters recomputed from its released results), where there is one.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from nascence.spaces.deepnets import SPLITS, DeepNets
+
+PUBLISHED = {
+    "train": "192+-95 (35-681)",
+    "test": "3.3 M (2.5-34.8)",
+    "wide": "179, 51.6 M (38.8-101)",
+    "deep": "391 (74-1017)",
+    "dense": "355",
+    "bn-free": "135",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", type=int, default=500, help="at most, for each split")
+    parser.add_argument("--beyond", type=int, help="this many, whatever the size of the split")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.beyond:
+        arguments.networks = arguments.beyond
+        SPLITS.update(dict.fromkeys(set(SPLITS) - {"predefined"}, arguments.beyond))
+    for split in SPLITS:
+        networks = DeepNets(split)
+        count = min(arguments.networks, len(networks))
+        start = time.process_time()
+        graphs = [networks.graph(index) for index in range(count)]
+        seconds = time.process_time() - start
+        nodes = [len(graph) for graph in graphs]
+        millions = [graph.parameter_count / 1e6 for graph in graphs]
+        print(
+            f"{split}: {statistics.mean(nodes):.0f}+-{statistics.pstdev(nodes):.0f} nodes "
+            f"(standard error {statistics.pstdev(nodes) / count**0.5:.0f}, "
+            f"{min(nodes)}-{max(nodes)}), {statistics.mean(millions):.1f} M parameters "
+            f"({min(millions):.1f}-{max(millions):.1f}), {count / seconds:.0f} graphs/s"
+            + (f"; published {PUBLISHED[split]}" if split in PUBLISHED else "")
+        )
+
+
+if __name__ == "__main__":
+    main()
