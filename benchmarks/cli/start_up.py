@@ -3,18 +3,20 @@
 python -m benchmarks.cli.start_up [--runs 10]
 """
 
-import argparse
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+
+from benchmarks import ledger
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     command = [sys.executable, "-m", "nascence.cli", "--help"]
     walls, cpus = [], []
     for _ in range(options.runs):

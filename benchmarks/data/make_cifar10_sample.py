@@ -9,13 +9,15 @@ order. The encoded bytes are copied unchanged; column ``row`` holds each image's
 argument.
 """
 
-import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from benchmarks import ledger
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 TARGET = Path(__file__).parents[2] / "src/nascence/data/samples/cifar10-sample.parquet"
@@ -53,11 +55,11 @@ def sample(table: pa.Table) -> pa.Table:
     return chosen.replace_schema_metadata(metadata)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("source", type=Path, help="CIFAR-10 training set, parquet")
     parser.add_argument("--target", type=Path, default=TARGET)
-    arguments = parser.parse_args()
+    arguments = ledger.parse(parser, words)
     # All files share their JPEG tables, so that one large page compresses them away.
     pq.write_table(
         sample(pq.read_table(arguments.source)),

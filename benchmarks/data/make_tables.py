@@ -8,7 +8,6 @@ decimals. Of Accel-NASBench the two networks without latencies are left out, and
 stands twice the mean of its two measurements is kept.
 """
 
-import argparse
 import csv
 import json
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import ledger
 from nascence.data import accel_nasbench
 from nascence.spaces.cell import EDGES, OPERATIONS
 
@@ -45,11 +45,11 @@ NB201_COLUMNS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("src/nascence/data/tables"))
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     options.out.mkdir(parents=True, exist_ok=True)
     for name, table in (
         ("nb201", nb201(options.data / "nb201.csv")),

@@ -7,12 +7,14 @@ Each seed is one `nascence design` on the bundled sample. Runs that are finished
 repeated.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from benchmarks import ledger
 
 
 def summary_of(seed: int, budget: str, out: Path, further: str) -> dict:
@@ -25,13 +27,13 @@ def summary_of(seed: int, budget: str, out: Path, further: str) -> dict:
     return json.loads(done.stdout)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--budget", default="5m")
     parser.add_argument("--out", type=Path, default=Path("runs/demo-seeds"))
     parser.add_argument("--options", default="", help="further options of design")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     print("| seed | network | accuracy | parameters | MMACs | ms | ms folded | s | steps |")
     print("|-|-|-|-|-|-|-|-|-|")
     accuracies: dict[str, list[float]] = {}

@@ -7,15 +7,16 @@ stage; 7.4 M multiply-adds) on the bundled sample. Each line changes one thing. 
 in --out are read, not repeated.
 """
 
-import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks import ledger
 from nascence import training
 from nascence.data import Dataset, load
 from nascence.design import recipe
@@ -66,13 +67,12 @@ def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> di
     return {"accuracy": 100 * result.curve[-1].accuracy, "passes": passes}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/recipe-choices.jsonl"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     training.time = ProcessorTime  # type: ignore[assignment]
     data = load("cifar10-sample")
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -13,20 +13,20 @@ same CPU time of one thread. Finished rows in --out are read, not repeated. Scor
   multiply-adds exchanged for those of the network itself.
 """
 
-import argparse
 import contextlib
 import json
 import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks import ledger
 from nascence import training
 from nascence.data import Batch, Dataset, load
 from nascence.design import network, recipe
@@ -111,15 +111,14 @@ def train(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]
     return {"accuracy": 100 * found.curve[-1].accuracy, "steps": found.steps}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=40.0, help="CPU seconds of a training")
     parser.add_argument("--search", type=float, default=14.0, help="CPU seconds of a search")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--scores", nargs="+", default=["codes", "independence", "cell"])
     parser.add_argument("--out", type=Path, default=Path("runs/design-search.jsonl"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     training.time = ProcessorTime  # type: ignore[assignment]
     data = load("cifar10-sample")
     options.out.parent.mkdir(parents=True, exist_ok=True)

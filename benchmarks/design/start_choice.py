@@ -11,17 +11,18 @@ predicted start on the network of another seed. Finished trainings in --out
 are read, not repeated.
 """
 
-import argparse
 import json
 import math
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks import ledger
 from nascence import training
 from nascence.data import Dataset
 from nascence.design import network, recipe, stages, start
@@ -141,8 +142,8 @@ def predict_into(
 WEIGHTS = start.RELEASED
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("what", nargs="?", choices=("compare", "tune"), default="compare")
     parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -152,8 +153,7 @@ def main() -> None:
     parser.add_argument(
         "--leg", type=float, default=math.inf, help="CPU seconds after which no training begins"
     )
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     for module in (training, recipe):
         module.time = ProcessorTime
     tune = options.what == "tune"

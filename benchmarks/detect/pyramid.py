@@ -30,6 +30,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence import training
 from nascence.data import Dataset, Split
 from nascence.detect import (
@@ -253,8 +254,8 @@ def table(rows: list[dict[str, Any]]) -> None:
             print(f"\nimplicit less {arm}, AP points, seed by seed: {gains}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="cifar10-train.parquet")
     parser.add_argument("--out", type=Path, default=Path("runs/pyramid"))
     parser.add_argument("--steps", type=int, default=1500)
@@ -264,8 +265,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(MAIN))
     parser.add_argument("--table", action="store_true", help="print what is there, train nothing")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     warnings.simplefilter("ignore", ConvergenceWarning)
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.jsonl"

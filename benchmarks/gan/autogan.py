@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.search.gan import (
     ClassifierQuality,
@@ -139,7 +139,7 @@ def random_generators() -> list[Architecture]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks."""
-    data = cifar10(arguments.data, 16, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, 16, cache=arguments.out)
     kept = arguments.out / "runs.jsonl"
     done = {row["part"]: row for row in rows(kept)}
 
@@ -229,18 +229,14 @@ def spread(values: Sequence[float], form: str = ".2f") -> str:
     return mean if len(values) == 1 else f"{mean} ± {format(statistics.stdev(values), form)}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    first, second = commands.add_parser("run"), commands.add_parser("report")
-    first.set_defaults(run=run)
-    second.set_defaults(run=report)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
     first.add_argument("--data", type=Path, required=True)
     for command in (first, second):
         command.add_argument("--out", type=Path, required=True)
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 
 

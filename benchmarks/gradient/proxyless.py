@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from nascence.data import Dataset, Split
 from nascence.search.gradient import proxyless
 from nascence.search.gradient_job import scaled_rate
@@ -137,7 +137,7 @@ def equals(table: LatencyTable, latency: float, seed: int) -> list[Architecture]
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks."""
-    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     table, parts = table_in(arguments.out), Parts(arguments.out)
     for weight in WEIGHTS:
         row = parts.get(
@@ -231,20 +231,16 @@ def spread(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.1f}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    first, second = commands.add_parser("run"), commands.add_parser("report")
-    first.set_defaults(run=run)
-    second.set_defaults(run=report)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
     first.add_argument("--data", type=Path, required=True)
     first.add_argument("--steps", type=int, default=360, help="of a search, all parts together")
     first.add_argument("--alone", type=int, default=200, help="steps of a training alone")
     for command in (first, second):
         command.add_argument("--out", type=Path, required=True)
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 
 

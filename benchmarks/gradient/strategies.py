@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from nascence.data import Dataset, load, nb201
 from nascence.metrics.names import metric
 from nascence.search import MetricEvaluator, TrainingEvaluator
@@ -100,7 +100,7 @@ def random_search(seed: int, data: Dataset, arguments: argparse.Namespace):
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks, all of one seed before the next."""
-    data = cifar10(arguments.data, 16, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, 16, cache=arguments.out)
     kept = arguments.out / "runs.jsonl"
     done = {(row["strategy"], row["kind"], row["seed"]) for row in rows(kept)}
     kinds = [(s, k) for s in arguments.strategies for k in ("one-shot", "few-shot")]
@@ -188,20 +188,16 @@ def spread(values: Sequence[float], form: str) -> str:
     return mean if len(values) == 1 else f"{mean} ± {format(statistics.stdev(values), form)}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    first, second = commands.add_parser("run"), commands.add_parser("report")
-    first.set_defaults(run=run)
-    second.set_defaults(run=report)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
     first.add_argument("--data", type=Path, required=True)
     first.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     first.add_argument("--strategies", nargs="+", default=list(STEPS), choices=list(STEPS))
     first.add_argument("--cost", type=float, default=1.0, help="of a run, in 75 CPU-seconds")
     for command in (first, second):
         command.add_argument("--out", type=Path, required=True)
-    parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 
 

@@ -6,17 +6,17 @@ Models are built on the meta device where their constructors allow it, so that t
 no memory. timm's names are taken round robin over its families, so that each family has one.
 """
 
-import argparse
 import contextlib
 import statistics
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
 
+from benchmarks import ledger
 from nascence.graph import Graph, GraphError, trace
 from nascence.hypernet import GHN
 
@@ -85,16 +85,15 @@ def misfits(ghn: GHN, graph: Graph, model: nn.Module) -> list[str]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--timm", type=int, default=400, help="how many names of timm")
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     parser.add_argument(
         "--predict", action="store_true", help="also predict models of at most 60 M parameters"
     )
-    arguments = parser.parse_args()
+    arguments = ledger.parse(parser, words)
     ghn = GHN.ghn2(classes=1000, max_shape=(64, 64, 16, 16)).eval()
-    torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     for zoo, models in (
         ("torchvision", torchvision_models()),

@@ -17,12 +17,14 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from benchmarks import ledger
 from benchmarks.hypernet.meta_train import KINDS, images_of
 from nascence.graph import Graph
 from nascence.hypernet import GHN, in_processes, meta_train, validation
@@ -109,8 +111,8 @@ def leg(arguments: argparse.Namespace) -> dict[str, object]:
     return {**report._asdict(), "device": device} if first else {}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--resume", type=Path, help="folder of an earlier leg, which stays as is")
@@ -133,7 +135,7 @@ def main() -> None:
     parser.add_argument("--validate-every", type=int, default=1000)
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
+    arguments = ledger.parse(parser, words)
     if arguments.resume and not (arguments.out / "state.pt").exists():
         arguments.out.mkdir(parents=True, exist_ok=True)
         for name in ("state.pt", "log.jsonl"):

@@ -8,6 +8,7 @@
 images, 16 pixels), so that the other five are new to it; the released weights have seen all ten.
 `evaluate` takes 10 and 100 images a class of those other five from the last 5,000 images, gives
 unseen networks a closed-form head on predicted and on random features, and trains them
+from collections.abc import Sequence
 from either on the same images; accuracy on 1,000 further ones of the last 5,000. `--target` is
 another data set that `nascence.data.load` reads, such as the files of MNIST. Finished lines in
 --out are read, not repeated.
@@ -24,6 +25,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks import ledger
 from benchmarks.hypernet.meta_train import images_of
 from benchmarks.hypernet.predicted_start import SIZE, digest, network_of
 from benchmarks.hypernet.ranking import dataset
@@ -151,8 +153,8 @@ def evaluate(options: argparse.Namespace) -> None:
               f"{len(values)} |")  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("what", choices=("meta-train", "evaluate"))
     parser.add_argument("--data", help="parquet file of CIFAR-10's training images")
     parser.add_argument("--target", help="another data set to transfer to")
@@ -162,10 +164,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0, help="of this leg")
     parser.add_argument("--seeds", type=int, default=3, help="choices of images, without training")
     parser.add_argument("--out", type=Path, default=Path("runs/few-shot.jsonl"))
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     if options.data is None and (options.what == "meta-train" or options.target is None):
         parser.error("give --data, or --target to transfer to")
-    torch.set_num_threads(1)
     meta_trained(options) if options.what == "meta-train" else evaluate(options)
 
 

@@ -15,6 +15,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from benchmarks import ledger
 from nascence.hypernet import GHN, load, meta_train, network_accuracies, validation
 from nascence.spaces.deepnets import DeepNets
 
@@ -158,8 +160,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("what", choices=("train", "evaluate"))
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
@@ -192,8 +194,7 @@ def main() -> None:
     parser.add_argument("--random", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--in-turn", action="store_true", help="other images for each network")
     parser.add_argument("--calibration", type=int, default=512, help="images for BatchNorm")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     train(arguments) if arguments.what == "train" else evaluate(arguments)
 
 

@@ -12,12 +12,11 @@ at either start. Every finished training is a line of --out and is not repeated;
 --seconds of CPU time. Trainings from random values serve any --weights.
 """
 
-import argparse
 import hashlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import pairwise, product
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from benchmarks import ledger
 from benchmarks.hypernet.meta_train import images_of
 from benchmarks.hypernet.ranking import dataset
 from nascence.data import Dataset
@@ -268,16 +268,15 @@ def epochs(book: Book) -> None:
             print(f"| {network} | " + " | ".join(f"{100 * v:.1f}" for v in values) + " |")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--weights", default="ghn2-cifar10", help="released name or file")
     parser.add_argument("--out", type=Path, default=Path("runs/predicted-start.jsonl"))
     parser.add_argument("--seconds", type=float, default=900.0, help="CPU time of this leg")
     parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=list(OPTIMIZERS))
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     ghn = load(arguments.weights).eval()
     book = Book(arguments.out, digest(ghn))
     read = partial(images_of, arguments.data, SIZE)

@@ -8,15 +8,16 @@ noise, with a closed-form head, the fall of the loss in ten steps, latency, para
 multiply-adds, and the regression from mean node embeddings, each network left out in turn.
 """
 
-import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks import ledger
 from benchmarks.hypernet.meta_train import images_of, networks_of
 from nascence.data import Dataset, Split
 from nascence.graph import Graph
@@ -89,16 +90,15 @@ def left_out(embeddings: Tensor, targets: list[float]) -> list[float]:
     return answers
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--weights", default="ghn2-cifar10", help="released name or file")
     parser.add_argument("--networks", type=int, default=24)
     parser.add_argument("--steps", type=int, default=120, help="of training, batch 64")
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--out", type=Path, help="JSON lines, one for each network; resumes")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     ghn = load(arguments.weights).eval()
     size = arguments.size
     # a hundred steps of 64 images see fewer than this

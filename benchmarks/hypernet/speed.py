@@ -9,18 +9,18 @@ Memory is the growth of the resident set over the model and the hypernetwork, ov
 bytes.
 """
 
-import argparse
 import contextlib
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
+from benchmarks import ledger
 from nascence.graph import trace
 from nascence.hypernet import GHN
 from nascence.hypernet.memory import Memory
@@ -124,12 +124,11 @@ def measure(name: str, repeats: int) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--network", choices=NETWORKS, help="one network, in this process")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     if arguments.network:
         measure(arguments.network, arguments.repeats)
         return

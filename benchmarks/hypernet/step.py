@@ -7,15 +7,16 @@ the list of layers with parameters as arguments, as :func:`nascence.hypernet.met
 The two take turns, so other work on the machine slows both alike.
 """
 
-import argparse
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from benchmarks import ledger
 from benchmarks.hypernet.meta_train import networks_of
 from nascence.graph import Graph
 from nascence.hypernet import GHN
@@ -86,13 +87,12 @@ def step(
     watch.lap("optimizer")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=16)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     torch.manual_seed(0)
     networks, ghn = networks_of("train", arguments.size), GHN.ghn2().train()
     images = torch.randn(arguments.batch, 3, arguments.size, arguments.size)

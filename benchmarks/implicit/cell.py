@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence.implicit import (
     DEQ,
     Implicit,
@@ -235,16 +236,15 @@ def memory(options: argparse.Namespace) -> None:
         options.out.write_text(json.dumps(rows, indent=1))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", default="", help="names that contain this")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--one", nargs=2)
     parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     if options.one:
         one_memory(options.one[0], int(options.one[1]))
     elif options.memory:

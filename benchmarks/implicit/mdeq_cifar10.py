@@ -14,6 +14,7 @@ import io
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from benchmarks import ledger
 from nascence.data import Dataset, Split
 from nascence.graph import count_parameters
 from nascence.implicit import DEQ, Phantom, mdeq_tiny, unrolled
@@ -138,8 +140,8 @@ def table(path: Path) -> None:
             )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--table", action="store_true")
@@ -158,7 +160,7 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--measurements", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     if options.table:
         table(options.out)
         return
@@ -167,8 +169,7 @@ def main() -> None:
         solve = {"evaluations": 18, "phantom": 5, "dropout": 0.25, "measurements": 50}
         vars(options).update({**published, **solve, "rate": 1e-3, "decay": 2.5e-6})
     if options.device == "cpu":
-        torch.set_num_threads(1)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     done = {(row["network"], row["seed"]) for row in map(json.loads, lines)}
     data = read(options.data, options.size)

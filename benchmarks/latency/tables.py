@@ -9,7 +9,6 @@ the clock (CPU time of the thread, or wall) and by what the passes are reduced t
 for the networks that are predicted. A finished row is kept in ``--out`` and not measured again.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence.search.latency_measurement import PLAIN, Observations, observe, table_of
 from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, SuperNet, Zero
 
@@ -119,14 +119,13 @@ def measured(space: AdditiveSpace, batch: int, clock: str, passes: int) -> dict:
     return row
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--clocks", nargs="+", default=["cpu", "wall"], choices=list(CLOCKS))
     parser.add_argument("--passes", type=int, default=3)
-    parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    parsed = ledger.parse(parser, words)
     parsed.out.mkdir(parents=True, exist_ok=True)
     kept = parsed.out / "latency.json"
     rows = json.loads(kept.read_text()) if kept.exists() else {}

@@ -6,25 +6,25 @@ TABLE.csv is NAS-Bench-201 with the columns arch, c10_test_200, c100_test_200 an
 Networks have width 16 and one cell a stage; the batch is 128 images of the bundled sample.
 """
 
-import argparse
 import csv
 import math
 import time
+from collections.abc import Sequence
 
 import torch
 
+from benchmarks import ledger
 from nascence.data import load
 from nascence.metrics import kendall_tau, naswot
 from nascence.search import MetricEvaluator
 from nascence.spaces import NB201
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("table")
     parser.add_argument("--networks", type=int, default=300)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     with open(options.table) as file:
         rows = list(csv.DictReader(file))
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(1))

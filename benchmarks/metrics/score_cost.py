@@ -6,14 +6,14 @@ NAS-Bench-201 networks with 16 channels and 5 cells a stage, batch of 128 at 32 
 thread, CPU seconds: the least of several rounds in which all of the contenders take turns.
 """
 
-import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence.metrics import naswot
 from nascence.spaces import NB201, Architecture
 from nascence.spaces.cell import EDGES, Cell
@@ -131,14 +131,13 @@ def measure(space: NB201, architecture: Architecture, images: Tensor, rounds: in
     return [*seconds.values(), *slow.values(), difference]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="two networks, few rounds")
     parser.add_argument("--networks", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
+    arguments = ledger.parse(parser, words)
     networks, rounds = (2, 3) if arguments.quick else (arguments.networks, arguments.rounds)
-    torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     space = NB201(prune=False)
     images = torch.randn(128, 3, 32, 32, generator=generator)

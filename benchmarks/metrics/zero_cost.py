@@ -18,7 +18,7 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks import ledger
 from benchmarks.metrics.zero_cost_fit import predicted
 from nascence import data
 from nascence.metrics import (
@@ -301,10 +302,10 @@ def cost(arguments: argparse.Namespace) -> None:
         print(f"| {name} | {' | '.join(columns)} |", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    scoring = commands.add_parser("score", help="score networks, and go on where it stopped")
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    runs = {"score": score, "table": table, "fit": fit, "cost": cost}
+    scoring, tables, fits, costs = ledger.commands(parser, runs).values()
     scoring.add_argument("--data", type=Path, required=True, help="CIFAR-10, as data.load reads it")
     scoring.add_argument("--out", type=Path, required=True, help="file of scores")
     scoring.add_argument("--networks", type=int, help="random ones of the 15,625; default all")
@@ -316,18 +317,15 @@ def main() -> None:
         default=metric_names(),
         help="names; a number of cells a stage may follow, as in naswot:5",
     )
-    tables = commands.add_parser("table", help="how well the scores rank")
     tables.add_argument("scores", type=Path, nargs="*", help="files that score wrote")
     tables.add_argument("--table", type=Path, required=True, help="nb201.csv")
-    fits = commands.add_parser("fit", help="a model fitted on accuracies")
     fits.add_argument("scores", type=Path, nargs="+", help="files that score wrote")
     fits.add_argument("--table", type=Path, required=True, help="nb201.csv")
     fits.add_argument("--labelled", type=int, nargs="+", default=[100, 300])
     fits.add_argument("--splits", type=int, default=10, help="random choices of the labelled")
-    costs = commands.add_parser("cost", help="CPU seconds of each score")
     costs.add_argument("--metrics", nargs="+", choices=metric_names(), default=metric_names())
-    arguments = parser.parse_args()
-    {"score": score, "table": table, "fit": fit, "cost": cost}[arguments.command](arguments)
+    arguments = ledger.parse(parser, words)
+    arguments.run(arguments)
 
 
 if __name__ == "__main__":

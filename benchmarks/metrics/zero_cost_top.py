@@ -11,7 +11,7 @@ have come to, by the ranks among the 500, as the mean over the seeds. Counts tha
 ``live_macs`` does are left out.
 """
 
-import argparse
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import ledger
 from benchmarks.metrics.zero_cost import (
     TRUTH,
     agreement,
@@ -88,12 +89,12 @@ def first_of(scores: NDArray, truth: dict[str, NDArray], count: int) -> str:
     return f"{first}; of {count}: " + "/".join(f"{v[order].max():.2f}" for v in truth.values())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("scores", type=Path, nargs="+", help="files that zero_cost.py score wrote")
     parser.add_argument("--table", type=Path, required=True, help="nb201.csv")
     parser.add_argument("--supernets", type=Path, help="folder of nb201_supernets.py")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     cells, truth = read_truth(options.table)
     known = read_scores(options.scores)
     places, names, scores = complete(cells, known)

@@ -10,13 +10,12 @@ on. Printed are mean and median of normalised losses and the share that diverged
 plots is in the folder. ``nascence bench optimizers`` is the same with as many tasks of each family.
 """
 
-import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
+from benchmarks import ledger
 from nascence.optim.comparison import Result, Settings, compare, group_of
 from nascence.optim.contestants import NAMES, contestants, seen_families
 from nascence.optim.families import chosen
@@ -30,8 +29,8 @@ class LegOver(Exception):
     """The seconds of this leg are over."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--optimizers", default=",".join(NAMES))
     parser.add_argument("--weights", default="optimizer-small")
@@ -41,8 +40,7 @@ def main() -> None:
     parser.add_argument("--seen-tasks", type=int, default=6)
     parser.add_argument("--unseen-tasks", type=int, default=10)
     parser.add_argument("--leg", type=float, default=float("inf"))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     begun = time.monotonic()
 
     def progress(done: float, what: str) -> None:

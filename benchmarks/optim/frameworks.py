@@ -11,7 +11,7 @@ weights. A package that is not installed is named.
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +146,12 @@ def lightning(make: Callable[[], LearnedOptimizer], folder: Path) -> tuple[nn.Mo
     return whole.network, torch.equal(vector(whole), vector(resumed))
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     library = torch.library.Library("torchvision", "FRAGMENT")
     with contextlib.suppress(RuntimeError):  # torchvision beside a CPU-only torch needs them
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    torch.set_num_threads(1)
     before = whole_loss(Network())
     for name, run in (
         ("Accelerate", accelerate),

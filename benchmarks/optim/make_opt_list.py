@@ -10,7 +10,7 @@ by the loss before the first step and the lowest of all, decide the order. Losse
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from benchmarks import ledger
 from nascence.optim.cohorts import training_tasks
 from nascence.optim.families import family
 from nascence.optim.opt_list import greedy_order, save_opt_list
@@ -96,16 +97,15 @@ def tried(stack: Stack, theta: Params, arguments: argparse.Namespace) -> Iterato
         yield load_file(path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--work", type=Path, required=True, help="losses so far")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--candidates", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--leg", type=float, default=float("inf"), help="seconds of this leg")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     generator = torch.Generator().manual_seed(arguments.seed)
     theta = sample_nadamw(arguments.candidates, generator=generator)
     arguments.work.mkdir(parents=True, exist_ok=True)

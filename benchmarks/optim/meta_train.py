@@ -14,11 +14,13 @@ training, and best the lowest that any rate of Adam reached from that start; 1 i
 import argparse
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks import ledger
 from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
 from nascence.optim.cohorts import training_tasks
 from nascence.optim.families import FAMILIES, TRAINING
@@ -175,10 +177,10 @@ def train(arguments: argparse.Namespace) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    training = commands.add_parser("train")
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    runs = {"train": train, "evaluate": evaluate}
+    training, evaluation = ledger.commands(parser, runs).values()
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--steps", type=int, default=1500)
     training.add_argument("--workers", type=int, default=1)
@@ -187,8 +189,6 @@ def main() -> None:
     training.add_argument("--method", default="single")
     training.add_argument("--learning-rate", type=float, default=3e-3)
     training.add_argument("--seed", type=int, default=0)
-    training.set_defaults(run=train)
-    evaluation = commands.add_parser("evaluate")
     evaluation.add_argument("--weights", default="optimizer-small")
     evaluation.add_argument("--tasks", type=int, default=2, help="of each family")
     evaluation.add_argument("--steps", type=int, default=500)
@@ -197,9 +197,7 @@ def main() -> None:
     evaluation.add_argument("--json", required=True, help="results so far; what is there is kept")
     evaluation.add_argument("--compiled", action="store_true", help="the loop in C++")
     evaluation.add_argument("--baselines", action="store_true", help="those of Adam alone")
-    evaluation.set_defaults(run=evaluate)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     arguments.run(arguments)
 
 

@@ -10,15 +10,15 @@ averaged is averaged first, 23-32-32-2. Memory is the most
 that a step has allocated above what was there before it, over the parameters.
 """
 
-import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks import ledger
 from nascence.optim import (
     FeedForward,
     Hierarchical,
@@ -75,12 +75,11 @@ def products(count: int, *sizes: int) -> Callable[[], None]:
     return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--compiled", action="store_true", help="also the compiled steps")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     model = network()
     count = sum(value.numel() for value in model.parameters())
     adam = milliseconds(torch.optim.Adam(model.parameters(), fused=True).step, 50)

@@ -13,11 +13,12 @@ that before, the share of tasks that no rate lowers by a hundredth, and the shar
 ends higher at the largest.
 """
 
-import argparse
 import time
+from collections.abc import Sequence
 
 import torch
 
+from benchmarks import ledger
 from nascence.optim import Adam, Small
 from nascence.optim.evolution import advance, start
 from nascence.optim.families import CostedFamily, chosen
@@ -67,15 +68,14 @@ def progress(family: CostedFamily, tasks: int, steps: int) -> torch.Tensor:
     return torch.cat(found, 1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("what", choices=["speed", "progress"])
     parser.add_argument("--families", default="training")
     parser.add_argument("--max-cost", type=int, default=None)
     parser.add_argument("--tasks", type=int, default=48)
     parser.add_argument("--steps", type=int, default=0)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     for family in chosen(arguments.families, max_cost=arguments.max_cost):
         if arguments.what == "speed":
             rates = speed(family, arguments.steps or 10)

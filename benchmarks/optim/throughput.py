@@ -10,29 +10,27 @@ With one, which is this one, the rate for a second of CPU time is printed too: o
 that and not the wall clock says what a core does.
 """
 
-import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import torch
-
+from benchmarks import ledger
 from nascence.optim import Small, meta_train
 from nascence.optim.families import Yardstick
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=128)
     parser.add_argument("--window", type=int, default=50)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--compiled", action="store_true", help="the optimizer as a compiled loop")
-    arguments = parser.parse_args()
+    arguments = ledger.parse(parser, words)
     os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
     # Of every outer step: particle-steps so far, the wall clock, the CPU time of this process.
     times: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:

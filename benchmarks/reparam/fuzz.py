@@ -7,17 +7,18 @@ the original on another input of the same size, on one of another size where the
 and folded again, which must change nothing. The last line counts networks, rewrites and failures.
 """
 
-import argparse
 import copy
 import random
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence.reparam import fold_with_report
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -235,12 +236,11 @@ def check(seed: int) -> tuple[int, str]:
     return len(report.folded), "; ".join(problems)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--networks", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     start, rewrites, failures, touched = time.time(), 0, 0, 0
     for seed in range(options.first, options.first + options.networks):
         try:

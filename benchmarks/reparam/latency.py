@@ -6,13 +6,14 @@ Passes alternate between the two forms, so that load on the machine falls on bot
 median and the least process time of a pass on one thread, and their ratios.
 """
 
-import argparse
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from benchmarks import ledger
 from nascence.graph import count_macs, count_parameters
 from nascence.reparam import MobileOne, RepVGG, count_kernels, fold
 
@@ -33,11 +34,10 @@ def seconds(model: nn.Module, x: torch.Tensor) -> float:
     return time.process_time() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--passes", type=int, default=30)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     torch.manual_seed(0)
     print("| network | batch | form | parameters | MMACs | kernels | median ms | least ms |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

@@ -7,11 +7,11 @@ Images are shrunk to 16 x 16; the last 5,000 rows are the validation set. Each f
 line of the output file and is not repeated. ``--block`` and ``--seed`` choose a single run.
 """
 
-import argparse
 import io
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence.graph import count_parameters
 from nascence.reparam import AsymmetricBlock, DiverseBranchBlock, RepVGGBlock, fold
 
@@ -152,15 +153,15 @@ def print_table(runs: list[dict[str, object]]) -> None:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--block", choices=BLOCKS)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--table", action="store_true")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     if options.table:
         print_table(read_runs(options.out))
         return

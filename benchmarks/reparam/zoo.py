@@ -7,14 +7,15 @@ Weights are random and BatchNorms have random statistics. Counted are the BatchN
 forward pass runs. Each network is one line of the output file and is not repeated.
 """
 
-import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from benchmarks import ledger
 from nascence.reparam import count_norms, fold_with_report
 
 TIMM = [
@@ -201,17 +202,16 @@ def print_table(rows: list[dict[str, object]]) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--table", action="store_true")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     rows = [json.loads(line) for line in lines]
     if options.table:
         print_table([row for row in rows if row.get("before")])
         return
-    torch.set_num_threads(1)
     library = torch.library.Library("torchvision", "DEF")  # a CPU-only torch lacks these two
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

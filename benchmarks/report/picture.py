@@ -4,15 +4,17 @@ Opens the report in headless Chromium 1,200 pixels wide and keeps the top of the
 300 kB.
 """
 
-import argparse
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
+
+from benchmarks import ledger
 
 MOST_BYTES = 300_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -71,12 +73,12 @@ def shrink(picture: Path) -> None:
         image = image.crop((0, 0, image.width, image.height * 9 // 10))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    parser = ledger.parser(__doc__)
     parser.add_argument("run", type=Path, help="folder of a run, which holds report.html")
     parser.add_argument("out", type=Path, help="the picture to write, a PNG file")
     parser.add_argument("--height", type=int, default=1620, help="pixels of the page to keep")
-    arguments = parser.parse_args()
+    arguments = ledger.parse(parser, words)
     try:
         seen = visit(
             arguments.run / "report.html", arguments.out, width=1200, height=arguments.height

@@ -7,15 +7,15 @@ accuracy, tau among the truly best fifth, and what the best of the ten highest p
 the best of the 3,000. Last, the split of Accel-NASBench's authors: 80 % to fit, 10 % to test.
 """
 
-import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import ledger
 from nascence.data import Table, accel_nasbench, nasbench_macro, nb201
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.search import AccuracyPredictor
@@ -74,12 +74,11 @@ MODELS: dict[str, Callable[..., Predict]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only-published", action="store_true", help="the last part alone")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     for name, make in ({} if options.only_published else TABLES).items():
         table = make()
         space = NB201() if name == "NAS-Bench-201" else table_space(table)

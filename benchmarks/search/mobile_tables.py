@@ -9,10 +9,9 @@ quantiles of the cost over the table. Every finished part is a line of RESULTS.j
 done again; a search ends early at the best allowed score, which nothing can replace.
 """
 
-import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks import ledger
 from nascence.data import Table, accel_nasbench, nasbench_macro
 from nascence.search import (
     CrossoverEvolution,
@@ -102,14 +102,13 @@ class Problem:
         return [accuracy for accuracy, _ in found], [at_best for _, at_best in found]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--only", choices=STRATEGIES)
     parser.add_argument("--table", choices=TABLES)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = ledger.parse(parser, words)
     names = [options.only] if options.only else [name for name in STRATEGIES if name not in APART]
     done = read(options.results)
     for table, (_, costs, _) in TABLES.items():

@@ -6,13 +6,13 @@ Prints mean and standard deviation over the repeats after 100 and 500 queries, b
 that were computed from the same table by other code.
 """
 
-import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks import ledger
 from nascence.data import nb201
 from nascence.search import Evolution, LocalSearch, RandomSearch, Strategy
 from nascence.spaces import NB201
@@ -57,11 +57,11 @@ def chosen(make: Callable[..., Strategy], scores: np.ndarray, seed: int) -> list
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--only", choices=STRATEGIES)
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     table = nb201()
     print("| strategy | data | " + " | ".join(f"@{query}" for query in QUERIES) + " | CPU-s |")
     print("|-|-|-|-|-|")

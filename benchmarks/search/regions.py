@@ -10,13 +10,13 @@ search ends where it finds the optimum.
 `functions`: the least value of Ackley and Levy in 20 dimensions found with 500 queries.
 """
 
-import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks import ledger
 from nascence.data import nb201
 from nascence.search import Box, Evolution, LaMCTS, LaNAS, RandomSearch, Strategy
 from nascence.spaces import NB201
@@ -106,12 +106,12 @@ def on_functions(repeats: int, names: list[str]) -> None:
             print(f"| {function} | {name} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("which", choices=("table", "functions"))
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--only", nargs="*")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     if options.which == "table":
         on_table(options.repeats or 200, options.only or list(TABLE))
     else:

@@ -8,12 +8,11 @@ the mean is that of the generator and not of the hundred. Beside each figure sta
 one (Knyazev et al., 2021; parameters recomputed from its released results), where there is one.
 """
 
-import argparse
 import statistics
 import time
+from collections.abc import Sequence
 
-import torch
-
+from benchmarks import ledger
 from nascence.spaces.deepnets import SPLITS, DeepNets
 
 PUBLISHED = {
@@ -26,12 +25,11 @@ PUBLISHED = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--networks", type=int, default=500, help="at most, for each split")
     parser.add_argument("--beyond", type=int, help="this many, whatever the size of the split")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     if arguments.beyond:
         arguments.networks = arguments.beyond
         SPLITS.update(dict.fromkeys(set(SPLITS) - {"predefined"}, arguments.beyond))

@@ -3,6 +3,8 @@
 Formulas of the spaces, checked against the built network each.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from nascence.graph import count_macs, count_parameters
@@ -12,7 +14,7 @@ RLNAS = "2 0 -1 2 2 0 2 4 0 4 4 2 4 2 4 2 0 0 0 2 2"
 SPOS = "(2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Print one row per network."""
     cifar = Darts()
     imagenet = Darts(classes=1000, width=48, cells=14, stem="imagenet")

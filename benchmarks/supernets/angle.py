@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks import ledger
 from benchmarks.supernets.angle_shrinking import (
     EVERYTHING,
     TENTH,
@@ -323,13 +324,10 @@ def report(arguments: argparse.Namespace) -> None:
         print("trained between drops", path.name, content["rounds"], "rounds", figures)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     runs = {"train": train_all, "score": score, "shrink": shrink_trained, "report": report}
-    for name, run in runs.items():
-        command = commands.add_parser(name)
-        command.set_defaults(run=run)
+    for name, command in ledger.commands(parser, runs).items():
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
         command.add_argument("--out", type=Path, required=True)
         command.add_argument("--sample", type=int, default=400)
@@ -341,8 +339,7 @@ def main() -> None:
             command.add_argument("--data", type=Path, required=True)
         command.add_argument("--steps", type=int, default=1500 if name == "shrink" else 4000)
         command.add_argument("--later-steps", type=int, default=150, help="between drops")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     arguments.run(arguments)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from benchmarks.supernets.runs import Runs, accuracy_and_loss, columns, figures, print_report
 from nascence.data import Dataset
 from nascence.search import FewShotEvaluator
@@ -111,7 +111,7 @@ def chosen(sample: int | None) -> list[int]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train and score what ``--out`` lacks; every kind of one seed before the next."""
-    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     base, leaf = arguments.steps, arguments.leaf_steps
     wanted = [SPACE.architecture(place) for place in chosen(arguments.sample)]
     first = base + 20 * leaf if arguments.late else base
@@ -161,12 +161,9 @@ def report(arguments: argparse.Namespace) -> None:
     print_report(arguments.out, lambda scores: scores.tolist(), truth)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    first, second = commands.add_parser("run"), commands.add_parser("report")
-    first.set_defaults(run=run)
-    second.set_defaults(run=report)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
     first.add_argument("--data", type=Path, required=True)
     first.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     first.add_argument("--steps", type=int, default=1500, help="T, of the one-shot supernet")
@@ -177,8 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for command in (first, second):
         command.add_argument("--sample", type=int, help="score so many, drawn at random")
         command.add_argument("--out", type=Path, required=True)
-    parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 
 

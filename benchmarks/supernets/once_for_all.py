@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
 from nascence.search import (
@@ -66,7 +66,7 @@ Arm = Callable[[Dataset, Path, int], list[ElasticSuperNet]]
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks."""
-    data = cifar10(arguments.data, 16, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, 16, cache=arguments.out)
     networks = sampled()
     for number, architecture in enumerate(networks):
         alone(data, arguments.out / "alone.jsonl", architecture, number)
@@ -324,19 +324,15 @@ def rows(kept: Path) -> list[dict]:
     return [json.loads(line) for line in kept.read_text().splitlines() if line.strip()]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    first, second = commands.add_parser("run"), commands.add_parser("report")
-    first.set_defaults(run=run)
-    second.set_defaults(run=report)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
     first.add_argument("--data", type=Path, required=True)
     first.add_argument("--seeds", type=int, nargs="+", default=[0])
     first.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     for command in (first, second):
         command.add_argument("--out", type=Path, required=True)
-    parsed = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 
 

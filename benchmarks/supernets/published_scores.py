@@ -7,20 +7,21 @@ of all 15,625 architectures that the authors of Zhao et al. (ICML 2021) released
 the accuracy that they compare with.
 """
 
-import argparse
 import csv
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks import ledger
 from nascence.data import nb201
 from nascence.search import ranking_report, ranking_table
 from nascence.spaces import NB201
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("table")
-    options = parser.parse_args()
+    options = ledger.parse(parser, words)
     with open(options.table, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {

@@ -14,11 +14,12 @@ import copy
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.search import OneShotEvaluator, shrink, train_supernet
 from nascence.spaces import Darts, Mobile, ProductSpace, Restricted, SuperNet, restricted_paths
@@ -101,8 +102,8 @@ def run(name: str, data: Dataset, arguments: argparse.Namespace) -> dict:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
@@ -111,9 +112,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=250, help="validation images of a score")
     parser.add_argument("--architectures", type=int, default=20, help="scored, of each space")
     parser.add_argument("--spaces", nargs="+", choices=list(SPACES), default=list(SPACES))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    arguments = ledger.parse(parser, words)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     for name in arguments.spaces:
         print(json.dumps(run(name, data, arguments)), flush=True)
 

@@ -17,11 +17,12 @@ accuracies of ``truth``, over all networks whose class was trained.
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from benchmarks.supernets.runs import Runs, accuracy_and_loss, columns, figures, print_report
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
@@ -64,7 +65,7 @@ def train_alone(
 
 def truth(arguments: argparse.Namespace) -> None:
     """Train what ``truth.jsonl`` lacks."""
-    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     path = arguments.out / "truth.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     done = {(line["seed"], line["steps"], tuple(line["architecture"])) for line in lines}
@@ -99,7 +100,7 @@ def score_all(leaves: list[SuperNet], data: Dataset) -> dict[str, torch.Tensor]:
 
 def supernets(arguments: argparse.Namespace) -> None:
     """Train and score what ``--out`` lacks."""
-    data = cifar10(arguments.data, SIDE, cache=arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     base, leaf = arguments.steps, arguments.leaf_steps
 
     def runs_of(seed: int, base: int) -> Runs:
@@ -163,13 +164,11 @@ def report(arguments: argparse.Namespace) -> None:
     print_report(arguments.out, lambda scores: scores[kept].tolist(), truth)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    first, second = commands.add_parser("truth"), commands.add_parser("supernets")
-    third = commands.add_parser("report")
-    for command, function in ((first, truth), (second, supernets), (third, report)):
-        command.set_defaults(run=function)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
+    runs = {"truth": truth, "supernets": supernets, "report": report}
+    first, second, third = ledger.commands(parser, runs).values()
+    for command in (first, second, third):
         command.add_argument("--out", type=Path, required=True)
     for command in (first, second):
         command.add_argument("--data", type=Path, required=True)
@@ -182,8 +181,7 @@ def main() -> None:
     second.add_argument("--late", action="store_true", help="only the late splits")
     second.add_argument("--seeds-of-216", type=int, default=1, help="seeds of 216 parts of L")
     second.add_argument("--learning-rate", type=float, default=0.1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     arguments.run(arguments)
 
 

@@ -16,12 +16,12 @@ import dataclasses
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.ledger import cifar10
+from benchmarks import ledger
 from nascence.data import Dataset, Split
 from nascence.params import load_checkpoint, save_checkpoint
 from nascence.search import (
@@ -56,7 +56,7 @@ def macs(architecture: Architecture) -> float:
 
 def read_images(path: Path, cache: Path) -> tuple[Dataset, Split]:
     """CIFAR-10: 40,000 images train, 5,000 choose, and 5,000 of the training rows test."""
-    data = cifar10(path, SIDE, cache=cache)
+    data = ledger.cifar10(path, SIDE, cache=cache)
     images, labels = data.train.images, data.train.labels
     train_split = Split(images[:-TEST], labels[:-TEST])
     part = dataclasses.replace(data, train=train_split, fingerprint=f"cifar10-{SIDE}-40000")
@@ -148,8 +148,8 @@ def kept(path: Path, make: Callable[[], dict]) -> dict:
     return json.loads(stored["content"]) | {"CPU-s": round(stored["seconds"])}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = ledger.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
@@ -158,8 +158,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--images", type=int, default=500, help="validation images of a score")
     parser.add_argument("--random", type=int, default=4, help="random networks trained alone")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments = ledger.parse(parser, words)
     arguments.out.mkdir(parents=True, exist_ok=True)
     data, test = read_images(arguments.data, arguments.out)
 
