@@ -18,16 +18,20 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=10)
     options = ledger.parse(parser, words)
     command = [sys.executable, "-m", "nascence.cli", "--help"]
-    walls, cpus = [], []
+    clocks: dict[str, list[float]] = {"wall": [], "CPU": []}
     for _ in range(options.runs):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        walls.append(time.perf_counter() - started)
+        clocks["wall"].append(time.perf_counter() - started)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    print(f"wall {min(walls):.3f} s at least, median {statistics.median(walls):.3f} s")
-    print(f"CPU  {min(cpus):.3f} s at least, median {statistics.median(cpus):.3f} s")
+        clocks["CPU"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    with ledger.Report(options) as report:
+        table = report.table(
+            "Seconds of nascence --help", "clock", ("least", "s", "lower"), ("median", "s", "lower")
+        )
+        for clock, taken in clocks.items():
+            table.row(clock, f"{min(taken):.3f}", f"{statistics.median(taken):.3f}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from benchmarks import ledger
 
-CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 TARGET = Path(__file__).parents[2] / "src/nascence/data/samples/cifar10-sample.parquet"
 VALIDATION_START = 45_000
 
@@ -27,7 +26,8 @@ VALIDATION_START = 45_000
 def first_of_each_class(labels: np.ndarray, start: int, stop: int, count: int) -> np.ndarray:
     """Rows in ``[start, stop)``: the first ``count`` of each class, ascending."""
     chosen = [
-        start + np.flatnonzero(labels[start:stop] == index)[:count] for index in range(len(CLASSES))
+        start + np.flatnonzero(labels[start:stop] == index)[:count]
+        for index in range(len(ledger.CLASSES))
     ]
     if any(len(rows) < count for rows in chosen):
         raise ValueError(f"rows {start} to {stop} hold fewer than {count} images of some class")
@@ -48,7 +48,7 @@ def sample(table: pa.Table) -> pa.Table:
     chosen = chosen.append_column("row", pa.array(rows, pa.int32()))
     features = {
         "img": {"_type": "Image"},
-        "label": {"names": CLASSES, "_type": "ClassLabel"},
+        "label": {"names": list(ledger.CLASSES), "_type": "ClassLabel"},
         "row": {"dtype": "int32", "_type": "Value"},
     }
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
@@ -72,7 +72,9 @@ def main(words: Sequence[str] | None = None) -> None:
         row_group_size=6_000,
         store_schema=True,
     )
-    print(f"{arguments.target}: {arguments.target.stat().st_size:,} bytes")
+    with ledger.Report(arguments) as report:
+        table = report.table("The bundled sample", "file", ("size", "bytes", "lower"))
+        table.row(arguments.target.name, arguments.target.stat().st_size)
 
 
 if __name__ == "__main__":

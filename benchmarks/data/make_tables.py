@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,18 +52,31 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("src/nascence/data/tables"))
     options = ledger.parse(parser, words)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, table in (
+    files = (
         ("nb201", nb201(options.data / "nb201.csv")),
         ("nats-size", nats_size(options.data / "natsbench_sss_c10.csv")),
         ("nasbench-macro", nasbench_macro(options.data / "nasbench_macro_c10.csv")),
         ("accel-nasbench", accel(options.data / "accel_nasbench_imagenet.csv")),
-    ):
-        path = options.out / f"{name}.npz"
-        write(path, *table)
-        print(f"{path}: {path.stat().st_size:,} bytes")
+    )
+    with ledger.Report(options) as report:
+        sizes = report.table("Tables in the package", "file", ("size", "bytes", "lower"))
+        for name, table in files:
+            path = options.out / f"{name}.npz"
+            write(path, table)
+            sizes.row(path.name, path.stat().st_size)
 
 
-def nb201(path: Path):
+class Source(NamedTuple):
+    """What a table of the package is made from."""
+
+    name: str
+    credit: str
+    decisions: Sequence[tuple[str, Sequence[object]]]
+    columns: dict[str, list[str | None]]
+    architectures: np.ndarray | None = None
+
+
+def nb201(path: Path) -> Source:
     rows = read(path)
     edges = [
         [
@@ -76,18 +90,19 @@ def nb201(path: Path):
     decisions = [(f"edge_{source}_{target}", OPERATIONS) for source, target in EDGES]
     columns = {ours: [row[theirs] for row in rows] for ours, theirs in NB201_COLUMNS.items()}
     columns["flops"] = [str(Decimal(row["mflops_c10"]).scaleb(6)) for row in rows]
-    return "NAS-Bench-201", NATS, decisions, columns
+    return Source("NAS-Bench-201", NATS, decisions, columns)
 
 
-def nats_size(path: Path):
+def nats_size(path: Path) -> Source:
     rows = read(path)
     widths = [[int(width) // 8 - 1 for width in row["channels"].split(":")] for row in rows]
     rows = ordered(rows, widths, (8,) * 5)
     decisions = [(f"width_{layer}", tuple(range(8, 65, 8))) for layer in range(5)]
-    return "NATS-Bench size", NATS, decisions, {"cifar10/test": [row["c10_acc"] for row in rows]}
+    columns = {"cifar10/test": [row["c10_acc"] for row in rows]}
+    return Source("NATS-Bench size", NATS, decisions, columns)
 
 
-def nasbench_macro(path: Path):
+def nasbench_macro(path: Path) -> Source:
     rows = read(path)
     rows = ordered(rows, [list(map(int, row["arch"])) for row in rows], (3,) * 8)
     blocks = ("identity", "mb3_k3", "mb6_k5")
@@ -96,17 +111,18 @@ def nasbench_macro(path: Path):
     columns |= {f"cifar10/test-{seed}": [row[f"acc{seed}"] for row in rows] for seed in range(3)}
     columns |= {"parameters": [row["params"] for row in rows]}
     columns |= {"flops": [row["flops"] for row in rows]}
-    return "NAS-Bench-Macro", MACRO, decisions, columns
+    return Source("NAS-Bench-Macro", MACRO, decisions, columns)
 
 
-def accel(path: Path):
+def accel(path: Path) -> Source:
     table = accel_nasbench(path)
     measured = np.flatnonzero(~np.isnan(table.columns["latency/zcu102"]))
     columns = {
         name: [None if np.isnan(value) else f"{value:.4f}" for value in values[measured]]
         for name, values in table.columns.items()
     }  # a mean of two values of three decimals has four
-    return table.name, table.credit, table.decisions, columns, table.architectures()[measured]
+    rows = table.architectures()[measured]
+    return Source(table.name, table.credit, table.decisions, columns, rows)
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -121,17 +137,10 @@ def ordered(rows: list, indices: list[list[int]], bases: Sequence[int]) -> list:
     return [rows[place] for place in np.argsort(numbers)]
 
 
-def write(
-    path: Path,
-    name: str,
-    credit: str,
-    decisions: Sequence,
-    columns: dict,
-    architectures: np.ndarray | None = None,
-) -> None:
+def write(path: Path, source: Source) -> None:
     """Write the file that nascence.data.table.read_table reads; None is what was not measured."""
     decimals, arrays = {}, {}
-    for place, (column, texts) in enumerate(columns.items()):
+    for place, (column, texts) in enumerate(source.columns.items()):
         exact = [Decimal(text or 0).normalize() for text in texts]
         decimals[column] = max(0, *(-int(value.as_tuple().exponent) for value in exact))
         values = np.array([int(value.scaleb(decimals[column])) for value in exact])
@@ -139,10 +148,12 @@ def write(
         arrays[str(place)] = values.astype(small)
         if missing := [row for row, text in enumerate(texts) if text is None]:
             arrays[f"{place}-missing"] = np.array(missing, np.uint32)
-    if architectures is not None:
-        arrays["rows"] = architectures.astype(np.uint8)
-    facts = {"name": name, "credit": credit, "decisions": decisions, "columns": decimals}
-    np.savez_compressed(path, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+    if source.architectures is not None:
+        arrays["rows"] = source.architectures.astype(np.uint8)
+    facts = {"name": source.name, "credit": source.credit, "decisions": source.decisions}
+    encoded = json.dumps({**facts, "columns": decimals}).encode()
+    arrays["facts"] = np.frombuffer(encoded, np.uint8)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -8,13 +8,24 @@ repeated.
 """
 
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import ledger
+
+COLUMNS = (
+    "seed",
+    "network",
+    ("accuracy", "", "higher"),
+    "parameters",
+    ("multiply-adds", "M", "lower"),
+    ("latency", "ms an image", "lower"),
+    ("latency folded", "ms an image", "lower"),
+    ("training", "s", "lower"),
+    "steps",
+)
 
 
 def summary_of(seed: int, budget: str, out: Path, further: str) -> dict:
@@ -34,22 +45,26 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/demo-seeds"))
     parser.add_argument("--options", default="", help="further options of design")
     options = ledger.parse(parser, words)
-    print("| seed | network | accuracy | parameters | MMACs | ms | ms folded | s | steps |")
-    print("|-|-|-|-|-|-|-|-|-|")
     accuracies: dict[str, list[float]] = {}
-    for seed in options.seeds:
-        for row in summary_of(seed, options.budget, options.out, options.options)["networks"]:
-            accuracies.setdefault(row["name"], []).append(100 * row["accuracy"])
-            print(
-                f"| {seed} | {row['name']} | {row['accuracy']:.3f} | {row['parameters']:,} "
-                f"| {row['macs'] / 1e6:.2f} | {row['latency_ms']:.2f} "
-                f"| {row['folded_latency_ms']:.2f} | {row['train_seconds']:.0f} "
-                f"| {row['train_steps']} |",
-                flush=True,
-            )
-    for name, values in accuracies.items():
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"{name}: {statistics.mean(values):.1f} ± {spread:.1f} % over {len(values)} seeds")
+    with ledger.Report(options) as report:
+        table = report.table("Every run", *COLUMNS)
+        for seed in options.seeds:
+            for row in summary_of(seed, options.budget, options.out, options.options)["networks"]:
+                accuracies.setdefault(row["name"], []).append(100 * row["accuracy"])
+                table.row(
+                    seed,
+                    row["name"],
+                    f"{row['accuracy']:.3f}",
+                    f"{row['parameters']:,}",
+                    f"{row['macs'] / 1e6:.2f}",
+                    f"{row['latency_ms']:.2f}",
+                    f"{row['folded_latency_ms']:.2f}",
+                    f"{row['train_seconds']:.0f}",
+                    row["train_steps"],
+                )
+        means = report.table("All seeds", "network", ("accuracy", "%, mean ± sd", "higher"))
+        for name, values in accuracies.items():
+            means.row(name, ledger.spread(values))
 
 
 if __name__ == "__main__":

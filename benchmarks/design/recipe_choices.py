@@ -7,9 +7,7 @@ stage; 7.4 M multiply-adds) on the bundled sample. Each line changes one thing. 
 in --out are read, not repeated.
 """
 
-import json
 import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,18 +40,13 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 
 
-class ProcessorTime:
-    """Stands in for the clock of the training loop."""
-
-    perf_counter = staticmethod(time.process_time)
-
-
 def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> dict[str, Any]:
     """Train once; accuracy on the validation images and passes over the training images."""
     settings = recipe.designed(32)
     settings.update({k: v for k, v in changes.items() if k in settings})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        model: torch.nn.Module
         if "baseline" in changes:
             model = resnet_of_macs(7_400_000, classes=10, image_shape=(3, 32, 32))
             settings = {**recipe.usual(), "optimizer": training.adamw(changes["baseline"])}
@@ -73,29 +66,28 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/recipe-choices.jsonl"))
     options = ledger.parse(parser, words)
-    training.time = ProcessorTime  # type: ignore[assignment]
+    training.time = ledger.ProcessorTime  # type: ignore[assignment]
     data = load("cifar10-sample")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    done = {}
-    if options.out.exists():
-        for line in options.out.read_text().splitlines():
-            found = json.loads(line)
-            done[found["choice"], found["seed"], found["seconds"]] = found
+    rows = ledger.read_rows(options.out)
+    done = {(row["choice"], row["seed"], row["seconds"]): row for row in rows}
     for seed in options.seeds:
         for choice, changes in CHOICES.items():
             key = (choice, seed, options.seconds)
             if key not in done:
                 found = run(data, seed, options.seconds, changes)
-                done[key] = dict(zip(("choice", "seed", "seconds"), key, strict=True)) | found
-                with options.out.open("a") as file:
-                    file.write(json.dumps(done[key]) + "\n")
-    print("| what | accuracy, mean ± sd | passes over the images |\n|-|-|-|")
-    for choice in CHOICES:
-        found = [done[choice, seed, options.seconds] for seed in options.seeds]
-        values = [each["accuracy"] for each in found]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        passes = statistics.mean(each["passes"] for each in found)
-        print(f"| {choice} | {statistics.mean(values):.1f} ± {spread:.1f} | {passes:.0f} |")
+                named = dict(zip(("choice", "seed", "seconds"), key, strict=True))
+                done[key] = ledger.keep_row(options.out, named | found)
+    with ledger.Report(options) as report:
+        table = report.table(
+            f"Accuracy after {options.seconds:g} CPU-seconds of training",
+            "what",
+            ("accuracy", "%, mean ± sd over seeds", "higher"),
+            "passes over the images",
+        )
+        for choice in CHOICES:
+            chosen = [done[choice, seed, options.seconds] for seed in options.seeds]
+            passes = statistics.mean(each["passes"] for each in chosen)
+            table.row(choice, ledger.spread(each["accuracy"] for each in chosen), f"{passes:.0f}")
 
 
 if __name__ == "__main__":

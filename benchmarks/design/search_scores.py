@@ -16,7 +16,6 @@ same CPU time of one thread. Finished rows in --out are read, not repeated. Scor
 import contextlib
 import json
 import math
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -38,13 +37,16 @@ LARGEST = (
     "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
     ";width=8;cells=1"
 )
+COLUMNS = (
+    "score",
+    "seed",
+    "network",
+    ("multiply-adds", "M", "lower"),
+    "networks scored",
+    ("accuracy", "%", "higher"),
+    "steps",
+)
 Score = Callable[[Architecture], float]
-
-
-class ProcessorTime:
-    """Stands in for the clock of the training loop."""
-
-    perf_counter = staticmethod(time.process_time)
 
 
 def scores(space: NB201, cost: network.Cost, batch: Batch, seed: int) -> dict[str, Score]:
@@ -119,34 +121,29 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--scores", nargs="+", default=["codes", "independence", "cell"])
     parser.add_argument("--out", type=Path, default=Path("runs/design-search.jsonl"))
     options = ledger.parse(parser, words)
-    training.time = ProcessorTime  # type: ignore[assignment]
+    training.time = ledger.ProcessorTime  # type: ignore[assignment]
     data = load("cifar10-sample")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    done: dict[tuple, dict[str, Any]] = {}
-    if options.out.exists():
-        for line in options.out.read_text().splitlines():
-            found = json.loads(line)
-            done[found["score"], found["seed"], found["seconds"]] = found
-    print("| score | seed | network | MMACs | scored | accuracy | steps |\n|-|-|-|-|-|-|-|")
-    for seed in options.seeds:
+    rows = ledger.read_rows(options.out)
+    done = {(row["score"], row["seed"], row["seconds"]): row for row in rows}
+    with ledger.Report(options) as report:
+        table = report.table("What each search picked", *COLUMNS)
+        for seed in options.seeds:
+            for name in options.scores:
+                key = name, seed, options.seconds
+                if key not in done:
+                    row = pick(data, name, seed, options.search)
+                    row |= train(data, row["network"], seed, options.seconds)
+                    named = dict(zip(("score", "seed", "seconds"), key, strict=True))
+                    done[key] = ledger.keep_row(options.out, named | row)
+                row = done[key]
+                macs, accuracy = f"{row['macs'] / 1e6:.2f}", f"{row['accuracy']:.1f}"
+                table.row(
+                    name, seed, f"`{row['network']}`", macs, row["scored"], accuracy, row["steps"]
+                )
+        means = report.table("All seeds", "score", ("accuracy", "%, mean ± sd", "higher"))
         for name in options.scores:
-            key = name, seed, options.seconds
-            if key not in done:
-                row = pick(data, name, seed, options.search)
-                row |= train(data, row["network"], seed, options.seconds)
-                done[key] = dict(zip(("score", "seed", "seconds"), key, strict=True)) | row
-                with options.out.open("a") as file:
-                    file.write(json.dumps(done[key]) + "\n")
-            row = done[key]
-            print(
-                f"| {name} | {seed} | `{row['network']}` | {row['macs'] / 1e6:.2f} "
-                f"| {row['scored']} | {row['accuracy']:.1f} | {row['steps']} |",
-                flush=True,
-            )
-    for name in options.scores:
-        values = [done[name, seed, options.seconds]["accuracy"] for seed in options.seeds]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"{name}: {statistics.mean(values):.1f} ± {spread:.1f} % over {len(values)} seeds")
+            found = (done[name, seed, options.seconds]["accuracy"] for seed in options.seeds)
+            means.row(name, ledger.spread(found))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ predicted start on the network of another seed. Finished trainings in --out
 are read, not repeated.
 """
 
-import json
 import math
 import statistics
 import tempfile
@@ -50,10 +49,13 @@ TUNED: dict[str, dict[str, Any]] = {
 }
 
 
-class ProcessorTime:
-    """Stands in for the clock of the training loop and of what is planned."""
-
-    perf_counter = staticmethod(time.process_time)
+COLUMNS = (
+    "start and optimizer",
+    ("accuracy", "%, mean ± sd over seeds", "higher"),
+    ("seed by seed", "%", "higher"),
+    ("accuracy before training", "%", "higher"),
+    "passes over the images",
+)
 
 
 def searched(seed: int) -> tuple[tuple[int, ...], Dataset]:
@@ -155,14 +157,12 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     options = ledger.parse(parser, words)
     for module in (training, recipe):
-        module.time = ProcessorTime
+        module.time = ledger.ProcessorTime  # type: ignore[attr-defined]
     tune = options.what == "tune"
     seconds = options.seconds or (30.0 if tune else 60.0)
     arms = TUNED if tune else {name: ARMS[name] for name in options.arms}
     seeds = [TUNING_SEED] if tune else options.seeds
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {tuple(line["key"]): line for line in map(json.loads, lines)}
+    done = {tuple(row["key"]): row for row in ledger.read_rows(options.out)}
     for seed in seeds:
         keys = {name: (name, seed, seconds, label_of(arm, options.label)) for name, arm in
                 arms.items()}  # fmt: skip
@@ -172,26 +172,24 @@ def main(words: Sequence[str] | None = None) -> None:
         for name, key in keys.items():
             if key not in done and time.process_time() < options.leg:
                 found = trained(architecture, data, seed, seconds, **arms[name])
-                done[key] = {"key": key, "architecture": architecture, **found}
-                with options.out.open("a") as file:
-                    file.write(json.dumps(done[key]) + "\n")
+                row = {"key": key, "architecture": architecture, **found}
+                done[key] = ledger.keep_row(options.out, row)
                 print(done[key], flush=True)
-    print("| arm | accuracy, mean ± sd | seed by seed | before training | passes |")
-    print("|-|-|-|-|-|")
-    for name, arm in arms.items():
-        keys = {seed: (name, seed, seconds, label_of(arm, options.label)) for seed in seeds}
-        rows = [done[key] for key in keys.values() if key in done]
-        if not rows:
-            continue
-        values = [100 * row["accuracy"] for row in rows]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        before = [100 * row["before"] for row in rows if row["before"] is not None]
-        print(
-            f"| {name} | {statistics.mean(values):.1f} ± {spread:.1f} "
-            f"| {', '.join(f'{value:.1f}' for value in values)} "
-            f"| {f'{statistics.mean(before):.1f}' if before else ''} "
-            f"| {statistics.mean(row['passes'] for row in rows):.0f} |"
-        )
+    with ledger.Report(options) as report:
+        table = report.table(f"Accuracy after {seconds:g} CPU-seconds", *COLUMNS)
+        for name, arm in arms.items():
+            keys = {seed: (name, seed, seconds, label_of(arm, options.label)) for seed in seeds}
+            rows = [done[key] for key in keys.values() if key in done]
+            values = [100 * row["accuracy"] for row in rows]
+            before = [100 * row["before"] for row in rows if row["before"] is not None]
+            if rows:
+                table.row(
+                    name,
+                    ledger.spread(values),
+                    ", ".join(f"{value:.1f}" for value in values),
+                    f"{statistics.mean(before):.1f}" if before else None,
+                    f"{statistics.mean(row['passes'] for row in rows):.0f}",
+                )
 
 
 def label_of(arm: dict[str, Any], label: str) -> str:

@@ -6,12 +6,11 @@ Models are built on the meta device where their constructors allow it, so that t
 no memory. timm's names are taken round robin over its families, so that each family has one.
 """
 
-import contextlib
 import statistics
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -21,13 +20,17 @@ from nascence.graph import Graph, GraphError, trace
 from nascence.hypernet import GHN
 
 Builder = Callable[[], nn.Module]
+COLUMNS = (
+    "zoo",
+    ("traced", "networks", "higher"),
+    "tried",
+    ("median time", "CPU-ms", "lower"),
+    "also predicted",
+)
 
 
 def torchvision_models() -> Iterator[tuple[str, Builder, tuple[int, ...]]]:
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    with contextlib.suppress(RuntimeError):
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    ledger.torchvision_operators()
     import torchvision
 
     for name in torchvision.models.list_models(module=torchvision.models):
@@ -88,49 +91,59 @@ def misfits(ghn: GHN, graph: Graph, model: nn.Module) -> list[str]:
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
     parser.add_argument("--timm", type=int, default=400, help="how many names of timm")
-    parser.add_argument("--verbose", action="store_true", help="a line for every model")
     parser.add_argument(
         "--predict", action="store_true", help="also predict models of at most 60 M parameters"
     )
     arguments = ledger.parse(parser, words)
     ghn = GHN.ghn2(classes=1000, max_shape=(64, 64, 16, 16)).eval()
     warnings.filterwarnings("ignore")
-    for zoo, models in (
-        ("torchvision", torchvision_models()),
-        ("timm", timm_models(arguments.timm)),
-    ):
-        times, failures, total, predicted = [], [], 0, 0
-        for name, build, shape in models:
-            total += 1
-            try:
-                model = built(build)
-            except Exception as error:
-                failures.append((name, f"does not build: {str(error)[:150]}"))
-                continue
-            parameters = {key for key, _ in model.named_parameters()}
-            device = next(model.parameters()).device
-            start = time.process_time()
-            try:
-                graph = trace(model, torch.empty(shape, device=device))
-            except GraphError as error:
-                failures.append((name, str(error)[:240]))
-                continue
-            times.append(time.process_time() - start)
-            if {parameter.name for parameter in graph.parameters} != parameters:
-                failures.append((name, "parameters differ"))
-            if arguments.predict and graph.parameter_count <= 60_000_000:
-                predicted += 1
-                if wrong := misfits(ghn, graph, model):
-                    failures.append((name, f"predicted without shape or value: {wrong[:3]}"))
-            if arguments.verbose:
-                milliseconds = 1000 * times[-1]
-                print(f"{name:40s} {len(graph):5d} nodes {milliseconds:6.0f} ms", flush=True)
-        median = 1000 * statistics.median(times)
-        print(f"{zoo}: {total - len(failures)} of {total} traced, median {median:.0f} CPU-ms")
-        if arguments.predict:
-            print(f"{zoo}: {predicted} of them also predicted")
-        for name, reason in failures:
-            print(f"  {name}: {reason}")
+    zoos = {"torchvision": torchvision_models(), "timm": timm_models(arguments.timm)}
+    with ledger.Report(arguments) as report:
+        table = report.table("Networks that were traced with all of their parameters", *COLUMNS)
+        failures = {}
+        for zoo, models in zoos.items():
+            failures[zoo] = visit(table, zoo, models, ghn if arguments.predict else None)
+        failed = report.table("What failed", "zoo", "network", "why")
+        for zoo, found in failures.items():
+            for name, reason in found:
+                failed.row(zoo, name, reason)
+
+
+def visit(
+    table: ledger.Table,
+    zoo: str,
+    models: Iterable[tuple[str, Builder, tuple[int, ...]]],
+    ghn: GHN | None,
+) -> list[tuple[str, str]]:
+    """Trace the networks of a zoo; names and reasons of those that fail."""
+    times: list[float] = []
+    failures: list[tuple[str, str]] = []
+    total = predicted = 0
+    for name, build, shape in models:
+        total += 1
+        try:
+            model = built(build)
+        except Exception as error:
+            failures.append((name, f"does not build: {str(error)[:150]}"))
+            continue
+        parameters = {key for key, _ in model.named_parameters()}
+        device = next(model.parameters()).device
+        start = time.process_time()
+        try:
+            graph = trace(model, torch.empty(shape, device=device))
+        except GraphError as error:
+            failures.append((name, str(error)[:240]))
+            continue
+        times.append(time.process_time() - start)
+        if {parameter.name for parameter in graph.parameters} != parameters:
+            failures.append((name, "parameters differ"))
+        if ghn is not None and graph.parameter_count <= 60_000_000:
+            predicted += 1
+            if wrong := misfits(ghn, graph, model):
+                failures.append((name, f"predicted without shape or value: {wrong[:3]}"))
+    median = f"{1000 * statistics.median(times):.0f}"
+    table.row(zoo, total - len(failures), total, median, None if ghn is None else predicted)
+    return failures
 
 
 if __name__ == "__main__":

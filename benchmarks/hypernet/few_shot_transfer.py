@@ -8,7 +8,6 @@
 images, 16 pixels), so that the other five are new to it; the released weights have seen all ten.
 `evaluate` takes 10 and 100 images a class of those other five from the last 5,000 images, gives
 unseen networks a closed-form head on predicted and on random features, and trains them
-from collections.abc import Sequence
 from either on the same images; accuracy on 1,000 further ones of the last 5,000. `--target` is
 another data set that `nascence.data.load` reads, such as the files of MNIST. Finished lines in
 --out are read, not repeated.
@@ -18,6 +17,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path

@@ -252,10 +252,15 @@ def main(words: Sequence[str] | None = None) -> None:
         if problem:
             failures += 1
             print(f"seed {seed}: {problem}", flush=True)
-    print(
-        f"{options.networks} networks, {touched} with something to fold, {rewrites} rewrites, "
-        f"{failures} failures, {time.time() - start:.0f} s"
-    )
+    with ledger.Report(options) as report:
+        report.table(
+            "Random networks, folded",
+            "networks",
+            "with something to fold",
+            "rewrites",
+            ("wrong results or crashes", "", "lower"),
+            "s",
+        ).row(options.networks, touched, rewrites, failures, f"{time.time() - start:.0f}")
     sys.exit(failures > 0)
 
 

@@ -7,8 +7,8 @@ median and the least process time of a pass on one thread, and their ratios.
 """
 
 import statistics
-import time
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -17,10 +17,24 @@ from benchmarks import ledger
 from nascence.graph import count_macs, count_parameters
 from nascence.reparam import MobileOne, RepVGG, count_kernels, fold
 
+COLUMNS = (
+    "network",
+    "batch",
+    "form",
+    "parameters",
+    ("multiply-adds of an image", "M", "lower"),
+    "kernels",
+    ("median latency", "CPU-ms", "lower"),
+    ("least latency", "CPU-ms", "lower"),
+    ("speed-up over the training form", "times", "higher"),
+)
+
 
 def randomise(model: nn.Module) -> nn.Module:
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
             layer.running_mean.normal_(0, 0.2)
             layer.running_var.uniform_(0.5, 1.5)
             nn.init.normal_(layer.weight, 1, 0.1)
@@ -28,43 +42,38 @@ def randomise(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def seconds(model: nn.Module, x: torch.Tensor) -> float:
-    start = time.process_time()
-    model(x)
-    return time.process_time() - start
-
-
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
     parser.add_argument("--passes", type=int, default=30)
     options = ledger.parse(parser, words)
     torch.manual_seed(0)
-    print("| network | batch | form | parameters | MMACs | kernels | median ms | least ms |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name, model in (("RepVGG-A0", RepVGG("A0")), ("MobileOne-S0", MobileOne("S0"))):
-        for batch in (1, 8):
-            compare(name, randomise(model), batch, options.passes if batch == 1 else 10)
+    with ledger.Report(options) as report:
+        table = report.table("Training form and folded form at 224 pixels", *COLUMNS)
+        for name, model in (("RepVGG-A0", RepVGG("A0")), ("MobileOne-S0", MobileOne("S0"))):
+            for batch in (1, 8):
+                passes = options.passes if batch == 1 else 10
+                compare(table, name, randomise(model), batch, passes)
 
 
 @torch.no_grad()
-def compare(name: str, model: nn.Module, batch: int, passes: int) -> None:
+def compare(table: ledger.Table, name: str, model: nn.Module, batch: int, passes: int) -> None:
     x = torch.randn(batch, 3, 224, 224)
     forms = {"training": model, "folded": fold(model, x[:1])}
-    times: dict[str, list[float]] = {form: [] for form in forms}
-    for step in range(passes + 3):
-        for form, network in forms.items():
-            passed = seconds(network, x)
-            if step >= 3:
-                times[form].append(1e3 * passed)
+    runs = {form: partial(network, x) for form, network in forms.items()}
+    times = ledger.in_turns(runs, passes, warm_up=3)
+    medians = {form: 1e3 * statistics.median(taken) for form, taken in times.items()}
     for form, network in forms.items():
-        print(
-            f"| {name} | {batch} | {form} | {count_parameters(network)} | "
-            f"{count_macs(network, x) / batch / 1e6:.1f} | {count_kernels(network, x)} | "
-            f"{statistics.median(times[form]):.1f} | {min(times[form]):.1f} |"
+        table.row(
+            name,
+            batch,
+            form,
+            count_parameters(network),
+            f"{count_macs(network, x) / batch / 1e6:.1f}",
+            count_kernels(network, x),
+            f"{medians[form]:.1f}",
+            f"{1e3 * min(times[form]):.1f}",
+            f"{medians['training'] / medians[form]:.2f}",
         )
-    ratio = statistics.median(times["training"]) / statistics.median(times["folded"])
-    least = min(times["training"]) / min(times["folded"])
-    print(f"{name}, batch {batch}: {ratio:.2f}x in the median, {least:.2f}x in the least")
 
 
 if __name__ == "__main__":

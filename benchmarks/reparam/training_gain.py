@@ -7,25 +7,21 @@ Images are shrunk to 16 x 16; the last 5,000 rows are the validation set. Each f
 line of the output file and is not repeated. ``--block`` and ``--seed`` choose a single run.
 """
 
-import io
 import json
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy
-import pyarrow.parquet
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks import ledger
+from nascence.data import Dataset
 from nascence.graph import count_parameters
 from nascence.reparam import AsymmetricBlock, DiverseBranchBlock, RepVGGBlock, fold
-
-VALIDATION = 5_000
 
 
 class PlainBlock(nn.Sequential):
@@ -59,20 +55,6 @@ def vgg(block: str, widths: tuple[int, ...] = (16, 32, 64)) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
 
-def read_images(path: Path, size: int) -> tuple[Tensor, Tensor]:
-    """Images ``(N, 3, size, size)`` in float32, standardised, and labels ``(N,)``."""
-    table = pyarrow.parquet.read_table(path)
-    labels = torch.tensor(table["label"].to_pylist())
-    rows = table["img"].to_pylist()
-    images = numpy.empty((len(rows), size, size, 3), numpy.uint8)
-    for index, row in enumerate(rows):
-        with Image.open(io.BytesIO(row["bytes"])) as image:
-            images[index] = numpy.asarray(image.convert("RGB").resize((size, size), Image.BOX))
-    values = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
-    mean, spread = values.mean((0, 2, 3), keepdim=True), values.std((0, 2, 3), keepdim=True)
-    return (values - mean) / spread, labels
-
-
 def augment(batch: Tensor, generator: torch.Generator) -> Tensor:
     """A random mirror image and a shift of up to two pixels, per image."""
     count, _, height, width = batch.shape
@@ -95,12 +77,13 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return 100 * hits / len(labels)
 
 
-def train(block: str, seed: int, images: Tensor, labels: Tensor, epochs: int) -> dict[str, object]:
+def train(block: str, seed: int, data: Dataset, epochs: int) -> dict[str, Any]:
     """One run; the augmentation and the order of the images depend on ``seed`` alone."""
     torch.manual_seed(seed)
     model = vgg(block)
     generator = torch.Generator().manual_seed(1000 + seed)
-    count, batch = len(images) - VALIDATION, 128
+    images, labels = data.normalise(data.train.images), data.train.labels
+    count, batch = len(images), 128
     steps = epochs * (count // batch)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
@@ -119,7 +102,7 @@ def train(block: str, seed: int, images: Tensor, labels: Tensor, epochs: int) ->
             schedule.step()
     seconds = time.process_time() - start
     model.eval()
-    held_out, truth = images[-VALIDATION:], labels[-VALIDATION:]
+    held_out, truth = data.normalise(data.validation.images), data.validation.labels
     folded = fold(model, held_out[:8])
     return {
         "block": block,
@@ -133,24 +116,31 @@ def train(block: str, seed: int, images: Tensor, labels: Tensor, epochs: int) ->
     }
 
 
-def read_runs(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def print_table(runs: list[dict[str, object]]) -> None:
-    print("| block | seeds | accuracy, mean | spread | gain | parameters | folded |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+def report(options: argparse.Namespace) -> None:
+    runs = ledger.read_rows(options.out)
     scores = {name: [r["accuracy_folded"] for r in runs if r["block"] == name] for name in BLOCKS}
-    for name, values in scores.items():
-        if not values:
-            continue
-        row = next(run for run in runs if run["block"] == name)
-        gain = statistics.mean(values) - statistics.mean(scores["plain"] or [float("nan")])
-        spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-        print(
-            f"| {name} | {len(values)} | {statistics.mean(values):.2f} | {spread:.2f} | "
-            f"{gain:+.2f} | {row['parameters']} | {row['parameters_folded']} |"
+    with ledger.Report(options) as report:
+        table = report.table(
+            "Accuracy of the folded networks",
+            "block",
+            "seeds",
+            ("accuracy", "%, mean ± sd over seeds", "higher"),
+            ("gain over plain", "points", "higher"),
+            "parameters",
+            "parameters folded",
         )
+        for name, values in scores.items():
+            if values:
+                row = next(run for run in runs if run["block"] == name)
+                plain = statistics.mean(scores["plain"]) if scores["plain"] else float("nan")
+                table.row(
+                    name,
+                    len(values),
+                    ledger.spread(values, ".2f"),
+                    f"{statistics.mean(values) - plain:+.2f}",
+                    row["parameters"],
+                    row["parameters_folded"],
+                )
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -163,9 +153,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true")
     options = ledger.parse(parser, words)
     if options.table:
-        print_table(read_runs(options.out))
+        report(options)
         return
-    done = {(run["block"], run["seed"]) for run in read_runs(options.out)}
+    done = {(run["block"], run["seed"]) for run in ledger.read_rows(options.out)}
     wanted = [
         (block, seed)
         for seed in ([options.seed] if options.seed is not None else range(3))
@@ -174,11 +164,10 @@ def main(words: Sequence[str] | None = None) -> None:
     ]
     if not wanted:
         return
-    images, labels = read_images(options.data, 16)
+    data = ledger.cifar10(options.data, 16, cache=options.out.parent)
     for block, seed in wanted:
-        result = train(block, seed, images, labels, options.epochs)
-        with options.out.open("a") as file:
-            file.write(json.dumps(result) + "\n")
+        result = train(block, seed, data, options.epochs)
+        ledger.keep_row(options.out, result)
         print(json.dumps(result), flush=True)
 
 

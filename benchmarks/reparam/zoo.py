@@ -7,10 +7,10 @@ Weights are random and BatchNorms have random statistics. Counted are the BatchN
 forward pass runs. Each network is one line of the output file and is not repeated.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -150,7 +150,7 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
     return randomise(model, 0), torch.randn(1, 3, size, size, generator=generator)
 
 
-def measure(name: str) -> dict[str, object]:
+def measure(name: str) -> dict[str, Any]:
     from timm.utils.model import reparameterize_model
 
     model, x = build(name)
@@ -178,28 +178,34 @@ def measure(name: str) -> dict[str, object]:
     }
 
 
-def print_table(rows: list[dict[str, object]]) -> None:
-    print("| network | BatchNorms | timm leaves | nascence leaves | kernels | error in float32 |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        kernels = " -> ".join(str(count) for count in row["kernels"])
-        print(
-            f"| {row['network']} | {row['before']} | {row['timm']} | {row['left']} | {kernels} | "
-            f"{row['error_float32']:.1e} |"
+def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    with ledger.Report(options) as report:
+        table = report.table(
+            "BatchNorms of each network",
+            "network",
+            "before folding",
+            ("left by timm", "", "lower"),
+            ("left by nascence", "", "lower"),
+            "kernels before and after",
+            ("error in float32", "relative", "lower"),
         )
-    shares = {
-        key: sum(row[key] / row["before"] for row in rows if row[key] is not None)
-        / sum(row[key] is not None for row in rows)
-        for key in ("timm", "left")
-    }
-    total = sum(row["before"] for row in rows)
-    print(
-        f"{len(rows)} networks; mean share of BatchNorms left: timm {100 * shares['timm']:.1f} %, "
-        f"nascence {100 * shares['left']:.1f} %; of {total} BatchNorms "
-        f"{sum(row['before'] if row['timm'] is None else row['timm'] for row in rows)} and "
-        f"{sum(row['left'] for row in rows)} left; largest float64 error "
-        f"{max(row['error'] or 0 for row in rows):.1e}"
-    )
+        for row in rows:
+            kernels = " -> ".join(str(count) for count in row["kernels"])
+            error = f"{row['error_float32']:.1e}"
+            table.row(row["network"], row["before"], row["timm"], row["left"], kernels, error)
+        total = sum(row["before"] for row in rows)
+        both = report.table(
+            f"All {len(rows)} networks, with {total} BatchNorms; largest error in float64 "
+            f"{max(row['error'] or 0 for row in rows):.1e}",
+            "folded by",
+            ("BatchNorms left", "", "lower"),
+            ("mean share left", "%", "lower"),
+        )
+        for name, key in (("timm", "timm"), ("nascence", "left")):
+            known = [row for row in rows if row[key] is not None]
+            share = 100 * sum(row[key] / row["before"] for row in known) / len(known)
+            left = sum(row["before"] if row[key] is None else row[key] for row in rows)
+            both.row(name, left, f"{share:.1f}")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -207,14 +213,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--table", action="store_true")
     options = ledger.parse(parser, words)
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    rows = [json.loads(line) for line in lines]
+    rows = ledger.read_rows(options.out)
     if options.table:
-        print_table([row for row in rows if row.get("before")])
+        report(options, [row for row in rows if row.get("before")])
         return
-    library = torch.library.Library("torchvision", "DEF")  # a CPU-only torch lacks these two
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    ledger.torchvision_operators()
     done = {row["network"] for row in rows}
     for name in [f"timm/{n}" for n in TIMM] + [f"torchvision/{n}" for n in TORCHVISION]:
         if name in done:
@@ -223,8 +226,7 @@ def main(words: Sequence[str] | None = None) -> None:
             row = measure(name)
         except Exception as error:  # a network that does not build or run is noted, not hidden
             row = {"network": name, "failed": f"{type(error).__name__}: {str(error)[:200]}"}
-        with options.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        ledger.keep_row(options.out, row)
         print(row.get("failed") or f"{name}: {row['before']} -> {row['left']} (timm {row['timm']})")
 
 

@@ -1,4 +1,6 @@
-"""A picture of a run's report for the front page: ``report_picture.py RUN_FOLDER OUT.png``.
+"""A picture of a run's report for the front page of the repository.
+
+    python -m benchmarks.report.picture RUN_FOLDER OUT.png
 
 Opens the report in headless Chromium 1,200 pixels wide and keeps the top of the page in at most
 300 kB.
@@ -90,7 +92,10 @@ def main(words: Sequence[str] | None = None) -> int:
         print("the report has errors:", *seen.console, sep="\n", file=sys.stderr)
         return 1
     shrink(arguments.out)
-    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
+    with ledger.Report(arguments) as report:
+        report.table("The picture", "file", ("size", "bytes", "lower")).row(
+            arguments.out.name, arguments.out.stat().st_size
+        )
     return 0
 
 
