@@ -209,7 +209,7 @@ class Parts:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.done = {row["part"]: row for row in read_rows(path)}
+        self.done = {row["part"]: row for row in read_rows(path) if "part" in row}
 
     def get(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return the part ``name``, made and kept with its CPU-seconds where it is missing."""
@@ -346,7 +346,8 @@ def markdown_heading(columns: Sequence[Mapping[str, str]]) -> list[str]:
 
 def markdown_row(cells: Iterable[Cell]) -> str:
     """One line of a Markdown table; None is an empty cell."""
-    return "| " + " | ".join("" if cell is None else str(cell) for cell in cells) + " |"
+    texts = ("" if cell is None else str(cell).replace("|", "\\|") for cell in cells)
+    return "| " + " | ".join(texts) + " |"
 
 
 def machine() -> str:

@@ -10,7 +10,7 @@ stands twice the mean of its two measurements is kept.
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -72,7 +72,7 @@ class Source(NamedTuple):
     name: str
     credit: str
     decisions: Sequence[tuple[str, Sequence[object]]]
-    columns: dict[str, list[str | None]]
+    columns: Mapping[str, Sequence[str | None]]
     architectures: np.ndarray | None = None
 
 

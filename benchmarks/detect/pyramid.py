@@ -14,8 +14,6 @@ on from its checkpoint.
 
 import argparse
 import copy
-import io
-import json
 import statistics
 import time
 import warnings
@@ -24,10 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks import ledger
@@ -57,6 +52,9 @@ STAGES = ("stages.1", "stages.2", "stages.3")
 STRIDES = (8, 16, 32)
 CHANNELS = 32
 AREAS = {"small": (0.0, 24.0**2), "medium": (24.0**2, 48.0**2), "large": (48.0**2, 1e9)}
+FIGURES = ("AP", "AP50", "AP75", "small", "medium", "large")
+BEFORE = ("pyramid", "seeds", "parameters", "of the pyramid")
+AFTER = (("training", "CPU-s", "lower"), ("test", "CPU-ms an image", "lower"))
 TEST_SCENES = 500
 SCENES = {
     96: partial(Scenes, size=96, objects=(1, 5), sides=(12, 80)),
@@ -96,34 +94,12 @@ VEHICLE_OR_ANIMAL = (0, 0, 1, 1, 1, 1, 1, 1, 0, 0)
 MAIN = ("top-down", "explicit, 1 block", "explicit, 4 blocks", "implicit")
 
 
-def read_pictures(path: Path) -> Dataset:
-    """All pictures of the file; the last 5,000 rows validate."""
-    table = pyarrow.parquet.read_table(path)
-    labels = torch.tensor(table["label"].to_pylist())
-    pictures = [
-        np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
-        for row in table["img"].to_pylist()
-    ]
-    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
-    scaled = images[:5000].float() / 255
-    return Dataset(
-        name="cifar10",
-        train=Split(images[:-5000], labels[:-5000]),
-        validation=Split(images[-5000:], labels[-5000:]),
-        class_names=tuple(map(str, range(10))),
-        mean=tuple(scaled.mean((0, 2, 3)).tolist()),
-        std=tuple(scaled.std((0, 2, 3)).tolist()),
-        skipped=(),
-        fingerprint="cifar10-train, 45,000 and 5,000 rows",
-    )
-
-
 def pretrained(data: Dataset, out: Path, steps: int) -> ResNet:
     """The backbone, trained as a classifier at four sizes in turn; its classifier is taken off."""
     torch.manual_seed(0)
     network = ResNet(BasicBlock, (1, 1, 1, 1), WIDTHS, classes=10)
     result = training.train(
-        network.to(memory_format=torch.channels_last),
+        network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         data,
         optimizer=training.adamw(3e-3),
         generator=torch.Generator().manual_seed(0),
@@ -162,13 +138,13 @@ def build(arm: str, backbone: ResNet, seed: int, *, classes: int, maps: int) -> 
     With fewer than three ``maps`` the backbone ends there, and the pyramid makes the levels left.
     """
     backbone = copy.deepcopy(backbone)
-    backbone.stages = backbone.stages[: maps + 1]
+    backbone.stages = backbone.stages[: maps + 1]  # type: ignore[assignment]
     torch.manual_seed(2 * seed)
     head = DetectionHead(CHANNELS, classes, STRIDES, convolutions=1)
     torch.manual_seed(2 * seed + 1)
     pyramid = ARMS[arm](WIDTHS[1 : maps + 1], CHANNELS, extra=len(STAGES) - maps)
     detector = Detector(FeatureMaps(backbone, STAGES[:maps]), pyramid, head, reach=3.0)
-    return detector.to(memory_format=torch.channels_last)
+    return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def run(
@@ -224,34 +200,29 @@ def solves(detector: Detector, images: Tensor) -> dict[str, Any]:
     }
 
 
-def mean_and_spread(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
-
-
-def table(rows: list[dict[str, Any]]) -> None:
+def report_of(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     """Mean and standard deviation over seeds, and differences from each explicit pyramid."""
-    names = ("AP", "AP50", "AP75", "small", "medium", "large")
-    print("AP in percent, mean ± sd over seeds\n")
-    print("| pyramid | seeds | parameters | of the pyramid | " + " | ".join(names), end=" | ")
-    print("CPU-s training | ms an image, test |\n" + "|-" * (6 + len(names)) + "|")
     arms: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         arms.setdefault(row["arm"], []).append(row)
-    for arm, found in arms.items():
-        cells = [mean_and_spread([100 * row[name] for row in found]) for name in names]
-        seconds = statistics.mean(row["seconds"] for row in found)
-        each = 1000 * statistics.mean(row["test seconds"] for row in found) / TEST_SCENES
-        print(
-            f"| {arm} | {len(found)} | {found[0]['parameters']:,} | {found[0]['of the pyramid']:,} "
-            f"| {' | '.join(cells)} | {seconds:.0f} | {each:.1f} |"
+    with ledger.Report(options) as report:
+        figures = [(name, "%, mean ± sd", "higher") for name in FIGURES]
+        table = report.table("Average precision of each pyramid", *BEFORE, *figures, *AFTER)
+        for arm, found in arms.items():
+            cells = [ledger.spread(100 * row[name] for row in found) for name in FIGURES]
+            seconds = f"{statistics.mean(row['seconds'] for row in found):.0f}"
+            each = 1000 * statistics.mean(row["test seconds"] for row in found) / TEST_SCENES
+            counts = (f"{found[0][name]:,}" for name in ("parameters", "of the pyramid"))
+            table.row(arm, len(found), *counts, *cells, seconds, f"{each:.1f}")
+        own = {row["seed"]: row["AP"] for row in arms.get("implicit", [])}
+        gains = report.table(
+            "Gain of the implicit pyramid, seed by seed", "over", ("AP", "points", "higher")
         )
-    own = {row["seed"]: row["AP"] for row in arms.get("implicit", [])}
-    for arm in MAIN[:-1]:
-        pairs = [(row["seed"], row["AP"]) for row in arms.get(arm, []) if row["seed"] in own]
-        gains = ", ".join(f"{100 * (own[seed] - value):+.1f}" for seed, value in sorted(pairs))
-        if gains:
-            print(f"\nimplicit less {arm}, AP points, seed by seed: {gains}")
+        for arm in MAIN[:-1]:
+            pairs = [(row["seed"], row["AP"]) for row in arms.get(arm, []) if row["seed"] in own]
+            if pairs:
+                each_gain = (f"{100 * (own[seed] - value):+.1f}" for seed, value in sorted(pairs))
+                gains.row(arm, ", ".join(each_gain))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -269,21 +240,19 @@ def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.jsonl"
-    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    rows = ledger.read_rows(file)
     same = ("steps", "classes", "maps", "size")
     rows = [row for row in rows if all(row[key] == getattr(options, key) for key in same)]
     done = {(row["arm"], row["seed"]) for row in rows}
     wanted = [(arm, seed) for seed in options.seeds for arm in options.arms]
     missing = [each for each in wanted if each not in done]
     if missing and not options.table:
-        data = read_pictures(options.data)
+        data = ledger.cifar10(options.data, 32, cache=options.out)
         backbone = pretrained(data, options.out, PRETRAINING_STEPS)
         for arm, seed in missing:
-            rows.append(run(arm, seed, options, backbone, data))
+            rows.append(ledger.keep_row(file, run(arm, seed, options, backbone, data)))
             print(rows[-1], flush=True)
-            with file.open("a") as results:
-                results.write(json.dumps(rows[-1]) + "\n")
-    table(rows)
+    report_of(options, rows)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ a finished part is not done again.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,11 +33,18 @@ from nascence.search.gan import (
 from nascence.search.gan.images import signed
 from nascence.spaces import Architecture, GeneratorSpace, SuperNet, split
 
+COLUMNS = (
+    "generators",
+    ("classifier score", "", "higher"),
+    ("Fréchet distance on its features", "", "lower"),
+    ("search", "CPU-s", "lower"),
+    ("training", "CPU-s", "lower"),
+)
 SPACE = GeneratorSpace(stages=2, width=32, latent=64)
 CLASSIFIER_STEPS = 2500
-ALONE = {"steps": 700, "batch_size": 32, "generated": 32, "critic_steps": 1,
+ALONE: dict[str, Any] = {"steps": 700, "batch_size": 32, "generated": 32, "critic_steps": 1,
          "rates": (1e-3, 1e-3), "average_decay": 0.99, "discriminator_width": 32}  # fmt: skip
-SEARCH = {"steps": 900, "round_steps": 60, "controller_steps": 10, "images": 300,
+SEARCH: dict[str, Any] = {"steps": 900, "round_steps": 60, "controller_steps": 10, "images": 300,
           "controller_rate": 3.5e-3, "batch_size": 32, "generated": 32, "critic_steps": 1,
           "rates": (1e-3, 1e-3), "discriminator_width": 32}  # fmt: skip
 SPLIT = "stage_2_normalisation"
@@ -65,7 +72,7 @@ def figures(quality: ClassifierQuality, images: torch.Tensor) -> dict[str, float
 
 def alone(
     architecture: Architecture, seed: int, quality: ClassifierQuality, data: Dataset
-) -> dict[str, float | str]:
+) -> dict[str, Any]:
     """Train a generator alone and measure it."""
     trained = train_generator(
         SPACE, architecture, data, generator=torch.Generator().manual_seed(seed), **ALONE
@@ -80,7 +87,9 @@ def alone(
     }
 
 
-def search(kind: str, seed: int, quality: ClassifierQuality, data: Dataset, folder: Path):
+def search(
+    kind: str, seed: int, quality: ClassifierQuality, data: Dataset, folder: Path
+) -> dict[str, Any]:
     """One search: what it found, its score with shared weights, and what its parts found."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -140,19 +149,11 @@ def random_generators() -> list[Architecture]:
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks."""
     data = ledger.cifar10(arguments.data, 16, cache=arguments.out)
-    kept = arguments.out / "runs.jsonl"
-    done = {row["part"]: row for row in rows(kept)}
+    parts = ledger.Parts(arguments.out / "runs.jsonl")
 
-    def part(name: str, make: Callable[[], dict]) -> dict:
-        if name not in done:
-            started = time.process_time()
-            found = make()
-            seconds = round(time.process_time() - started, 1)
-            done[name] = {"part": name, "result": found, "cpu_seconds": seconds}
-            with kept.open("a") as file:
-                file.write(json.dumps(done[name]) + "\n")
-            print(json.dumps(done[name])[:300], flush=True)
-        return done[name]["result"]
+    def part(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = parts.get(name, lambda: {"result": make()})["result"]
+        return result
 
     started = time.process_time()
     quality, accuracy = quality_of(arguments, data)
@@ -172,48 +173,50 @@ def run(arguments: argparse.Namespace) -> None:
     for seed in arguments.seeds[1:]:
         searches(seed)
     for kind in KINDS:  # what the seed of a training alone makes of it
-        architecture = SPACE.parse(done[f"{kind} {arguments.seeds[0]}"]["result"]["architecture"])
+        first = parts.done[f"{kind} {arguments.seeds[0]}"]["result"]
+        architecture = SPACE.parse(first["architecture"])
         part(f"{kind} again", partial(alone, architecture, 10, quality, data))
 
 
-def rows(kept: Path) -> list[dict]:
-    """The finished parts."""
-    if not kept.exists():
-        return []
-    return [json.loads(line) for line in kept.read_text().splitlines() if line.strip()]
-
-
 def report(arguments: argparse.Namespace) -> None:
-    """Print the ledger's table."""
-    done = {row["part"]: row for row in rows(arguments.out / "runs.jsonl")}
+    """Print the figures of every generator."""
+    done = ledger.Parts(arguments.out / "runs.jsonl").done
+    with ledger.Report(arguments) as report:
+        show(report.table("Generators", *COLUMNS), done, arguments.seeds)
+
+
+def show(table: ledger.Table, done: dict[str, dict[str, Any]], seeds: Sequence[int]) -> None:
+    """Add a row for each generator, or group of generators."""
+    spread = partial(ledger.spread, form=".2f")
     if "classifier" in done:
         print(f"classifier: {100 * done['classifier']['result']['accuracy']:.1f} % right")
-    print("| | classifier score | Fréchet distance | CPU-s of search | CPU-s of training |")
-    print("|-|-|-|-|-|")
     if "reference" in done:
         real = done["reference"]["result"]
-        print(f"| real images | {real['score']:.2f} | {real['distance']:.2f} | | |")
+        table.row("real images", f"{real['score']:.2f}", f"{real['distance']:.2f}", None, None)
     if "untrained" in done:
         values = done["untrained"]["result"]
-        print(f"| untrained | {spread(values['scores'])} | {spread(values['distances'])} | | |")
+        table.row("untrained", spread(values["scores"]), spread(values["distances"]), None, None)
     alone_rows = [row for name, row in done.items() if name.startswith("random")]
     if alone_rows:
         results = [row["result"] for row in alone_rows]
-        cost = spread([row["cpu_seconds"] for row in alone_rows], ".0f")
+        cost = ledger.spread((row["cpu_seconds"] for row in alone_rows), ".0f")
         scores = [each["score"] for each in results]
         distances = [each["distance"] for each in results]
-        print(f"| random, {len(results)} | {spread(scores)} | {spread(distances)} | | {cost} |")
-        print(f"| the best of them | {max(scores):.2f} | {min(distances):.2f} | | |")
+        table.row(f"random, {len(results)}", spread(scores), spread(distances), None, cost)
+        best = f"{max(scores):.2f}", f"{min(distances):.2f}"
+        table.row("the best of them", *best, None, None)
     for kind in KINDS:
-        for seed in arguments.seeds:
+        for seed in seeds:
             if f"{kind} {seed} alone" not in done:
                 continue
             searched, trained = done[f"{kind} {seed}"], done[f"{kind} {seed} alone"]
             result = trained["result"]
-            print(
-                f"| {kind}, seed {seed}: {searched['result']['architecture']} | "
-                f"{result['score']:.2f} | {result['distance']:.2f} | "
-                f"{searched['cpu_seconds']:.0f} | {trained['cpu_seconds']:.0f} |"
+            table.row(
+                f"{kind}, seed {seed}: {searched['result']['architecture']}",
+                f"{result['score']:.2f}",
+                f"{result['distance']:.2f}",
+                f"{searched['cpu_seconds']:.0f}",
+                f"{trained['cpu_seconds']:.0f}",
             )
             print(f"  with shared weights {searched['result']['shared_score']:.2f}; parts:",
                   searched["result"]["parts"])  # fmt: skip
@@ -221,12 +224,6 @@ def report(arguments: argparse.Namespace) -> None:
     for row in alone_rows + again:
         result = row["result"]
         print(result["architecture"], f"{result['score']:.2f}", f"{result['distance']:.2f}")
-
-
-def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Mean and standard deviation."""
-    mean = format(statistics.mean(values), form)
-    return mean if len(values) == 1 else f"{mean} ± {format(statistics.stdev(values), form)}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -12,11 +12,10 @@ done again.
 """
 
 import argparse
-import json
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,28 +39,15 @@ WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.2, 1.0)
 COMPARED = 0.03
 """Weight at which one supernet and its parts are compared."""
 GROUPS = {"block_1": [(0, 1, 2), (3, 4, 5), (6,)]}
+COLUMNS = (
+    "network",
+    ("predicted latency", "ms", "lower"),
+    ("predicted by the later table", "ms", "lower"),
+    ("measured latency", "ms", "lower"),
+    ("accuracy alone", "%, mean ± sd", "higher"),
+)
 RANDOM = 1
 """Random networks beside every chosen one."""
-
-
-class Parts:
-    """Finished parts by their key, one line of JSON each."""
-
-    def __init__(self, out: Path) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self.path = out / "parts.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        self.done = {row["key"]: row for row in map(json.loads, filter(None, lines))}
-
-    def get(self, key: str, make: Callable[[], dict]) -> dict:
-        if key not in self.done:
-            started = time.process_time()
-            row = {"key": key, **make(), "cpu": round(time.process_time() - started, 1)}
-            with self.path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            self.done[key] = row
-            print({k: v for k, v in row.items() if k != "trajectory"}, flush=True)
-        return self.done[key]
 
 
 def table_in(out: Path) -> LatencyTable:
@@ -107,7 +93,9 @@ def searched(
     }  # fmt: skip
 
 
-def alone(data: Dataset, parts: Parts, arguments: argparse.Namespace, of: Sequence[int]) -> None:
+def alone(
+    data: Dataset, parts: ledger.Parts, arguments: argparse.Namespace, of: Sequence[int]
+) -> None:
     """Train a network alone with every seed."""
     architecture = tuple(of)
     validation = Split(data.validation.images[:2000], data.validation.labels[:2000])
@@ -116,7 +104,7 @@ def alone(data: Dataset, parts: Parts, arguments: argparse.Namespace, of: Sequen
     def trained(seed: int) -> dict:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = SPACE.build(architecture).to(memory_format=torch.channels_last)
+            network = SPACE.build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         training = train(
             network, fewer, optimizer=sgd(0.1), steps=arguments.alone, batch_size=32, crop=2,
             generator=torch.Generator().manual_seed(seed), measurements=1,
@@ -125,43 +113,41 @@ def alone(data: Dataset, parts: Parts, arguments: argparse.Namespace, of: Sequen
 
     for seed in arguments.seeds[:2]:
         name = SPACE.format(architecture)
-        parts.get(f"alone {name} seed {seed}", lambda s=seed: trained(s))
+        parts.get(f"alone {name} seed {seed}", partial(trained, seed))
 
 
-def equals(table: LatencyTable, latency: float, seed: int) -> list[Architecture]:
+def equals(table: LatencyTable, latency: float, seed: int) -> dict[str, list[Architecture]]:
     """Of 20,000 random networks those whose predicted latency is nearest."""
     generator = torch.Generator().manual_seed(seed)
     drawn = [SPACE.sample(generator=generator) for _ in range(20_000)]
-    return sorted(drawn, key=lambda each: abs(table.of(each) - latency))[:RANDOM]
+    return {"near": sorted(drawn, key=lambda each: abs(table.of(each) - latency))[:RANDOM]}
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks."""
     data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
-    table, parts = table_in(arguments.out), Parts(arguments.out)
+    table, parts = table_in(arguments.out), ledger.Parts(arguments.out / "parts.jsonl")
     for weight in WEIGHTS:
         row = parts.get(
-            f"one-shot {weight} 0", lambda w=weight: searched(data, table, arguments, w, 0)
+            f"one-shot {weight} 0", partial(searched, data, table, arguments, weight, 0)
         )
         alone(data, parts, arguments, row["architecture"])
     for number, weight in enumerate(WEIGHTS):
         row = parts.done[f"one-shot {weight} 0"]
-        near = parts.get(
-            f"random {weight}", lambda r=row, n=number: {"near": equals(table, r["latency"], n)}
-        )
+        near = parts.get(f"random {weight}", partial(equals, table, row["latency"], number))
         for architecture in near["near"]:
             alone(data, parts, arguments, architecture)
     for seed in arguments.seeds:
         for kind in ("one-shot", "few-shot"):
             row = parts.get(
                 f"{kind} {COMPARED} {seed}",
-                lambda s=seed, k=kind: searched(data, table, arguments, COMPARED, s, k),
+                partial(searched, data, table, arguments, COMPARED, seed, kind),
             )
             alone(data, parts, arguments, row["architecture"])
-    parts.get("measured", lambda: measured(parts))
+    parts.get("measured", partial(measured, parts))
 
 
-def measured(parts: Parts) -> dict:
+def measured(parts: ledger.Parts) -> dict:
     """Milliseconds of every network that was trained, in turn, and of a table made just before."""
     names = sorted({key.split(" seed")[0][6:] for key in parts.done if key.startswith("alone")})
     generator = torch.Generator().manual_seed(1)
@@ -177,7 +163,7 @@ def measured(parts: Parts) -> dict:
 
 def report(arguments: argparse.Namespace) -> None:
     """Print the front, the comparison of kinds, and every trajectory."""
-    table, done = table_in(arguments.out), Parts(arguments.out).done
+    table, done = table_in(arguments.out), ledger.Parts(arguments.out / "parts.jsonl").done
     found = done.get("measured", {})
     times, later = found.get("milliseconds", {}), found.get("predicted", {})
     missing = float("nan")
@@ -187,12 +173,10 @@ def report(arguments: argparse.Namespace) -> None:
         found = [row["accuracy"] for key, row in done.items() if key.startswith(f"alone {name} s")]
         return [100 * each for each in found]
 
-    def cells(architecture: Sequence[int]) -> str:
+    def cells(architecture: Sequence[int]) -> list[str]:
         name = SPACE.format(tuple(architecture))
-        return (
-            f"{name} | {table.of(tuple(architecture)):.2f} | {later.get(name, missing):.2f} | "
-            f"{times.get(name, missing):.2f} | {spread(accuracies(architecture))}"
-        )
+        sums = table.of(tuple(architecture)), later.get(name, missing), times.get(name, missing)
+        return [name, *(f"{ms:.2f}" for ms in sums), ledger.spread(accuracies(architecture))]
 
     low, high = table.range
     print(f"table: {low:.2f} to {high:.2f} ms, mean network {table.even():.2f} ms\n")
@@ -202,33 +186,25 @@ def report(arguments: argparse.Namespace) -> None:
         print(f"later table: mean error {statistics.mean(errors):.3f}, at most {max(errors):.3f}")
         together = statistics.correlation(sums, list(times.values()))
         print(f"table of the searches: correlation {together:.3f}\n")
-    print("| weight | network | predicted ms | later | measured ms | accuracy alone | shared |")
-    print("|-|-|-|-|-|-|-|")
-    for weight in WEIGHTS:
-        if row := done.get(f"one-shot {weight} 0"):
-            print(f"| {weight} | {cells(row['architecture'])} | {100 * row['shared']:.1f} |")
-        for architecture in done.get(f"random {weight}", {}).get("near", ()):
-            print(f"| random | {cells(architecture)} | |")
-    print(
-        "\n| kind | seed | network | predicted ms | later | measured ms | accuracy alone | CPU-s |"
-    )
-    print("|-|-|-|-|-|-|-|-|")
-    for kind in ("one-shot", "few-shot"):
-        for seed in arguments.seeds:
-            if row := done.get(f"{kind} {COMPARED} {seed}"):
-                print(f"| {kind} | {seed} | {cells(row['architecture'])} | {row['cpu']:.0f} |")
-    print(f"\nin all {sum(row['cpu'] for row in done.values()):.0f} CPU-seconds")
+    with ledger.Report(arguments) as report:
+        shared = ("accuracy with shared weights", "%", "higher")
+        front = report.table("Weights of latency", "weight", *COLUMNS, shared)
+        for weight in WEIGHTS:
+            if row := done.get(f"one-shot {weight} 0"):
+                front.row(weight, *cells(row["architecture"]), f"{100 * row['shared']:.1f}")
+            for architecture in done.get(f"random {weight}", {}).get("near", ()):
+                front.row("random", *cells(architecture), None)
+        cost = ("search", "CPU-s", "lower")
+        kinds = report.table("One-shot and few-shot", "kind", "seed", *COLUMNS, cost)
+        for kind in ("one-shot", "few-shot"):
+            for seed in arguments.seeds:
+                if row := done.get(f"{kind} {COMPARED} {seed}"):
+                    seconds = f"{row['cpu_seconds']:.0f}"
+                    kinds.row(kind, seed, *cells(row["architecture"]), seconds)
+    print(f"\nin all {sum(row['cpu_seconds'] for row in done.values()):.0f} CPU-seconds")
     for key, row in done.items():
         for point in row.get("trajectory", ()):
             print(key, *point)
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation."""
-    if not values:
-        return ""
-    mean = f"{statistics.mean(values):.1f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.1f}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

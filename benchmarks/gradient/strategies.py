@@ -15,12 +15,12 @@ done again.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -45,7 +45,9 @@ PUBLISHED = {
 """CIFAR-10 and ImageNet16-120, one-shot to few-shot, read from the figures of the paper."""
 
 
-def search(strategy: str, kind: str, seed: int, data: Dataset, arguments: argparse.Namespace):
+def search(
+    strategy: str, kind: str, seed: int, data: Dataset, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """One gradient search: its result and trajectory."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -80,7 +82,7 @@ def search(strategy: str, kind: str, seed: int, data: Dataset, arguments: argpar
     }  # fmt: skip
 
 
-def random_search(seed: int, data: Dataset, arguments: argparse.Namespace):
+def random_search(seed: int, data: Dataset, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train random networks alone; the best by validation accuracy."""
     generator = torch.Generator().manual_seed(seed)
     count = max(1, round(NETWORKS * arguments.cost))
@@ -102,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what ``--out`` lacks, all of one seed before the next."""
     data = ledger.cifar10(arguments.data, 16, cache=arguments.out)
     kept = arguments.out / "runs.jsonl"
-    done = {(row["strategy"], row["kind"], row["seed"]) for row in rows(kept)}
+    done = {(row["strategy"], row["kind"], row["seed"]) for row in ledger.read_rows(kept)}
     kinds = [(s, k) for s in arguments.strategies for k in ("one-shot", "few-shot")]
     for seed in arguments.seeds:
         for strategy, kind in [*kinds, ("random", "alone")]:
@@ -115,48 +117,39 @@ def run(arguments: argparse.Namespace) -> None:
                 found = search(strategy, kind, seed, data, arguments)
             found["cpu_seconds"] = round(time.process_time() - start, 1)
             row = {"strategy": strategy, "kind": kind, "seed": seed, **found}
-            with kept.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            ledger.keep_row(kept, row)
             print(seed, strategy, kind, found["true"], found["cpu_seconds"], flush=True)
 
 
-def rows(kept: Path) -> list[dict]:
-    """The finished runs."""
-    if not kept.exists():
-        return []
-    return [json.loads(line) for line in kept.read_text().splitlines() if line.strip()]
-
-
 def report(arguments: argparse.Namespace) -> None:
-    """Print a row of the ledger for each kind of run, then the trajectories."""
+    """Print a row for each kind of run, then the ends of the trajectories."""
     found: dict[tuple[str, str], list[dict]] = {}
-    for row in rows(arguments.out / "runs.jsonl"):
+    for row in ledger.read_rows(arguments.out / "runs.jsonl"):
         found.setdefault((row["strategy"], row["kind"]), []).append(row)
-    table = nb201()
-    sets = ["cifar10", "cifar100", "imagenet16-120"]
-    print("| strategy | | seeds | " + " | ".join(sets) + " | validation | CPU-s | published |")
-    print("|-|-|-|-|-|-|-|-|-|")
-    for (strategy, kind), runs in found.items():
-        means = [
-            spread([row["true"][name] for row in runs], ".2f") for name in sets
-        ] + [spread([100 * row["validation"] for row in runs], ".1f")]  # fmt: skip
-        cost = spread([row["cpu_seconds"] for row in runs], ".0f")
-        published = PUBLISHED.get(strategy, "") if kind == "few-shot" else ""
-        cells = [strategy, kind, str(len(runs)), *means, cost, published]
-        print("| " + " | ".join(cells) + " |")
-    mean = [f"{table.accuracies(name).mean():.2f}" for name in sets]
-    print("| one random network, mean of all | | | " + " | ".join(mean) + " | | 0 | |")
-    by_score(found)
+    sets = ("cifar10", "cifar100", "imagenet16-120")
+    with ledger.Report(arguments) as report:
+        accuracies = [(name, "%, mean ± sd", "higher") for name in (*sets, "validation")]
+        after = ("search", "CPU-s", "lower"), "published"
+        table = report.table("True accuracies", "strategy", "kind", "seeds", *accuracies, *after)
+        for (strategy, kind), runs in found.items():
+            means = [ledger.spread((row["true"][name] for row in runs), ".2f") for name in sets]
+            means.append(ledger.spread(100 * row["validation"] for row in runs))
+            cost = ledger.spread((row["cpu_seconds"] for row in runs), ".0f")
+            published = PUBLISHED.get(strategy) if kind == "few-shot" else None
+            table.row(strategy, kind, len(runs), *means, cost, published)
+        mean = [f"{nb201().accuracies(name).mean():.2f}" for name in sets]
+        table.row("one random network, mean of all", None, None, *mean, None, 0, None)
+        by_score(report, found)
     for (strategy, kind), runs in found.items():
         for row in runs:
-            last = {}
+            last: dict[int, list[list[Any]]] = {}
             for point in row.get("trajectory", ()):
                 last.setdefault(point[0], []).append(point)
             ends = [f"{points[-1][5]:.1f} ({points[-1][3]:.2f})" for points in last.values()]
             print(strategy, kind, row["seed"], row["architecture"], "leaves:", *ends)
 
 
-def by_score(found: dict[tuple[str, str], list[dict]]) -> None:
+def by_score(report: ledger.Report, found: dict[tuple[str, str], list[dict]]) -> None:
     """Compare the networks of the parts, those of all epochs, and random ones by a score."""
     batch = load("cifar10-sample", size=16).batch(SCORED, generator=torch.Generator())
     score = cache(MetricEvaluator(SPACE, metric(SCORE), batch))
@@ -164,8 +157,9 @@ def by_score(found: dict[tuple[str, str], list[dict]]) -> None:
     def best(architectures: Iterable[Architecture]) -> float:
         return true_accuracies(nb201(), max(architectures, key=score))["cifar10"]
 
-    print(f"\n| strategy | | last networks, by {SCORE} | their mean | all epochs, by it |")
-    print("|-|-|-|-|-|")
+    names = (f"last networks, by {SCORE}", "their mean", "all epochs, by the score")
+    accuracies = [(name, "%, mean ± sd", "higher") for name in names]
+    table = report.table("Parts compared by a score", "strategy", "kind", *accuracies)
     for (strategy, kind), runs in found.items():
         columns: dict[str, list[float]] = {"last": [], "mean": [], "all": []}
         for points in (run["trajectory"] for run in runs if "trajectory" in run):
@@ -174,18 +168,13 @@ def by_score(found: dict[tuple[str, str], list[dict]]) -> None:
             columns["mean"].append(statistics.mean(end[5] for end in ends))
             columns["all"].append(best(SPACE.parse(point[6]) for point in points))
         if columns["last"]:
-            cells = " | ".join(spread(values, ".2f") for values in columns.values())
-            print(f"| {strategy} | {kind} | {cells} |")
+            cells = (ledger.spread(values, ".2f") for values in columns.values())
+            table.row(strategy, kind, *cells)
     for count in (1, 5, 20):
         draws = [torch.Generator().manual_seed(seed) for seed in range(30)]
         values = [best([SPACE.sample(generator=g) for _ in range(count)]) for g in draws]
-        print(f"| best of {count} random, by it, 30 draws | | {spread(values, '.2f')} | | |")
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """Mean and standard deviation."""
-    mean = format(statistics.mean(values), form)
-    return mean if len(values) == 1 else f"{mean} ± {format(statistics.stdev(values), form)}"
+        name = f"best of {count} random networks by the score, 30 draws"
+        table.row(name, None, ledger.spread(values, ".2f"), None, None)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -14,7 +14,6 @@ A leg with ``--resume`` takes them from an earlier one, wherever that was, and g
 """
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -144,7 +143,10 @@ def main(words: Sequence[str] | None = None) -> None:
         report = in_processes(arguments.processes, leg, arguments)
     else:
         report = leg(arguments)
-    print(json.dumps(report))
+    with ledger.Report(arguments) as printed:
+        table = printed.table("A leg of meta-training", "what", "figure")
+        for name, value in report.items():
+            table.row(name, str(value))
 
 
 if __name__ == "__main__":

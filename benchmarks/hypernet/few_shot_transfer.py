@@ -1,8 +1,8 @@
 """Few images of new classes: predicted features against random ones and training from scratch.
 
-    python -m benchmarks.hypernet.few_shot_transfer meta-train --data cifar10-train.parquet --seconds 360
+    python -m benchmarks.hypernet.few_shot_transfer meta-train --data cifar10-train.parquet
     python -m benchmarks.hypernet.few_shot_transfer evaluate --data cifar10-train.parquet
-    python -m benchmarks.hypernet.few_shot_transfer evaluate --data cifar10-train.parquet --target mnist/
+    python -m benchmarks.hypernet.few_shot_transfer evaluate --target mnist/
 
 `meta-train` trains a GHN-2 on five of CIFAR-10's classes alone (airplane to deer; the first 45,000
 images, 16 pixels), so that the other five are new to it; the released weights have seen all ten.
@@ -14,8 +14,6 @@ another data set that `nascence.data.load` reads, such as the files of MNIST. Fi
 """
 
 import argparse
-import json
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +71,10 @@ def meta_trained(options: argparse.Namespace) -> None:
         card={"data": "CIFAR-10, first 45,000, classes 0 to 4", "pixels": SIZE},
         progress=lambda _, line: print(line, flush=True) if line else None,
     )
-    print(report._asdict(), f"{time.process_time():.0f} CPU-s")
+    with ledger.Report(options) as printed:
+        table = printed.table("Meta-training on the known classes", "what", "figure")
+        for name, value in {**report._asdict(), "cpu_seconds": time.process_time()}.items():
+            table.row(name, str(value))
 
 
 def target(options: argparse.Namespace) -> Dataset:
@@ -125,9 +126,7 @@ def evaluate(options: argparse.Namespace) -> None:
     sources = {"released": load(options.weights)}
     if not options.target and file.is_file():
         sources["known classes alone"] = load(file)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {tuple(line["key"]): line["accuracy"] for line in map(json.loads, lines)}
+    done = {tuple(row["key"]): row["accuracy"] for row in ledger.read_rows(options.out)}
     rows: dict[tuple[int, str], list[float]] = {}
     for arm, shots, name in product(ARMS, SHOTS, NETWORKS):
         for source, ghn in sources.items():
@@ -142,15 +141,18 @@ def evaluate(options: argparse.Namespace) -> None:
                         continue
                     few = few_of(data, shots, seed)
                     done[key] = measured(few, name, arm, ghn, seed, flip=not options.target)
-                    with options.out.open("a") as out:
-                        out.write(json.dumps({"key": key, "accuracy": done[key]}) + "\n")
+                    ledger.keep_row(options.out, {"key": key, "accuracy": done[key]})
                 rows.setdefault((shots, title), []).append(100 * done[key])
-    print(f"{data.name}: accuracy, mean ± sd over networks and choices of images, and how many")
-    print("| images a class | arm | accuracy |\n|-|-|-|")
-    for (shots, title), values in sorted(rows.items()):
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"| {shots} | {title} | {statistics.mean(values):.1f} ± {spread:.1f} | "
-              f"{len(values)} |")  # fmt: skip
+    with ledger.Report(options) as report:
+        table = report.table(
+            data.name,
+            "images a class",
+            "arm",
+            ("accuracy", "%, mean ± sd over networks and choices of images", "higher"),
+            "trainings",
+        )
+        for (shots, title), values in sorted(rows.items()):
+            table.row(shots, title, ledger.spread(values), len(values))
 
 
 def main(words: Sequence[str] | None = None) -> None:

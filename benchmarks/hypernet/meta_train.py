@@ -3,26 +3,23 @@
     python -m benchmarks.hypernet.meta_train train --data cifar10-train.parquet --out runs/ghn2 \
         --kind ghn2 --steps 10000 --seconds 240
     python -m benchmarks.hypernet.meta_train evaluate --data cifar10-train.parquet --out runs/ghn2
-    python -m benchmarks.hypernet.meta_train evaluate --data cifar10-train.parquet --out ghn2-cifar10 \
-        --split deep --seconds 60
+    python -m benchmarks.hypernet.meta_train evaluate --data cifar10-train.parquet \
+        --out ghn2-cifar10 --split deep --seconds 60
 
 The last 5,000 images validate and are never trained on. Images are averaged down to 16 pixels.
 """
 
 import argparse
-import io
-import json
+import math
 import statistics
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pyarrow.parquet as parquet
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from benchmarks import ledger
@@ -34,32 +31,17 @@ MEAN = torch.tensor([0.4914, 0.4822, 0.4465])[:, None, None]
 DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616])[:, None, None]
 
 
-def arrays_of(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures ``(N, 32, 32, 3)`` of bytes and labels ``(N,)``.
-
-    From the parquet file, or from a folder with ``images.npy`` and ``labels.npy``.
-    """
-    if Path(path).is_dir():
-        return np.load(Path(path) / "images.npy"), np.load(Path(path) / "labels.npy")
-    table = parquet.read_table(path)
-    pictures = [
-        np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB"))
-        for row in table["img"].to_pylist()
-    ]
-    return np.stack(pictures), np.asarray(table["label"].to_pylist(), dtype=np.uint8)
-
-
 def images_of(path: str, size: int, rows: slice) -> tuple[Tensor, Tensor]:
-    pictures, numbers = arrays_of(path)
-    labels = torch.from_numpy(numbers[rows].astype(np.int64))
-    images = torch.from_numpy(pictures[rows]).permute(0, 3, 1, 2)
+    """Some rows of the images (N, 3, size, size), standardised, and their labels (N,)."""
+    images, labels = ledger.pictures(path)
+    images, labels = images[rows], labels[rows]
     images = (images.float() / 255 - MEAN) / DEVIATION
     if size < images.shape[-1]:
         images = F.interpolate(images, size=(size, size), mode="area")
     return images.contiguous(), labels
 
 
-SMALL = {"cells": (4, 8), "channels": (16, 32), "max_macs": 10_000_000}
+SMALL: dict[str, Any] = {"cells": (4, 8), "channels": (16, 32), "max_macs": 10_000_000}
 
 
 def networks_of(split: str, size: int, small: bool | None = None) -> DeepNets:
@@ -116,7 +98,10 @@ def train(arguments: argparse.Namespace) -> None:
         card={"kind": arguments.kind, "data": "CIFAR-10, first 45,000", "pixels": arguments.size},
         progress=lambda _, line: print(line, file=sys.stderr, flush=True) if line else None,
     )
-    print(json.dumps({"cpu_seconds": round(time.process_time()), **report._asdict()}))
+    with ledger.Report(arguments) as printed:
+        table = printed.table("Meta-training", "what", "figure")
+        for name, value in {"cpu_seconds": round(time.process_time()), **report._asdict()}.items():
+            table.row(name, str(value))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -149,15 +134,23 @@ def evaluate(arguments: argparse.Namespace) -> None:
             )
         if time.process_time() - started > arguments.seconds:
             break
-    for kind, values in found.items():
-        if not values:
-            continue
-        error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-        print(
-            f"{arguments.split} {kind}: {100 * statistics.mean(values):.1f} +- {100 * error:.1f} %"
-            f" (best {100 * max(values):.1f}) over {len(values)} networks, "
-            f"{share} images{f' of {turns * share} in turn' if turns > 1 else ''}"
+    judged = f"{share} images{f' of {turns * share} in turn' if turns > 1 else ''}"
+    with ledger.Report(arguments) as report:
+        table = report.table(
+            f"Accuracy on {judged} without a step of training",
+            "split",
+            "parameters",
+            ("mean", "%", "higher"),
+            "standard error",
+            ("best", "%", "higher"),
+            "networks",
         )
+        for kind, values in found.items():
+            if values:
+                many = len(values) > 1
+                error = 100 * statistics.stdev(values) / len(values) ** 0.5 if many else math.nan
+                mean, best = f"{100 * statistics.mean(values):.1f}", f"{100 * max(values):.1f}"
+                table.row(arguments.split, kind, mean, f"{error:.1f}", best, len(values))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """Training from predicted parameters against training from random ones, on networks not seen.
 
     python -m benchmarks.hypernet.predicted_start --data cifar10-train.parquet
-    python -m benchmarks.hypernet.predicted_start --data cifar10-train.parquet --weights FILE --seconds 600
+    python -m benchmarks.hypernet.predicted_start --data cifar10-train.parquet --seconds 600
 
 An epoch is 156 batches of 64 of the first 10,000 images of CIFAR-10, averaged down to 16 pixels,
 cropped and flipped; accuracy is that of 1,000 of the last 5,000 images. The rate is constant after
@@ -13,11 +13,10 @@ at either start. Every finished training is a line of --out and is not repeated;
 """
 
 import hashlib
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,20 +87,11 @@ def network_of(name: str, seed: int) -> nn.Module:
 
 
 def torchvision_model(name: str) -> nn.Module:
-    define_operators()
+    ledger.torchvision_operators()
     import torchvision
 
     model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=10)
     return model
-
-
-@cache
-def define_operators() -> torch.library.Library:
-    """torchvision imports beside a CPU-only torch only where these two operators exist."""
-    library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
 
 
 def trained(job: Job, data: Dataset, ghn: GHN) -> dict[str, Any]:
@@ -142,9 +132,7 @@ class Book:
 
     def __init__(self, path: Path, weights: str) -> None:
         self.path, self.weights = path, weights
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.found = {tuple(line["key"]): line for line in map(json.loads, lines)}
+        self.found = {tuple(row["key"]): row for row in ledger.read_rows(path)}
 
     def key(self, job: Job) -> tuple[Any, ...]:
         return (*job, "" if job.start == "random" else self.weights)
@@ -158,9 +146,8 @@ class Book:
         return None
 
     def add(self, job: Job, facts: dict[str, Any]) -> None:
-        self.found[self.key(job)] = {"key": self.key(job), **facts}
-        with self.path.open("a") as file:
-            file.write(json.dumps(self.found[self.key(job)]) + "\n")
+        row = {"key": self.key(job), **facts}
+        self.found[self.key(job)] = ledger.keep_row(self.path, row)
 
 
 def tuning(optimizer: str) -> Iterator[Job]:
@@ -214,15 +201,26 @@ def shown(values: list[float], most: int) -> str:
     return f"> {most}" if middle == float("inf") else f"{middle:.0f}"
 
 
-def report(book: Book) -> None:
+COLUMNS = (
+    "network",
+    "seeds",
+    ("predicted, no step", "%", "higher"),
+    ("random, one epoch", "%", "higher"),
+    ("predicted, a third of an epoch", "%", "higher"),
+    ("predicted, half an epoch", "%", "higher"),
+    ("steps from the prediction to the epoch's accuracy", "median", "lower"),
+    ("steps from random values that the prediction is worth", "median", "higher"),
+)
+
+
+def report(printed: ledger.Report, book: Book) -> None:
+    """Show every network's trainings from both starts."""
     for optimizer in OPTIMIZERS:
         picked = chosen(book, optimizer)
         if picked is None:
             continue
-        print(f"\n{optimizer}: chosen {picked}; one epoch is {EPOCH} steps\n")
-        print("| network | seeds | predicted | random, one epoch | predicted, a third | predicted, "
-              "half | steps to the epoch's accuracy | steps from random worth |")  # fmt: skip
-        print("|-|-|-|-|-|-|-|-|")
+        title = f"{optimizer}: chosen {picked}; one epoch is {EPOCH} steps"
+        table = printed.table(title, *COLUMNS)
         within, ratios = 0, []
         networks = 0
         for network in NETWORKS:
@@ -245,27 +243,30 @@ def report(book: Book) -> None:
                 statistics.mean(100 * dict(row[side])[at] for row in rows)
                 for side, at in ((1, 0), (0, EPOCH), (1, EPOCH // 3), (1, EPOCH // 2))
             ]
-            print(f"| {network} | {len(rows)} | " + " | ".join(f"{c:.1f}" for c in columns)
-                  + f" | {shown(steps, EPOCH // 2)} | {shown(worth, EPOCH)} |")  # fmt: skip
+            accuracies = [f"{column:.1f}" for column in columns]
+            both = shown(steps, EPOCH // 2), shown(worth, EPOCH)
+            table.row(network, len(rows), *accuracies, *both)
         if ratios:
             print(f"at most a third of the steps: {within} of {networks} networks; "
                   f"median share {statistics.median(ratios):.2f}")  # fmt: skip
-    epochs(book)
+    epochs(printed, book)
 
 
-def epochs(book: Book) -> None:
+def epochs(printed: ledger.Report, book: Book) -> None:
     """SGD for one and five epochs beside the accuracy of the prediction."""
     picked = chosen(book, "sgd")
     if picked is None:
         return
-    print("\n| network | predicted | SGD, 1 epoch | SGD, 5 epochs |\n|-|-|-|-|")
+    names = ("predicted, no step", "random, 1 epoch", "random, 5 epochs")
+    columns = [(name, "%", "higher") for name in names]
+    table = printed.table("SGD from random values beside a prediction", "network", *columns)
     for network in NETWORKS:
         long = book.get(Job(network, "random", "sgd", picked["random"][1], 0, 5 * EPOCH))
         start, rate = picked["predicted"]
         predicted = book.get(Job(network, start, "sgd", rate, 0, LENGTH[start]))
         if long and predicted:
             values = (predicted[0][1], dict(long)[EPOCH], long[-1][1])
-            print(f"| {network} | " + " | ".join(f"{100 * v:.1f}" for v in values) + " |")
+            table.row(network, *(f"{100 * value:.1f}" for value in values))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -281,7 +282,8 @@ def main(words: Sequence[str] | None = None) -> None:
     book = Book(arguments.out, digest(ghn))
     read = partial(images_of, arguments.data, SIZE)
     data = dataset(*read(slice(0, IMAGES)), read(slice(-JUDGED, None)))
-    for optimizer, jobs in product(arguments.optimizers, (tuning, partial(claims, book))):
+    kinds: tuple[Callable[[str], Iterator[Job]], ...] = (tuning, partial(claims, book))
+    for optimizer, jobs in product(arguments.optimizers, kinds):
         for job in jobs(optimizer):
             named = job.network in (*TUNED_ON, *arguments.networks)
             if named and book.get(job) is None and time.process_time() < arguments.seconds:
@@ -291,7 +293,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 print(
                     f"{'; '.join(map(str, job))}: {points} ({facts['seconds']:.0f} s)", flush=True
                 )
-    report(book)
+    with ledger.Report(arguments) as printed:
+        report(printed, book)
 
 
 if __name__ == "__main__":

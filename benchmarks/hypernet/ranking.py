@@ -8,7 +8,6 @@ noise, with a closed-form head, the fall of the loss in ten steps, latency, para
 multiply-adds, and the regression from mean node embeddings, each network left out in turn.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -103,12 +102,10 @@ def main(words: Sequence[str] | None = None) -> None:
     size = arguments.size
     # a hundred steps of 64 images see fewer than this
     images, labels = images_of(arguments.data, size, slice(0, 10_000))
-    held = tuple(value[:2000] for value in images_of(arguments.data, size, slice(-5000, None)))
+    held = images_of(arguments.data, size, slice(-5000, -3000))
     data = dataset(images, labels, held)
     networks = networks_of("val", size)
-    rows = []
-    if arguments.out and arguments.out.exists():
-        rows = [json.loads(line) for line in arguments.out.read_text().splitlines()]
+    rows = ledger.read_rows(arguments.out)
     for index in range(len(rows), arguments.networks):
         graph, model = networks[index]
         start = time.process_time()
@@ -118,23 +115,25 @@ def main(words: Sequence[str] | None = None) -> None:
             model, data, optimizer=adamw(3e-3), generator=torch.Generator().manual_seed(index),
             steps=arguments.steps, batch_size=64, crop=2, measurements=1,
         )  # fmt: skip
-        rows.append({**row, "trained": result.curve[-1].accuracy})
+        row["trained"] = result.curve[-1].accuracy
+        rows.append(ledger.keep_row(arguments.out, row))
         print(
             f"{index}: trained {rows[-1]['trained']:.3f} in {time.process_time() - middle:.0f} s, "
             f"predicted {row['predicted accuracy']:.3f}; all before {middle - start:.1f} s",
             flush=True,
         )
-        if arguments.out:
-            with arguments.out.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
     trained = [row["trained"] for row in rows]
     print(f"{len(rows)} networks, trained {statistics.mean(trained):.3f} "
-          f"({min(trained):.3f}-{max(trained):.3f}); Kendall's tau with it:")  # fmt: skip
+          f"({min(trained):.3f}-{max(trained):.3f})")  # fmt: skip
     embeddings = torch.stack([mean_embedding(ghn, networks.graph(k)) for k in range(len(rows))])
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "trained"}
     columns["regression from embeddings, left out"] = left_out(embeddings, trained)
-    for name, values in columns.items():
-        print(f"  {name}: {kendall_tau(values, trained):+.2f} (mean {statistics.mean(values):.3g})")
+    with ledger.Report(arguments) as report:
+        title = f"Kendall's tau with the accuracy that training gives, {len(rows)} networks"
+        table = report.table(title, "known before training", ("tau", "", "higher"), "mean")
+        for name, values in columns.items():
+            tau, mean = f"{kendall_tau(values, trained):+.2f}", f"{statistics.mean(values):.3g}"
+            table.row(name, tau, mean)
 
 
 if __name__ == "__main__":

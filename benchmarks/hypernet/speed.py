@@ -9,7 +9,7 @@ Memory is the growth of the resident set over the model and the hypernetwork, ov
 bytes.
 """
 
-import contextlib
+import json
 import resource
 import statistics
 import subprocess
@@ -51,10 +51,7 @@ REDUCTION = Cell(
 
 
 def resnet50() -> tuple[nn.Module, torch.Tensor]:
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    with contextlib.suppress(RuntimeError):
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    ledger.torchvision_operators()
     import torchvision
 
     return torchvision.models.resnet50(), torch.zeros(1, 3, 224, 224)
@@ -67,6 +64,7 @@ def vit() -> tuple[nn.Module, torch.Tensor]:
 def darts() -> tuple[nn.Module, torch.Tensor]:
     genome = Genome(14, NORMAL, REDUCTION, 2, "imagenet", 3, False, "bn", True, True, 1)
     layers = program(genome, channels=48, linear_width=64, classes=10, image_size=224)
+    assert layers is not None
     return LayerNetwork(layers), torch.zeros(1, 3, 224, 224)
 
 
@@ -77,13 +75,27 @@ NETWORKS: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
 }
 
 
+COLUMNS = (
+    "network",
+    "nodes",
+    ("parameters", "MB", "lower"),
+    ("graph and prediction", "CPU-ms", "lower"),
+    ("graph", "CPU-ms", "lower"),
+    ("prediction, graph known", "CPU-ms", "lower"),
+    ("the same in new memory", "CPU-ms", "lower"),
+    ("the same over an earlier one", "CPU-ms", "lower"),
+    ("growth of memory over the parameters", "times", "lower"),
+)
+
+
 def resident() -> int:
     """Largest resident set so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @torch.no_grad()
-def measure(name: str, repeats: int) -> None:
+def measure(name: str, repeats: int) -> list[ledger.Cell]:
+    """A row of the table: nodes, megabytes, medians in CPU-ms, and growth of memory."""
     model, image = NETWORKS[name]()
     ghn = GHN.ghn2().eval()
     # code is loaded and the libraries are started on another network
@@ -114,14 +126,8 @@ def measure(name: str, repeats: int) -> None:
             else:
                 ghn([graph], out=[params])
             seconds.append(1000 * (time.process_time() - start))
-    text = ", ".join(
-        f"{kind} {statistics.median(v):.1f} (best {min(v):.1f})" for kind, v in rows.items()
-    )
-    print(
-        f"{name}: {len(graph)} nodes, {size / 1e6:.0f} MB; CPU-ms {text}; "
-        f"memory {growth / size:.2f} of the prediction",
-        flush=True,
-    )
+    medians = [f"{statistics.median(taken):.1f}" for taken in rows.values()]
+    return [name, len(graph), f"{size / 1e6:.0f}", *medians, f"{growth / size:.2f}"]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -130,11 +136,15 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--network", choices=NETWORKS, help="one network, in this process")
     arguments = ledger.parse(parser, words)
     if arguments.network:
-        measure(arguments.network, arguments.repeats)
+        print(json.dumps(measure(arguments.network, arguments.repeats)))
         return
-    for name in NETWORKS:  # memory is measured in a fresh process
-        command = [sys.executable, "-m", __spec__.name, "--network", name]
-        subprocess.run([*command, "--repeats", str(arguments.repeats)], check=True)
+    with ledger.Report(arguments) as report:
+        table = report.table("CPU time and memory of a prediction", *COLUMNS)
+        for name in NETWORKS:  # memory is measured in a fresh process
+            command = [sys.executable, "-m", "benchmarks.hypernet.speed", "--network", name]
+            command += ["--repeats", str(arguments.repeats)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            table.row(*json.loads(done.stdout))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ The two take turns, so other work on the machine slows both alike.
 """
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -29,12 +28,12 @@ class Stopwatch:
     """CPU-seconds by name; each :meth:`lap` adds the time since the last."""
 
     def __init__(self) -> None:
-        self.totals: Counter[str] = Counter()
+        self.totals: dict[str, float] = {}
         self.last = time.process_time()
 
     def lap(self, name: str) -> None:
         now = time.process_time()
-        self.totals[name] += now - self.last
+        self.totals[name] = self.totals.get(name, 0.0) + now - self.last
         self.last = now
 
 
@@ -98,18 +97,23 @@ def main(words: Sequence[str] | None = None) -> None:
     images = torch.randn(arguments.batch, 3, arguments.size, arguments.size)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(10, (arguments.batch,))
-    ways = {"module": {"foreach": True}, "function": {"fused": True}}
-    optimizers = {way: torch.optim.Adam(ghn.parameters(), 1e-5, **o) for way, o in ways.items()}
+    ways = ("module", "function")
+    optimizers = {
+        "module": torch.optim.Adam(ghn.parameters(), 1e-5, foreach=True),
+        "function": torch.optim.Adam(ghn.parameters(), 1e-5, fused=True),
+    }
     watches = {way: Stopwatch() for way in ways}
     for index in range(arguments.networks + 2):
         for way in ways:
             if index == 2:  # the first networks warm up
                 watches[way] = Stopwatch()
             step(networks, index, way, ghn, optimizers[way], images, labels, watches[way])
-    for way, watch in watches.items():
-        parts = {name: 1e3 * value / arguments.networks for name, value in watch.totals.items()}
-        text = ", ".join(f"{name} {value:.1f}" for name, value in parts.items())
-        print(f"{way}: {sum(parts.values()):.1f} CPU-ms for a network-step: {text}")
+    with ledger.Report(arguments) as report:
+        columns = [(name, "CPU-ms", "lower") for name in (*watches["module"].totals, "total")]
+        table = report.table("What a network-step costs", "way", *columns)
+        for way, watch in watches.items():
+            parts = [1e3 * value / arguments.networks for value in watch.totals.values()]
+            table.row(way, *(f"{value:.1f}" for value in (*parts, sum(parts))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Solvers on a convolutional cell: evaluations, CPU-seconds, gradient error, memory.
 
-    python -m benchmarks.implicit.cell [--peer] [--only NAME] [--out FILE.json]
+    python -m benchmarks.implicit.cell [--peer] [--only NAME]
     python -m benchmarks.implicit.cell --memory
 
 The cell is 48 channels at 32 x 32 pixels, batch 16, its weights scaled so that the spectral
@@ -12,12 +12,10 @@ in a process of its own.
 
 import argparse
 import functools
-import json
 import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,14 @@ from nascence.implicit import (
     unrolled,
 )
 
+COLUMNS = (
+    "solver and tolerance",
+    ("evaluations forward", "", "lower"),
+    ("products backward", "", "lower"),
+    ("forward and backward", "CPU-s", "lower"),
+    ("error of the gradient", "relative", "lower"),
+    ("residual", "relative", "lower"),
+)
 RADIUS, CHANNELS, INNER, SIDE, BATCH = 0.82, 48, 64, 32, 16
 
 
@@ -79,13 +85,6 @@ def gradients(cell: Cell, out: Tensor, target: Tensor) -> Tensor:
     """The gradient of a linear loss by all weights, flat."""
     rows = torch.autograd.grad((out * target).sum(), list(cell.parameters()))
     return torch.cat([row.flatten() for row in rows])
-
-
-def measured(cell: Cell, target: Tensor, forward: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    """CPU-seconds of a forward and a backward pass, and the gradient."""
-    start = time.process_time()
-    gradient = gradients(cell, forward(), target)
-    return time.process_time() - start, gradient
 
 
 def contenders(cell: Cell, x: Tensor, peer: bool) -> dict[str, Callable[[], Tensor]]:
@@ -169,32 +168,19 @@ def compare(options: argparse.Namespace) -> None:
     exact = gradients(cell, unrolled_layer(cell, 70)(x), target)
     runs = contenders(cell, x, options.peer)
     runs = {name: run for name, run in runs.items() if options.only in name}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    errors: dict[str, float] = {}
-    for _ in range(options.repeats):
+    passes = {name: lambda run=run: gradients(cell, run(), target) for name, run in runs.items()}
+    seconds = ledger.in_turns(passes, options.repeats, warm_up=0)
+    with ledger.Report(options) as report:
+        table = report.table("Forward and backward pass", *COLUMNS)
         for name, run in runs.items():
-            spent, gradient = measured(cell, target, run)
-            seconds[name].append(spent)
-            errors[name] = ((gradient - exact).norm() / exact.norm()).item()
-    rows = []
-    for name, run in runs.items():
-        forward, backward = evaluations(cell, run, target)
-        with torch.no_grad():
-            z = run()
-            residual = ((cell(z, x) - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)).max()
-        rows.append(
-            {
-                "name": name,
-                "evaluations": forward,
-                "products": backward,
-                "cpu_seconds": statistics.median(seconds[name]),
-                "gradient_error": errors[name],
-                "residual": residual.item(),
-            }
-        )
-        print(json.dumps(rows[-1]), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(rows, indent=1))
+            error = (passes[name]() - exact).norm() / exact.norm()
+            forward, backward = evaluations(cell, run, target)
+            with torch.no_grad():
+                z = run()
+                residual = (cell(z, x) - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)
+            taken = f"{statistics.median(seconds[name]):.2f}"
+            worst = f"{residual.max().item():.1e}"
+            table.row(name, forward, backward, taken, f"{error.item():.2g}", worst)
 
 
 def one_memory(kind: str, iterations: int) -> None:
@@ -202,7 +188,7 @@ def one_memory(kind: str, iterations: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(BATCH, CHANNELS, SIDE, SIDE)
     cell = Cell()
-    fixed = {"tol": 1e-30, "max_iter": iterations, "warn": False}
+    fixed: dict[str, Any] = {"tol": 1e-30, "max_iter": iterations, "warn": False}
     layer: nn.Module
     if kind == "unrolled":
         layer = unrolled(DEQ(cell), iterations)
@@ -211,29 +197,34 @@ def one_memory(kind: str, iterations: int) -> None:
     else:
         solver = {"anderson": anderson, "broyden": broyden}[kind]
         layer = DEQ(cell, solver=solver, backward=Implicit(solver, 1e-3, 30), **fixed)
-    before = _resident_now()
+    before = resident_now()
     layer(x).sum().backward()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"kind": kind, "iterations": iterations, "megabytes": peak - before}))
+    print(peak - before)
 
 
-def _resident_now() -> float:
+def resident_now() -> float:
+    """Resident megabytes of this process."""
     with Path("/proc/self/statm").open() as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
 def memory(options: argparse.Namespace) -> None:
-    rows = []
-    for kind in ("anderson", "broyden", "phantom", "unrolled"):
-        for iterations in (10, 20, 40, 70, 100):
-            if kind == "unrolled" and iterations > 40:
-                continue
-            command = [sys.executable, "-m", __spec__.name, "--one", kind, str(iterations)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            rows.append(json.loads(done.stdout))
-            print(done.stdout.strip(), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(rows, indent=1))
+    counts = (10, 20, 40, 70, 100)
+    columns = [(f"{count} iterations", "MB", "lower") for count in counts]
+    with ledger.Report(options) as report:
+        table = report.table("Peak memory above weights and input", "kind", *columns)
+        for kind in ("anderson", "broyden", "phantom", "unrolled"):
+            row: list[ledger.Cell] = []
+            for count in counts:
+                if kind == "unrolled" and count > 40:
+                    row.append(None)
+                    continue
+                command = [sys.executable, "-m", "benchmarks.implicit.cell", "--one", kind]
+                command.append(str(count))
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                row.append(f"{float(done.stdout):.0f}")
+            table.row(kind, *row)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -243,7 +234,6 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="names that contain this")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--one", nargs=2)
-    parser.add_argument("--out", type=Path)
     options = ledger.parse(parser, words)
     if options.one:
         one_memory(options.one[0], int(options.one[1]))

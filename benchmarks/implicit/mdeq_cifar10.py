@@ -10,50 +10,29 @@ its checkpoint beside it. ``--full`` is the published recipe at 32 x 32: 50 epoc
 """
 
 import argparse
-import io
-import json
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy
-import pyarrow.parquet
 import torch
-from PIL import Image
 from torch import nn
 
 from benchmarks import ledger
-from nascence.data import Dataset, Split
+from nascence.data import Dataset
 from nascence.graph import count_parameters
 from nascence.implicit import DEQ, Phantom, mdeq_tiny, unrolled
 from nascence.models.resnet import BasicBlock, ResNet
 from nascence.training import Training, adamw, cosine, evaluate, train
 
-VALIDATION = 5_000
-
-
-def read(path: Path, size: int) -> Dataset:
-    """All images at ``size`` pixels, the last 5,000 of them for validation."""
-    table = pyarrow.parquet.read_table(path)
-    rows, labels = table["img"].to_pylist(), torch.tensor(table["label"].to_pylist())
-    pixels = numpy.empty((len(rows), size, size, 3), numpy.uint8)
-    for index, row in enumerate(rows):
-        with Image.open(io.BytesIO(row["bytes"])) as image:
-            pixels[index] = numpy.asarray(image.convert("RGB").resize((size, size), Image.BOX))
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-    values = images[:-VALIDATION].float() / 255
-    return Dataset(
-        name=path.name,
-        train=Split(images[:-VALIDATION], labels[:-VALIDATION]),
-        validation=Split(images[-VALIDATION:], labels[-VALIDATION:]),
-        class_names=tuple(map(str, range(10))),
-        mean=tuple(values.mean((0, 2, 3)).tolist()),
-        std=tuple(values.std((0, 2, 3)).tolist()),
-        skipped=(),
-        fingerprint=f"{path.name}-{size}",
-    )
+COLUMNS = (
+    "network",
+    "parameters",
+    "seeds",
+    ("accuracy", "%, mean ± sd", "higher"),
+    ("training", "CPU-s", "lower"),
+)
 
 
 def phase(
@@ -98,12 +77,12 @@ def mdeq(data: Dataset, options: argparse.Namespace, seed: int) -> dict[str, Any
     trained = second.model
     residuals = []
     with torch.no_grad():
-        for layer in trained.modules():
-            if isinstance(layer, DEQ):
-                layer.max_iter = 2 * options.evaluations
-                images = data.normalise(data.validation.images[:256].to(options.device))
-                solution = layer.solve(trained.backbone.stem(images))
-                residuals = solution.residuals.tolist()
+        images = data.normalise(data.validation.images[:256].to(options.device))
+        for part in trained.modules():
+            if isinstance(part, DEQ):
+                part.max_iter = 2 * options.evaluations
+                stem = trained.get_submodule("backbone.stem")
+                residuals = part.solve(stem(images)).residuals.tolist()
     double = evaluate(trained, data.validation, data.normalise, device=options.device)
     return {
         "accuracy": second.curve[-1].accuracy,
@@ -126,18 +105,18 @@ def resnet(data: Dataset, options: argparse.Namespace, seed: int) -> dict[str, A
     }
 
 
-def table(path: Path) -> None:
+def report(options: argparse.Namespace) -> None:
     """Mean, spread and seeds of each network."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    for network in ("mdeq", "resnet"):
-        found = [row for row in rows if row["network"] == network]
-        if found:
-            values = [100 * row["accuracy"] for row in found]
-            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-            print(
-                f"{network:7} {found[0]['parameters']:,} parameters  {len(found)} seeds  "
-                f"{statistics.mean(values):.2f} ± {spread:.2f} %  {found}"
-            )
+    rows = ledger.read_rows(options.out)
+    with ledger.Report(options) as report:
+        table = report.table("MDEQ and a ResNet of the same size", *COLUMNS)
+        for network in ("mdeq", "resnet"):
+            found = [row for row in rows if row["network"] == network]
+            if found:
+                seconds = statistics.mean(row["cpu_seconds"] for row in found)
+                accuracy = ledger.spread((100 * row["accuracy"] for row in found), ".2f")
+                counted = f"{found[0]['parameters']:,}", len(found)
+                table.row(network, *counted, accuracy, f"{seconds:.0f}")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -162,7 +141,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     options = ledger.parse(parser, words)
     if options.table:
-        table(options.out)
+        report(options)
         return
     if options.full:
         published = {"size": 32, "batch": 128, "steps": 50 * 352, "pretrain": 3000, "unrolled": 10}
@@ -170,9 +149,8 @@ def main(words: Sequence[str] | None = None) -> None:
         vars(options).update({**published, **solve, "rate": 1e-3, "decay": 2.5e-6})
     if options.device == "cpu":
         options.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {(row["network"], row["seed"]) for row in map(json.loads, lines)}
-    data = read(options.data, options.size)
+    done = {(row["network"], row["seed"]) for row in ledger.read_rows(options.out)}
+    data = ledger.cifar10(options.data, options.size, cache=options.out.parent)
     for seed in options.seeds:
         for network in options.networks:
             if (network, seed) in done:
@@ -189,9 +167,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 "images": options.steps * options.batch,
                 "cpu_seconds": time.process_time() - start,
             }
-            with options.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(row, flush=True)
+            print(ledger.keep_row(options.out, row), flush=True)
 
 
 if __name__ == "__main__":

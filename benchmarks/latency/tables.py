@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from benchmarks import ledger
 from nascence.search.latency_measurement import PLAIN, Observations, observe, table_of
-from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, SuperNet, Zero
+from nascence.spaces import Darts, Mobile, ShuffleNetV2, SuperNet, Zero
 
+Space = Mobile | ShuffleNetV2 | Darts
 SIDE = 32
 FRESH = 40
-SPACES: dict[str, Callable[[], AdditiveSpace]] = {
+SPACES: dict[str, Callable[[], Space]] = {
     "Mobile, width .25": lambda: Mobile(
         classes=10, width=0.25, last=256, side=SIDE, **Mobile.strides_for(SIDE)
     ),
@@ -43,7 +44,7 @@ REDUCED: dict[str, Callable[[Sequence[float]], float]] = {
 class Alone:
     """Times every candidate on its own, one a call, on an input of the shape that it has."""
 
-    def __init__(self, space: AdditiveSpace, images: Tensor, clock: Callable[[], float]) -> None:
+    def __init__(self, space: Space, images: Tensor, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.work: list[tuple[tuple[int, int], nn.Module, Tensor]] = []
         supernet = SuperNet(space, affine=True, statistics="tracked").eval()
@@ -70,10 +71,10 @@ class Alone:
         self.times: list[list[float]] = [[] for _ in self.work]
         self.calls = 0
 
-    def __call__(self, _: float) -> None:
+    def __call__(self, fraction: float) -> None:
         for _ in range(3):
             number = self.calls % len(self.work)
-            _, candidate, given = self.work[number]
+            candidate, given = self.work[number][1:]
             candidate(given)
             started = self.clock()
             candidate(given)
@@ -88,7 +89,7 @@ class Alone:
         return found._replace(choices=sums)
 
 
-def measured(space: AdditiveSpace, batch: int, clock: str, passes: int) -> dict:
+def measured(space: Space, batch: int, clock: str, passes: int) -> dict:
     """Errors by where the choices were timed and how passes are reduced."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
@@ -138,24 +139,19 @@ def main(words: Sequence[str] | None = None) -> None:
                     rows[key] = measured(make(), batch, clock, parsed.passes)
                     rows[key]["cpu seconds"] = time.process_time() - started
                     kept.write_text(json.dumps(rows, indent=1))
-    report(rows)
-
-
-def report(rows: dict) -> None:
-    """Print one line for each space, batch and clock."""
     ways = [f"{where}, {name}" for where in ("in place", "alone") for name in REDUCED]
-    print(f"| space, batch, clock | ms | spread | {' | '.join(ways)} | CPU-s |")
-    print("|-|-|-|" + "-|" * (len(ways) + 1))
-    for key, row in rows.items():
-        cells = [
-            f"{100 * row[way]['mean']:.1f} % (at most {100 * row[way]['largest']:.0f}, r "
-            f"{row[way]['correlation']:.2f})"
-            for way in ways
-        ]
-        print(
-            f"| {key} | {row['milliseconds, median']:.2f} | {100 * row['spread, median']:.0f} % | "
-            f"{' | '.join(cells)} | {row['cpu seconds']:.0f} |"
-        )
+    errors = [(way, "% mean error, largest; correlation", "lower") for way in ways]
+    before = "space, batch, clock", ("mean latency", "ms", "lower"), ("spread", "%", "")
+    with ledger.Report(parsed) as report:
+        table = report.table("Errors of the sums", *before, *errors, ("cost", "CPU-s", "lower"))
+        for key, row in rows.items():
+            cells = [
+                f"{100 * row[way]['mean']:.1f}, {100 * row[way]['largest']:.0f}; "
+                f"{row[way]['correlation']:.2f}"
+                for way in ways
+            ]
+            ms, deviation = f"{row['milliseconds, median']:.2f}", f"{row['spread, median']:.0%}"
+            table.row(key, ms, deviation, *cells, f"{row['cpu seconds']:.0f}")
 
 
 if __name__ == "__main__":

@@ -38,14 +38,21 @@ def main(words: Sequence[str] | None = None) -> None:
         if math.isfinite(score):
             found.append((rows[index], score, math.log(space.macs(architecture))))
     seconds = (time.process_time() - started) / options.networks
-    print(f"{len(found)} networks with a finite score, {seconds:.3f} CPU-s a network")
-    print("| accuracy on | codes / N | ln(MACs) | their sum |\n|-|-|-|-|")
-    for column in ("c10_test_200", "c100_test_200", "in16_test_200"):
-        truth = torch.tensor([float(row[column]) for row, _, _ in found])
-        score = torch.tensor([score for _, score, _ in found])
-        macs = torch.tensor([macs for _, _, macs in found])
-        taus = [kendall_tau(each, truth) for each in (score, macs, score + macs)]
-        print(f"| {column} | " + " | ".join(f"{tau:.3f}" for tau in taus) + " |")
+    scores = torch.tensor([score for _, score, _ in found])
+    macs = torch.tensor([macs for _, _, macs in found])
+    with ledger.Report(options) as report:
+        table = report.table(
+            f"Kendall's tau with the accuracy after 200 epochs; {len(found)} networks with a finite"
+            f" score, {seconds:.3f} CPU-seconds each",
+            "accuracy on",
+            ("codes per image", "", "higher"),
+            ("ln(multiply-adds)", "", "higher"),
+            ("their sum", "", "higher"),
+        )
+        for column in ("c10_test_200", "c100_test_200", "in16_test_200"):
+            truth = torch.tensor([float(row[column]) for row, _, _ in found])
+            taus = [kendall_tau(each, truth) for each in (scores, macs, scores + macs)]
+            table.row(column, *(f"{tau:.3f}" for tau in taus))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ thread, CPU seconds: the least of several rounds in which all of the contenders 
 """
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,19 @@ from nascence.spaces.cell import EDGES, Cell
 
 # 3x3, 1x1, 3x3, 1x1, pool, skip: many convolutions that share their inputs.
 DENSE: Architecture = (3, 2, 3, 2, 4, 1)
+COLUMNS = (
+    "network",
+    ("forward pass", "CPU-s", "lower"),
+    ("forward pass, channels last", "CPU-s", "lower"),
+    ("score", "CPU-s", "lower"),
+    ("published score", "CPU-s", "lower"),
+    ("difference from the published formula", "", "lower"),
+)
+RATIOS = (
+    "score / forward pass as a user calls it",
+    "score / forward pass on channels-last input",
+    "published implementation / score",
+)
 
 
 class PublishedCell(nn.Module):
@@ -53,7 +65,8 @@ class PublishedCell(nn.Module):
 
 def published_network(model: nn.Sequential) -> nn.Sequential:
     """Return the same network, its weights shared, made of published cells."""
-    cells = [PublishedCell(c) if isinstance(c, Cell) else c for c in model.cells]
+    own = model.get_submodule("cells").children()
+    cells = [PublishedCell(cell) if isinstance(cell, Cell) else cell for cell in own]
     layers = dict(model.named_children()) | {"cells": nn.Sequential(*cells)}
     return nn.Sequential(*layers.values())
 
@@ -96,17 +109,6 @@ def published_score(model: nn.Module, images: Tensor, *, distinct: bool = False)
     return torch.linalg.slogdet(kernel).logabsdet.item()
 
 
-def least_seconds(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """CPU seconds of each, the least over rounds in which they take turns."""
-    least = dict.fromkeys(contenders, float("inf"))
-    for _ in range(rounds + 1):  # the first round also warms up
-        for name, contender in contenders.items():
-            start = time.process_time()
-            contender()
-            least[name] = min(least[name], time.process_time() - start)
-    return least
-
-
 def forward(model: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
         return model.train()(images)
@@ -126,9 +128,10 @@ def measure(space: NB201, architecture: Architecture, images: Tensor, rounds: in
         "channels-last": lambda: forward(model, last),
         "score": lambda: naswot(model, batch),
     }
-    seconds = least_seconds(fast, rounds)
-    slow = least_seconds({"published": lambda: published_score(published, images)}, rounds // 3)
-    return [*seconds.values(), *slow.values(), difference]
+    times = ledger.in_turns(fast, rounds)
+    slow = {"published": lambda: published_score(published, images)}
+    times |= ledger.in_turns(slow, max(1, rounds // 3))
+    return [*(min(taken) for taken in times.values()), difference]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -142,22 +145,18 @@ def main(words: Sequence[str] | None = None) -> None:
     space = NB201(prune=False)
     images = torch.randn(128, 3, 32, 32, generator=generator)
     sampled = [space.sample(generator=generator) for _ in range(networks - 1)]
-    print("CPU seconds                                       score, in forwards   published,")
-    print("forward  channels-last  score  published  as given  channels-last  in scores  error")
     rows = []
-    for architecture in [DENSE, *sampled]:
-        plain, last, score, slow, error = measure(space, architecture, images, rounds)
-        rows.append((score / plain, score / last, slow / score, error))
-        print(
-            f"{plain:7.3f}  {last:13.3f}  {score:5.3f}  {slow:9.3f}  {score / plain:8.3f}  "
-            f"{score / last:13.3f}  {slow / score:9.1f}  {error:.0e}  {space.format(architecture)}"
-        )
-    columns = list(zip(*rows, strict=True))
-    print(
-        f"median: {statistics.median(columns[0]):.3f} forwards as given, "
-        f"{statistics.median(columns[1]):.3f} channels-last; published implementation "
-        f"{statistics.median(columns[2]):.1f} scores; greatest error {max(columns[3]):.0e}"
-    )
+    with ledger.Report(arguments) as report:
+        each = report.table("CPU-seconds of each network", *COLUMNS)
+        for architecture in [DENSE, *sampled]:
+            plain, last, score, slow, error = measure(space, architecture, images, rounds)
+            rows.append((score / plain, score / last, slow / score))
+            times = (f"{seconds:.3f}" for seconds in (plain, last, score, slow))
+            each.row(space.format(architecture), *times, f"{error:.0e}")
+        ratios = report.table("Cost of the score", "what", "median", "range")
+        for name, values in zip(RATIOS, zip(*rows, strict=True), strict=True):
+            low, high = min(values), max(values)
+            ratios.row(name, f"{statistics.median(values):.2f}", f"{low:.2f} to {high:.2f}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import csv
 import json
 import time
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +136,7 @@ def score_cell(
 
 
 def score(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(1)
+    """Score networks; stopped and started again, it goes on."""
     known = read_scores([arguments.out])
     images = data.load(arguments.data)
     chosen = drawn(arguments.networks)
@@ -181,12 +181,19 @@ def agreement(scores: NDArray, truth: NDArray) -> list[float]:
     ]
 
 
-def show(name: str, rows: list[list[list[float]]]) -> None:
-    """Print a line: for each statistic the three data sets, the mean over ``rows`` (seeds)."""
+def ranking_table(report: ledger.Report, title: str) -> ledger.Table:
+    """A table of how scores rank, for :func:`show`."""
+    names = ("tau", "rho", "tau in the best fifth", "tau in the best tenth")
+    sets = "CIFAR-10/CIFAR-100/ImageNet16-120"
+    columns = [(name, sets, "higher") for name in names]
+    return report.table(title, "score", *columns, "sd of tau over seeds")
+
+
+def show(table: ledger.Table, name: str, rows: list[list[list[float]]]) -> None:
+    """Add a row: for each statistic the three data sets, the mean over ``rows`` (seeds)."""
     mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
     columns = ["/".join(f"{value:.3f}" for value in mean[:, place]) for place in range(4)]
-    spread = f" (sd of tau {deviation[:, 0].max():.3f})" if len(rows) > 1 else ""
-    print(f"| {name} | {' | '.join(columns)} |{spread}")
+    table.row(name, *columns, f"{deviation[:, 0].max():.3f}" if len(rows) > 1 else None)
 
 
 def twins(cells: list[Architecture], truth: dict[str, NDArray]) -> list[list[float]]:
@@ -200,13 +207,14 @@ def twins(cells: list[Architecture], truth: dict[str, NDArray]) -> list[list[flo
 
 
 def unfinished(
+    report: ledger.Report,
     cells: list[Architecture],
     truth: dict[str, NDArray],
     known: dict[tuple[str, int, Architecture], float],
 ) -> None:
-    """Print how each unfinished score ranks the random networks that it has come to so far."""
+    """Show how each unfinished score ranks the random networks that it has come to so far."""
     place, space, order = {cell: index for index, cell in enumerate(cells)}, NB201(), drawn()
-    print("\nunfinished: the first of the random order, and live_macs on the same\n")
+    table = ranking_table(report, "Unfinished: the first networks of the random order")
     for name, seed in sorted({(name, seed) for name, seed, _ in known}):
         scored = [(name, seed, representatives()[computed(cell)]) in known for cell in order]
         done = order[: scored.index(False)] if False in scored else []
@@ -217,10 +225,17 @@ def unfinished(
         live = np.array([space.macs(cell) for cell in done], dtype=float)
         for title, values in ((f"{name}, seed {seed}", scores), ("live_macs", live)):
             rows = [[agreement(values, accuracy) for accuracy in accuracies]]
-            show(f"{title}, {len(done):,} networks", rows)
+            show(table, f"{title}, {len(done):,} networks", rows)
 
 
 def table(arguments: argparse.Namespace) -> None:
+    """Print how well the scores rank."""
+    with ledger.Report(arguments) as report:
+        rank(report, arguments)
+
+
+def rank(report: ledger.Report, arguments: argparse.Namespace) -> None:
+    """Tables of all populations."""
     cells, truth = read_truth(arguments.table)
     known = read_scores(arguments.scores)
     space, whole = NB201(), NB201(prune=False)
@@ -231,12 +246,11 @@ def table(arguments: argparse.Namespace) -> None:
     }
     names = sorted({name for name, _, _ in known} - counted.keys())
     for title, places in populations(cells).items():
-        print(f"\n{title}; C10/C100/IN16\n")
-        print("| score | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+        ranked = ranking_table(report, title)
         chosen = [representatives()[computed(cells[place])] for place in places]
         accuracies = [values[places] for values in truth.values()]
         for name, values in counted.items():
-            show(name, [[agreement(values[places], accuracy) for accuracy in accuracies]])
+            show(ranked, name, [[agreement(values[places], accuracy) for accuracy in accuracies]])
         for name in names:
             rows = []
             for seed in sorted({seed for which, seed, _ in known if which == name}):
@@ -244,10 +258,10 @@ def table(arguments: argparse.Namespace) -> None:
                     scores = np.array([known[name, seed, cell] for cell in chosen])
                     rows.append([agreement(scores, accuracy) for accuracy in accuracies])
             if rows:
-                show(f"{name}, {len(rows)} seeds" if len(rows) > 1 else name, rows)
-    unfinished(cells, truth, known)
-    print("\nisomorphic twins\n")
-    show("the other twin's accuracy", [twins(cells, truth)])
+                show(ranked, f"{name}, {len(rows)} seeds" if len(rows) > 1 else name, rows)
+    unfinished(report, cells, truth, known)
+    bound = ranking_table(report, "Isomorphic twins: the bound that noise sets")
+    show(bound, "the other twin's accuracy", [twins(cells, truth)])
 
 
 def complete(
@@ -264,42 +278,36 @@ def complete(
 
 
 def fit(arguments: argparse.Namespace) -> None:
-    """Ridge regression on the ranks of all scores, fitted on CIFAR-10 accuracies of some."""
+    """Fit ridge regression on the ranks of all scores to the CIFAR-10 accuracies of some."""
     cells, truth = read_truth(arguments.table)
     places, names, scores = complete(cells, read_scores(arguments.scores))
-    print(
-        f"fitted on the CIFAR-10 accuracies of some of 1,000 networks; scores: {', '.join(names)}"
-    )
-    print("| labelled | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
-    for labelled in arguments.labelled:
-        rows = []
-        for split in range(arguments.splits):
-            order = np.random.default_rng(split).permutation(len(places))
-            chosen, rest = order[:labelled], order[labelled:]
-            guess = predicted(scores, chosen, truth["C10"][places[chosen]])[rest]
-            rows.append([agreement(guess, values[places[rest]]) for values in truth.values()])
-        show(f"{labelled}, the rest of {arguments.splits} splits", rows)
+    with ledger.Report(arguments) as report:
+        table = ranking_table(report, f"Fitted on the accuracies of some; {', '.join(names)}")
+        for labelled in arguments.labelled:
+            rows = []
+            for split in range(arguments.splits):
+                order = np.random.default_rng(split).permutation(len(places))
+                chosen, rest = order[:labelled], order[labelled:]
+                guess = predicted(scores, chosen, truth["C10"][places[chosen]])[rest]
+                rows.append([agreement(guess, values[places[rest]]) for values in truth.values()])
+            show(table, f"{labelled}, the rest of {arguments.splits} splits", rows)
 
 
 def cost(arguments: argparse.Namespace) -> None:
-    """CPU seconds of each score for a cell with many convolutions, least of three."""
-    torch.set_num_threads(1)
+    """Time each score on a cell with many convolutions: least of three, CPU-seconds."""
     generator = torch.Generator().manual_seed(0)
     batch = (
         torch.randn(BATCH, 3, 32, 32, generator=generator),
         torch.randint(10, (BATCH,), generator=generator),
     )
-    print("| score | CPU-s, 1 cell a stage | 5 cells |\n|-|-|-|")
-    for name in arguments.metrics:
-        columns = []
-        for stage in (1, 5):
-            model, seconds = NB201(cells=stage).build((3, 2, 3, 2, 4, 1)), []
-            for _ in range(3):
-                start = time.process_time()
-                metric(name)(model, batch)
-                seconds.append(time.process_time() - start)
-            columns.append(f"{min(seconds):.3f}")
-        print(f"| {name} | {' | '.join(columns)} |", flush=True)
+    models = {stage: NB201(cells=stage).build((3, 2, 3, 2, 4, 1)) for stage in (1, 5)}
+    with ledger.Report(arguments) as report:
+        columns = [(f"{stage} cells a stage", "CPU-s", "lower") for stage in models]
+        table = report.table("Cost of each score", "score", *columns)
+        for name in arguments.metrics:
+            runs = {str(stage): partial(metric(name), m, batch) for stage, m in models.items()}
+            times = ledger.in_turns(runs, 3, warm_up=0)
+            table.row(name, *(f"{min(taken):.3f}" for taken in times.values()))
 
 
 def main(words: Sequence[str] | None = None) -> None:

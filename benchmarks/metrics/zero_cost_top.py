@@ -1,6 +1,6 @@
 """Which sum of scores ranks the best networks of NAS-Bench-201, and what it finds among all.
 
-    python -m benchmarks.metrics.zero_cost_top --table nb201.csv [--supernets supernets] scores.jsonl [...]
+    python -m benchmarks.metrics.zero_cost_top --table nb201.csv scores.jsonl [...]
 
 Scores are those that ``zero_cost.py score`` wrote, of its 1,000 random networks, and, with
 ``--supernets``, the mean rank of candidates' angle and of negative loss of the three supernets
@@ -26,6 +26,7 @@ from benchmarks.metrics.zero_cost import (
     complete,
     computed,
     drawn,
+    ranking_table,
     read_scores,
     read_truth,
     representatives,
@@ -43,7 +44,8 @@ PART = 500
 
 def of_supernets(folder: Path, cells: list[Architecture]) -> dict[str, NDArray]:
     """Mean rank over three supernets of the candidates' angle and of negative loss."""
-    small, means = NB201(width=8, cells=1), {}
+    small = NB201(width=8, cells=1)
+    means: dict[str, NDArray] = {}
     for seed in (0, 1, 2):
         content = load_checkpoint(folder / f"supernet-{seed}.pt")
         initial, current = SuperNet(small), SuperNet(small)
@@ -54,7 +56,7 @@ def of_supernets(folder: Path, cells: list[Architecture]) -> dict[str, NDArray]:
         loss = load_checkpoint(folder / f"scores-{seed}-1.pt")["negative loss"][places]
         found = {"angle": angle.many(torch.tensor(cells)).numpy(), "negative loss": loss.numpy()}
         for name, values in found.items():
-            means[name] = means.get(name, 0) + ranks_among(values, values) / 3
+            means[name] = means.get(name, np.zeros(len(cells))) + ranks_among(values, values) / 3
     return means
 
 
@@ -65,7 +67,7 @@ def chosen_sums(
     found = []
     for size in (1, 2, 3):
         for names in combinations(ranks, size):
-            total = sum(ranks[name] for name in names)[part]
+            total = summed(ranks, names)[part]
             top = top_kendall_tau(total, truth[part], fraction=0.2)
             found.append((top, kendall_tau(total, truth[part]), names))
     return sorted(found, reverse=True)
@@ -107,27 +109,40 @@ def main(words: Sequence[str] | None = None) -> None:
     accuracies = {name: truth[name][places] for name in TRUTH}
     ranks = {name: ranks_among(values, values[part]) for name, values in sample.items()}
     sums = chosen_sums(ranks, accuracies["C10"], part)
-    print(f"{len(sums)} sums on {PART} networks: tau in the best fifth and tau, CIFAR-10")
-    for top, tau, which in sums[:8]:
-        print(f"{top:.3f} {tau:.3f} {' + '.join(which)}")
-    print("\n| on the rest | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
-    singles = [(name,) for name in ("channel_independence", "synflow", "live_macs")]
-    for which in dict.fromkeys([sums[0][2], *singles, *((name,) for name in ranks)]):
-        total = sum(ranks[name] for name in which)[rest]
-        show(" + ".join(which), [[agreement(total, a[rest]) for a in accuracies.values()]])
     best = sums[0][2]
-    if set(best) <= set(names):
-        show_others(cells, truth, known, best, part)
+    with ledger.Report(options) as report:
+        first = report.table(
+            f"The best of {len(sums)} sums of ranks on {PART} networks, CIFAR-10",
+            "sum",
+            ("tau in the best fifth", "", "higher"),
+            ("tau", "", "higher"),
+        )
+        for top, tau, which in sums[:8]:
+            first.row(" + ".join(which), f"{top:.3f}", f"{tau:.3f}")
+        table = ranking_table(report, "On the rest of the 1,000")
+        singles = [(name,) for name in ("channel_independence", "synflow", "live_macs")]
+        for which in dict.fromkeys([best, *singles, *((name,) for name in ranks)]):
+            total = summed(ranks, which)[rest]
+            rows = [[agreement(total, values[rest]) for values in accuracies.values()]]
+            show(table, " + ".join(which), rows)
+        if set(best) <= set(names):
+            show_others(report, cells, truth, known, best, part)
+
+
+def summed(ranks: dict[str, NDArray], names: tuple[str, ...]) -> NDArray:
+    """The sum of some ranks."""
+    return np.sum([ranks[name] for name in names], axis=0)
 
 
 def show_others(
+    report: ledger.Report,
     cells: list[Architecture],
     truth: dict[str, NDArray],
     known: dict[tuple[str, int, Architecture], float],
     best: tuple[str, ...],
     part: NDArray,
 ) -> None:
-    """Print how a sum and its scores rank the networks that are not among the 1,000."""
+    """Show how a sum and its scores rank the networks that are not among the 1,000."""
     place, sample = {cell: index for index, cell in enumerate(cells)}, drawn(1000)
     many = [cell for cell in scored(known, best) if cell not in set(sample)]
     of_many = {name: value[[place[cell] for cell in many]] for name, value in truth.items()}
@@ -138,21 +153,22 @@ def show_others(
         distinct = [representatives()[computed(cell)] for cell in chosen]
         return np.array([known.get((name, seed, c), known[name, 0, c]) for c in distinct])
 
-    print(f"\n| on {len(many):,} | tau | rho | tau, best fifth | tau, best tenth |\n|-|-|-|-|-|")
+    table = ranking_table(report, f"On {len(many):,} networks that are not among the 1,000")
+    chosen = report.table("True accuracies of what each score puts first", "score", "first")
     live = np.array([NB201().macs(cell) for cell in many], dtype=float)
-    show("live_macs", [[agreement(live, accuracy) for accuracy in accuracies]])
-    print("first, true accuracy:", first_of(live, of_many, 50))
+    show(table, "live_macs", [[agreement(live, accuracy) for accuracy in accuracies]])
+    chosen.row("live_macs", first_of(live, of_many, 50))
     for which in [best, *((name,) for name in best if len(best) > 1)]:
         rows = []
         for seed in sorted({seed for name, seed, _ in known if name in which}):
-            ranks = [
-                ranks_among(column(name, seed, many), column(name, seed, sample)[part])
+            ranks = {
+                name: ranks_among(column(name, seed, many), column(name, seed, sample)[part])
                 for name in which
-            ]
-            total = sum(ranks) if len(which) > 1 else column(which[0], seed, many)
+            }
+            total = summed(ranks, which) if len(which) > 1 else column(which[0], seed, many)
             rows.append([agreement(total, accuracy) for accuracy in accuracies])
-            print(f"seed {seed}: first, true accuracy:", first_of(total, of_many, 50))
-        show(f"{' + '.join(which)}, {len(rows)} seeds", rows)
+            chosen.row(f"{' + '.join(which)}, seed {seed}", first_of(total, of_many, 50))
+        show(table, f"{' + '.join(which)}, {len(rows)} seeds", rows)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,14 @@ from nascence.optim.families import chosen
 from nascence.optim.standings import standings
 from nascence.report.optimizer_page import write_comparison
 
+COLUMNS = (
+    "tasks",
+    "optimizer",
+    ("mean", "", "lower"),
+    ("median", "", "lower"),
+    ("diverged", "%", "lower"),
+    "medians by family",
+)
 LARGEST_COST = 700_000
 
 
@@ -80,14 +88,12 @@ def main(words: Sequence[str] | None = None) -> None:
         json.dumps([{"label": each.label, **each._asdict()} for each in table])
     )
     print(f"{', '.join(facts)}, {seconds:.0f} CPU-seconds")
-    for each in table:
-        medians = ", ".join(
-            f"{family} {value:.3f}" for family, value in each.family_medians.items()
-        )
-        print(
-            f"{each.group}; {each.label}: mean {each.mean:.3f}, median {each.median:.3f}, "
-            f"diverged {each.diverged:.1%} ({medians})"
-        )
+    with ledger.Report(arguments) as report:
+        shown = report.table("Normalised test loss: 0 the best by hand, 1 no progress", *COLUMNS)
+        for each in table:
+            medians = (f"{family} {value:.3f}" for family, value in each.family_medians.items())
+            figures = f"{each.mean:.3f}", f"{each.median:.3f}", f"{100 * each.diverged:.1f}"
+            shown.row(each.group, each.label, *figures, ", ".join(medians))
 
 
 if __name__ == "__main__":

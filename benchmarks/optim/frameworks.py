@@ -8,7 +8,6 @@ fell; Accelerate and the Trainer also stop, load their checkpoint, and must come
 weights. A package that is not installed is named.
 """
 
-import contextlib
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ledger
 from nascence.optim import FeedForward, Hierarchical, Learned, LearnedOptimizer, Small
 
 OPTIMIZERS: dict[str, Callable[[], LearnedOptimizer]] = {
@@ -25,6 +25,7 @@ OPTIMIZERS: dict[str, Callable[[], LearnedOptimizer]] = {
     "hierarchical": Hierarchical,
     "feed-forward": FeedForward,
 }
+COLUMNS = ("framework", "optimizer", "loss before", ("loss after", "", "lower"), "resumed")
 ROWS = 256
 
 
@@ -64,7 +65,7 @@ def accelerate(make: Callable[[], LearnedOptimizer], folder: Path) -> tuple[nn.M
         model = Network()
         optimizer = Learned(model.parameters(), weights=make())
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-        loader = torch.utils.data.DataLoader(examples(), batch_size=32)  # type: ignore[arg-type]
+        loader: Any = torch.utils.data.DataLoader(examples(), batch_size=32)  # type: ignore[arg-type]
         return accelerator, *accelerator.prepare(model, optimizer, loader, schedule)
 
     def epoch(accelerator: Any, model: Any, optimizer: Any, loader: Any, schedule: Any) -> None:
@@ -135,7 +136,7 @@ def lightning(make: Callable[[], LearnedOptimizer], folder: Path) -> tuple[nn.Mo
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        loader = torch.utils.data.DataLoader(examples(), batch_size=32)  # type: ignore[arg-type]
+        loader: Any = torch.utils.data.DataLoader(examples(), batch_size=32)  # type: ignore[arg-type]
         loop.fit(module, loader, ckpt_path=checkpoint)
         return module, loop
 
@@ -147,30 +148,24 @@ def lightning(make: Callable[[], LearnedOptimizer], folder: Path) -> tuple[nn.Mo
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    options = ledger.parse(ledger.parser(__doc__), words)
     warnings.simplefilter("ignore")
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    with contextlib.suppress(RuntimeError):  # torchvision beside a CPU-only torch needs them
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    ledger.torchvision_operators()
     before = whole_loss(Network())
-    for name, run in (
-        ("Accelerate", accelerate),
-        ("Hugging Face Trainer", trainer),
-        ("Lightning", lightning),
-    ):
-        for kind, make in OPTIMIZERS.items():
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    model, same = run(make, Path(folder))
-                except ModuleNotFoundError as error:
-                    print(f"{name}: {error}; not tried")
-                    break
-            after = whole_loss(model)
-            print(
-                f"{name}, {kind}: loss {before:.3f} -> {after:.3f} "
-                f"{'fell' if after < before else 'DID NOT FALL'}; "
-                f"resumed {'bit-equal' if same else 'DIFFERENTLY'}"
-            )
+    frameworks = {"Accelerate": accelerate, "Hugging Face Trainer": trainer, "Lightning": lightning}
+    with ledger.Report(options) as report:
+        table = report.table("Learned optimizers in other frameworks", *COLUMNS)
+        for name, run in frameworks.items():
+            for kind, make in OPTIMIZERS.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    try:
+                        model, same = run(make, Path(folder))
+                    except ModuleNotFoundError as error:
+                        print(f"{name}: {error}; not tried")
+                        break
+                after = whole_loss(model)
+                resumed = "bit-equal" if same else "different"
+                table.row(name, kind, f"{before:.3f}", f"{after:.3f}", resumed)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,10 @@ def write(table: Tensor, theta: Params, arguments: argparse.Namespace, seconds: 
         },
     }
     save_opt_list({name: value[order] for name, value in theta.items()}, arguments.out, card=card)
-    print(card)
+    with ledger.Report(arguments) as report:
+        printed = report.table("The list of settings", "what", "figure")
+        for name, value in card.items():
+            printed.row(name, str(value))
 
 
 if __name__ == "__main__":

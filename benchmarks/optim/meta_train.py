@@ -1,7 +1,7 @@
 """Meta-train the released small optimizer, and compare it on tasks that it has not seen.
 
     python -m benchmarks.optim.meta_train train --out runs/optimizer
-    python -m benchmarks.optim.meta_train evaluate --json found.json
+    python -m benchmarks.optim.meta_train evaluate --out found.json
 
 ``evaluate`` trains two tasks of each of ten families, three times from other starts, with Adam
 at 0.001, the untrained start, the meta-trained optimizer, and Adam with the best of 14 learning
@@ -56,11 +56,12 @@ def unseen(count: int) -> dict[str, Stack]:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
+    """Compare optimizers on tasks that were not seen."""
     trained = load(arguments.weights)
     if arguments.compiled:
         trained = compiled(trained)
     digest = hashlib.blake2b(flatten(trained).numpy().tobytes(), digest_size=8).hexdigest()
-    path = Path(arguments.json)
+    path = arguments.out
     done: dict[str, dict[str, list[list[float]]]] = (
         json.loads(path.read_text()) if path.exists() else {}
     )
@@ -93,7 +94,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
             write_whole(path, json.dumps(done).encode())
     if not arguments.baselines:
         shape = (arguments.repetitions, arguments.tasks)
-        report([normalised(done[family], digest, shape) for family in families], list(families))
+        tables = [normalised(done[family], digest, shape) for family in families]
+        with ledger.Report(arguments) as printed:
+            report(printed, tables, list(families))
 
 
 def trainings(
@@ -129,8 +132,9 @@ def rates() -> Params:
     return {**theta, "log_rate": torch.tensor(RATES).log()}
 
 
-def report(tables: list[dict[str, Tensor]], families: list[str]) -> None:
+def report(printed: ledger.Report, tables: list[dict[str, Tensor]], families: list[str]) -> None:
     """Medians over all tasks for each repetition, and for each family over repetitions."""
+    shown: ledger.Table | None = None
     for name in tables[0]:
         table = torch.stack([table[name] for table in tables], 1)  # (repetitions, families, tasks)
         medians = table.flatten(1).quantile(0.5, dim=1)
@@ -144,10 +148,14 @@ def report(tables: list[dict[str, Tensor]], families: list[str]) -> None:
                 for k, family in enumerate(families)
             },
         }
-        print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in facts.items()))
+        if shown is None:
+            columns = [(key, "", "lower") for key in facts]
+            shown = printed.table("Normalised test loss", "optimizer", *columns)
+        shown.row(name, *(f"{value:.3f}" for value in facts.values()))
 
 
 def train(arguments: argparse.Namespace) -> None:
+    """Meta-train the small optimizer."""
     optimizer = Small(4)
     if arguments.start is not None:
         fill_(optimizer, flatten(load(arguments.start)))
@@ -171,10 +179,10 @@ def train(arguments: argparse.Namespace) -> None:
         compiled=arguments.compiled,
     )
     rate = result.particle_steps / result.seconds
-    print(
-        f"{result.steps} outer steps, {result.particle_steps:,} particle-steps, "
-        f"{rate:,.0f} a second"
-    )
+    with ledger.Report(arguments) as report:
+        report.table(
+            "Meta-training", "outer steps", "particle-steps", ("particle-steps a s", "", "higher")
+        ).row(result.steps, f"{result.particle_steps:,}", f"{rate:,.0f}")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -194,7 +202,9 @@ def main(words: Sequence[str] | None = None) -> None:
     evaluation.add_argument("--steps", type=int, default=500)
     evaluation.add_argument("--repetitions", type=int, default=3)
     evaluation.add_argument("--seed", type=int, default=0)
-    evaluation.add_argument("--json", required=True, help="results so far; what is there is kept")
+    evaluation.add_argument(
+        "--out", type=Path, required=True, help="losses so far; what is there is not done again"
+    )
     evaluation.add_argument("--compiled", action="store_true", help="the loop in C++")
     evaluation.add_argument("--baselines", action="store_true", help="those of Adam alone")
     arguments = ledger.parse(parser, words)

@@ -10,7 +10,7 @@ averaged is averaged first, 23-32-32-2. Memory is the most
 that a step has allocated above what was there before it, over the parameters.
 """
 
-import time
+import argparse
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -28,6 +28,14 @@ from nascence.optim import (
     perceptron_step,
 )
 
+COLUMNS = (
+    "optimizer",
+    ("step", "CPU-ms", "lower"),
+    ("beside fused Adam", "times", "lower"),
+    ("state", "bytes a parameter", "lower"),
+    ("transient memory", "bytes a parameter", "lower"),
+)
+
 
 def network() -> nn.Module:
     torch.manual_seed(0)
@@ -39,13 +47,8 @@ def network() -> nn.Module:
 
 
 def milliseconds(run: Callable[[], object], repeats: int) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        before = time.process_time()
-        run()
-        times.append(1e3 * (time.process_time() - before))
-    return min(times)
+    """CPU-milliseconds of a call, the least of several."""
+    return 1e3 * min(ledger.in_turns({"": run}, repeats)[""])
 
 
 def transient_bytes(run: Callable[[], object]) -> int:
@@ -83,8 +86,20 @@ def main(words: Sequence[str] | None = None) -> None:
     model = network()
     count = sum(value.numel() for value in model.parameters())
     adam = milliseconds(torch.optim.Adam(model.parameters(), fused=True).step, 50)
-    print(f"{count:,} parameters, one thread; fused Adam {adam:.2f} ms")
-    print(f"{'optimizer':<22}{'ms':>9}{'x Adam':>9}{'state B':>9}{'transient B':>13}")
+    with ledger.Report(arguments) as report:
+        title = f"One step, {count:,} parameters; torch's fused Adam {adam:.2f} CPU-ms"
+        show(report.table(title, *COLUMNS), report, model, adam, arguments)
+
+
+def show(
+    table: ledger.Table,
+    report: ledger.Report,
+    model: nn.Module,
+    adam: float,
+    arguments: argparse.Namespace,
+) -> None:
+    """Measure every optimizer, and matrix products alone."""
+    count = sum(value.numel() for value in model.parameters())
     chosen: list[tuple[str, LearnedOptimizer, bool]] = [
         ("small, 4 hidden", Small(4), False),
         ("small, 8 hidden", Small(8), False),
@@ -109,15 +124,14 @@ def main(words: Sequence[str] | None = None) -> None:
         if isinstance(learned, Hierarchical):
             hierarchical["compiled" if compiled else "as it is"] = taken
         memory = transient_bytes(optimizer.step)
-        print(
-            f"{name:<22}{taken:>9.1f}{taken / adam:>9.1f}{state / count:>9.2f}"
-            f"{memory / count:>13.2f}"
-        )
+        times = f"{taken:.1f}", f"{taken / adam:.1f}"
+        table.row(name, *times, f"{state / count:.2f}", f"{memory / count:.2f}")
+    ratios = [(f"hierarchical {form}", "times", "lower") for form in hierarchical]
+    alone_table = report.table("Matrix products alone", "sizes", ("time", "CPU-ms", ""), *ratios)
     for sizes in ((54, 32, 32, 18), (23, 32, 32, 2)):
         alone = milliseconds(products(count, *sizes), arguments.repeats)
-        text = "-".join(map(str, sizes))
-        over = ", ".join(f"{taken / alone:.2f} {form}" for form, taken in hierarchical.items())
-        print(f"products {text:<13}{alone:>9.1f}; hierarchical over them {over}")
+        over = (f"{taken / alone:.2f}" for taken in hierarchical.values())
+        alone_table.row("-".join(map(str, sizes)), f"{alone:.1f}", *over)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,18 @@ from nascence.optim.theta import flatten
 from nascence.params import Params
 from nascence.task import Stack, stacks
 
+SPEED = (
+    "family",
+    ("particle-steps", "a CPU-second", "higher"),
+    "lowest and highest problem",
+    ("multiply-adds of a step", "at most", "lower"),
+)
+PROGRESS = (
+    "family",
+    ("loss after over before", "quartiles over tasks", "lower"),
+    ("tasks that no rate lowers", "share", "lower"),
+    ("worse at the largest rate", "share", "lower"),
+)
 PAIRS = 64
 RATES = (1e-3, 1e-2, 1e-1, 1.0)
 
@@ -76,23 +88,25 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", type=int, default=48)
     parser.add_argument("--steps", type=int, default=0)
     arguments = ledger.parse(parser, words)
-    for family in chosen(arguments.families, max_cost=arguments.max_cost):
+    families = chosen(arguments.families, max_cost=arguments.max_cost)
+    with ledger.Report(arguments) as report:
         if arguments.what == "speed":
-            rates = speed(family, arguments.steps or 10)
-            mean = len(rates) / sum(1 / rate for rate in rates)
-            span = f"{min(rates):,.0f} to {max(rates):,.0f}"
-            print(f"{family.name}: {mean:,.0f} ({span}), cost {family.cost:,}", flush=True)
-            continue
-        ratio = progress(family, arguments.tasks, arguments.steps or 100)
-        best = ratio.min(0).values
-        low, middle, high = best.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
-        stuck = (best > 0.99).float().mean()
-        worse = (ratio[-1] > 1).float().mean()
-        print(
-            f"{family.name}: {low:.3f} {middle:.3f} {high:.3f}, "
-            f"stuck {stuck:.2f}, worse at {RATES[-1]:g} {worse:.2f}",
-            flush=True,
-        )
+            table = report.table("Speed of each family", *SPEED)
+            for family in families:
+                rates = speed(family, arguments.steps or 10)
+                mean = len(rates) / sum(1 / rate for rate in rates)
+                span = f"{min(rates):,.0f} to {max(rates):,.0f}"
+                table.row(family.name, f"{mean:,.0f}", span, f"{family.cost:,}")
+            return
+        table = report.table("How far Adam comes in each family", *PROGRESS)
+        for family in families:
+            ratio = progress(family, arguments.tasks, arguments.steps or 100)
+            best = ratio.min(0).values
+            quartiles = best.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
+            stuck = (best > 0.99).float().mean()
+            worse = (ratio[-1] > 1).float().mean()
+            shares = f"{stuck:.2f}", f"{worse:.2f}"
+            table.row(family.name, ", ".join(f"{value:.3f}" for value in quartiles), *shares)
 
 
 if __name__ == "__main__":

@@ -52,10 +52,17 @@ def main(words: Sequence[str] | None = None) -> None:
     # The first outer step has the start of the processes and the reading of the images in it.
     (before, wall, _), (after, wall_end, _) = times[0], times[-1]
     rate = (after - before) / (wall_end - wall)
-    print(f"{rate:,.0f} particle-steps a second with {arguments.workers} processes")
-    if arguments.workers == 1:
-        best = max((b[0] - a[0]) / (b[2] - a[2]) for a, b in pairwise(times))
-        print(f"{best:,.0f} for a second of CPU time, the best of {len(times) - 1} outer steps")
+    with ledger.Report(arguments) as report:
+        table = report.table(
+            "Particle-steps on the yardstick task",
+            "processes",
+            ("by the clock", "a second", "higher"),
+            ("best outer step", "a CPU-second", "higher"),
+        )
+        cpu = None
+        if arguments.workers == 1:
+            cpu = f"{max((b[0] - a[0]) / (b[2] - a[2]) for a, b in pairwise(times)):,.0f}"
+        table.row(arguments.workers, f"{rate:,.0f}", cpu)
 
 
 if __name__ == "__main__":

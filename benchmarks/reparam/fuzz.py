@@ -12,7 +12,8 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 NORMS = {0: nn.BatchNorm1d, 1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOLINGS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "concatenate": lambda a, b: torch.cat([a, b], 1),
@@ -69,7 +70,8 @@ class RandomNetwork(nn.Module):
     def apply_step(self, name: str, operands: list[Tensor]) -> Tensor:
         if name in FUNCTIONS:
             return FUNCTIONS[name](*operands)
-        return self.layers[name](*operands)
+        found: Tensor = self.layers[name](*operands)
+        return found
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         values = [x]
@@ -82,15 +84,15 @@ def random_convolution(rng: random.Random, channels: int, rank: int) -> nn.Modul
     """Kernel 1 to 4, any stride, padding, dilation, groups and padding mode."""
     out = rng.choice([2, 4, 6, channels])
     groups = rng.choice([g for g in (1, 1, 2, channels) if channels % g == 0 and out % g == 0])
-    kernel = tuple(rng.choice([1, 1, 2, 3, 3, 4]) for _ in range(rank))
+    kernel: Any = tuple(rng.choice([1, 1, 2, 3, 3, 4]) for _ in range(rank))
     stride, dilation = rng.choice([1, 1, 1, 2]), rng.choice([1, 1, 1, 2])
     if rng.random() < 0.2:
-        padding = tuple(rng.randint(0, min(1, k - 1)) for k in kernel)
+        padding: Any = tuple(rng.randint(0, min(1, k - 1)) for k in kernel)
         extra = rng.randint(0, 1) if stride > 1 else 0
         return TRANSPOSED[rank](
             channels, out, kernel, stride, padding, extra, groups, rng.random() < 0.5, dilation
         )
-    mode = rng.choice(["zeros"] * 6 + ["reflect", "replicate", "circular"])
+    mode: Any = rng.choice(["zeros"] * 6 + ["reflect", "replicate", "circular"])
     padding = rng.choice([0, tuple(dilation * (k - 1) // 2 for k in kernel), 1])
     if stride == 1 and rng.random() < 0.15:
         padding = "same"
@@ -129,7 +131,8 @@ def random_layer(rng: random.Random, channels: int, rank: int) -> nn.Module:
     if kind in ("pad", "crop", "fill"):
         value = rng.choice([0.5, -1.0]) if kind == "fill" else 0.0
         pads = {1: nn.ConstantPad1d, 2: nn.ConstantPad2d, 3: nn.ConstantPad3d}
-        return pads[rank](tuple(amounts), value)
+        amount: Any = tuple(amounts)
+        return pads[rank](amount, value)
     if kind == "global":
         pools = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
         return nn.Sequential(pools[rank](1), nn.Flatten())
@@ -161,7 +164,8 @@ def add_step(rng: random.Random, network: RandomNetwork, values: list[Tensor]) -
     value = values[source]
     partners = [i for i, other in enumerate(values) if other.shape == value.shape and i != source]
     choice = rng.random()
-    name, inputs = "", (source,)
+    name = ""
+    inputs: tuple[int, ...] = (source,)
     if partners and choice < 0.35:
         name = rng.choice(["add", "add", "subtract", "concatenate", "concatenate three"])
         inputs = (source, rng.choice(partners))
@@ -191,6 +195,8 @@ def randomise(model: nn.Module) -> None:
     """Other statistics and weights than the first ones for every BatchNorm."""
     for layer in model.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
             layer.running_mean = torch.randn_like(layer.running_mean)
             layer.running_var = 0.5 + torch.rand_like(layer.running_var)
             if layer.affine:
@@ -231,8 +237,9 @@ def check(seed: int) -> tuple[int, str]:
     again = fold_with_report(folded, x, verify=False, repeats=0)[1]
     if again.folded:
         problems.append(f"folding again did {again.folded[0]}")
-    if report.after.macs > report.before.macs:
-        problems.append(f"multiply-adds rose from {report.before.macs} to {report.after.macs}")
+    before, after = report.before.macs, report.after.macs
+    if before is not None and after is not None and after > before:
+        problems.append(f"multiply-adds rose from {before} to {after}")
     return len(report.folded), "; ".join(problems)
 
 

@@ -7,6 +7,7 @@ Images are shrunk to 16 x 16; the last 5,000 rows are the validation set. Each f
 line of the output file and is not repeated. ``--block`` and ``--seed`` choose a single run.
 """
 
+import argparse
 import json
 import statistics
 import time

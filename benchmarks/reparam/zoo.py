@@ -7,6 +7,7 @@ Weights are random and BatchNorms have random statistics. Counted are the BatchN
 forward pass runs. Each network is one line of the output file and is not repeated.
 """
 
+import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,6 +125,7 @@ def randomise(model: nn.Module, seed: int) -> nn.Module:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None:
             shape = layer.running_mean.shape
             layer.running_mean.copy_(0.2 * torch.randn(shape, generator=generator))
+            assert layer.running_var is not None
             layer.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
             if layer.affine:
                 layer.weight.data.copy_(1 + 0.1 * torch.randn(shape, generator=generator))
@@ -135,6 +137,7 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
     """The network ``library/name`` and an example input of the smallest size that it takes."""
     library, _, model_name = name.partition("/")
     torch.manual_seed(0)
+    model: Any
     if library == "timm":
         import timm
 

@@ -10,6 +10,7 @@ the best of the 3,000. Last, the split of Accel-NASBench's authors: 80 % to fit,
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,11 +32,18 @@ TABLES: dict[str, Callable[[], Table]] = {
 }
 COUNTS = (50, 100, 200, 500, 1000)
 TESTED = 3000
+ModelName = Literal["kernel", "mlp"]
+TargetsName = Literal["ranks", "standardised"]
 Predict = Callable[[list[Architecture]], NDArray]
 
 
 def kernel_or_mlp(
-    space: SearchSpace, known: list[Architecture], values: NDArray, *, model: str, targets: str
+    space: SearchSpace,
+    known: list[Architecture],
+    values: NDArray,
+    *,
+    model: ModelName,
+    targets: TargetsName,
 ) -> Predict:
     generator = torch.Generator().manual_seed(0)
     predictor = AccuracyPredictor.fit(
@@ -79,26 +87,32 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only-published", action="store_true", help="the last part alone")
     options = ledger.parse(parser, words)
-    for name, make in ({} if options.only_published else TABLES).items():
-        table = make()
-        space = NB201() if name == "NAS-Bench-201" else table_space(table)
-        listed = [tuple(each) for each in table.architectures().tolist()]
-        truth = table.accuracies()
-        print(f"\n{name}\n\n| model | " + " | ".join(f"{count:,}" for count in COUNTS)
-              + " | CPU-s at 100, 1,000 |")  # fmt: skip
-        print("|-" * (len(COUNTS) + 2) + "|")
-        for model, fit in MODELS.items():
-            cells, seconds = [], []
-            for count in COUNTS:
-                found, spent = measured(space, listed, truth, fit, count, options.repeats)
-                cells.append(" / ".join(f"{value:.3f}" for value in found))
-                seconds.append(spent)
-            times = f"{seconds[1]:.2f}, {seconds[-1]:.2f}"
-            print(f"| {model} | {' | '.join(cells)} | {times} |", flush=True)
-        flops = [kendall_tau(table.column("flops")[rows], truth[rows])
-                 for rows in (split(len(truth), 0, seed)[1] for seed in range(5))]  # fmt: skip
-        print(f"| multiply-adds | tau {np.mean(flops):.3f} | | | | | |")
-    as_published(table_space(accel_nasbench()))
+    with ledger.Report(options) as report:
+        for name, make in ({} if options.only_published else TABLES).items():
+            on_table(report, name, make(), options.repeats)
+        as_published(report, table_space(accel_nasbench()))
+
+
+def on_table(report: ledger.Report, name: str, source: Table, repeats: int) -> None:
+    """Every model on one table."""
+    space = NB201() if name == "NAS-Bench-201" else table_space(source)
+    listed = [tuple(each) for each in source.architectures().tolist()]
+    truth = source.accuracies()
+    fitted = [
+        (f"fitted on {count:,}", "tau / tau in the best fifth / lack", "") for count in COUNTS
+    ]
+    costs = [(f"fit of {count:,}", "CPU-s", "lower") for count in (100, 1000)]
+    table = report.table(name, "model", *fitted, *costs)
+    for model, fit in MODELS.items():
+        cells, seconds = [], []
+        for count in COUNTS:
+            found, spent = measured(space, listed, truth, fit, count, repeats)
+            cells.append(" / ".join(f"{value:.3f}" for value in found))
+            seconds.append(spent)
+        table.row(model, *cells, f"{seconds[1]:.2f}", f"{seconds[-1]:.2f}")
+    others = [split(len(truth), 0, seed)[1] for seed in range(5)]
+    flops = [kendall_tau(source.column("flops")[rows], truth[rows]) for rows in others]
+    table.row("multiply-adds", f"tau {np.mean(flops):.3f}", *[None] * (len(COUNTS) + 1))
 
 
 def split(total: int, count: int, seed: int) -> tuple[NDArray, NDArray]:
@@ -128,11 +142,13 @@ def measured(
     return np.mean(found, axis=0), seconds / repeats
 
 
-def as_published(space: SearchSpace) -> None:
+def as_published(report: ledger.Report, space: SearchSpace) -> None:
+    """The split of Accel-NASBench's authors."""
     table = accel_nasbench()
     listed = [tuple(each) for each in table.architectures().tolist()]
     truth = table.accuracies()
-    print("\nAccel-NASBench, 80 % to fit and 10 % to test, tau of three splits\n")
+    title = "Accel-NASBench, 80 % to fit and 10 % to test"
+    table_of_taus = report.table(title, "model", ("tau of three splits", "", "higher"))
     for name in ("kernel, standardised", "kernel, ranks (the default)", "mlp, standardised"):
         taus = []
         for seed in range(3):
@@ -140,7 +156,7 @@ def as_published(space: SearchSpace) -> None:
             known, others = rows[: int(0.8 * len(rows))], rows[int(0.9 * len(rows)) :]
             predict = MODELS[name](space, [listed[row] for row in known], truth[known])
             taus.append(kendall_tau(predict([listed[row] for row in others]), truth[others]))
-        print(f"{name}: {', '.join(f'{tau:.3f}' for tau in taus)}", flush=True)
+        table_of_taus.row(name, ", ".join(f"{tau:.3f}" for tau in taus))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ quantiles of the cost over the table. Every finished part is a line of RESULTS.j
 done again; a search ends early at the best allowed score, which nothing can replace.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -110,22 +109,22 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", choices=TABLES)
     options = ledger.parse(parser, words)
     names = [options.only] if options.only else [name for name in STRATEGIES if name not in APART]
-    done = read(options.results)
-    for table, (_, costs, _) in TABLES.items():
-        if options.table not in (None, table):
-            continue
-        distances(table)
-        limits = [(cost, quantile) for cost in costs for quantile in QUANTILES]
-        for cost, quantile in [*limits, (costs[0], 1.0)]:
-            problem = Problem(table, cost, quantile)
-            heading(table, cost, quantile, problem)
-            for name in names:
-                key = f"{table} {cost} {quantile} {name} {options.repeats}"
-                if key not in done:
-                    done[key] = measured(problem, STRATEGIES[name], options.repeats)
-                    with open(options.results, "a") as file:
-                        file.write(json.dumps({"key": key, **done[key]}) + "\n")
-                row(name, done[key])
+    done = {row.pop("key"): row for row in ledger.read_rows(options.results)}
+    with ledger.Report(options) as report:
+        for table, (_, costs, _) in TABLES.items():
+            if options.table not in (None, table):
+                continue
+            distances(table)
+            limits = [(cost, quantile) for cost in costs for quantile in QUANTILES]
+            for cost, quantile in [*limits, (costs[0], 1.0)]:
+                problem = Problem(table, cost, quantile)
+                shown = table_of(report, table, cost, quantile, problem)
+                for name in names:
+                    key = f"{table} {cost} {quantile} {name} {options.repeats}"
+                    if key not in done:
+                        done[key] = measured(problem, STRATEGIES[name], options.repeats)
+                        ledger.keep_row(options.results, {"key": key, **done[key]})
+                    row(shown, name, done[key])
 
 
 def distances(name: str) -> None:
@@ -156,35 +155,29 @@ def measured(problem: Problem, make: Callable[..., Strategy], repeats: int) -> d
     }
 
 
-def read(path: Path) -> dict[str, dict]:
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {line.pop("key"): line for line in lines}
-
-
-def heading(table: str, cost: str, quantile: float, problem: Problem) -> None:
-    allowed = problem.allowed
-    of_score = problem.truth[allowed[problem.scores[allowed] == problem.best_score]]
-    limit = (
-        f"{cost} <= {problem.most:,.10g} ({quantile:.0%} quantile, " if quantile < 1 else "all ("
-    )
-    print(
-        f"\n{table}, {limit}{len(allowed):,} "
-        f"networks): best {problem.truth[allowed].max():.3f}, the best score's "
-        f"{of_score.mean():.3f}, mean {problem.truth[allowed].mean():.2f}\n"
-    )
-    print("| strategy | " + " | ".join(f"@{query}" for query in QUERIES) + " | CPU-s a search |")
-    print("|-|-|-|-|-|-|")
-
-
-def row(name: str, result: dict) -> None:
+def row(table: ledger.Table, name: str, result: dict) -> None:
     accuracies, at_best = np.array(result["accuracy"]), np.array(result["at_best"])
     cells = [
         f"{values.mean():.2f} ± {values.std(ddof=1):.2f} ({share:.0%})"
         for values, share in zip(accuracies.T, at_best.mean(axis=0), strict=True)
     ]
-    print(f"| {name} | {' | '.join(cells)} | {result['seconds']:.2f} |", flush=True)
+    table.row(name, *cells, f"{result['seconds']:.2f}")
+
+
+def table_of(
+    report: ledger.Report, name: str, cost: str, quantile: float, problem: Problem
+) -> ledger.Table:
+    allowed = problem.allowed
+    of_score = problem.truth[allowed[problem.scores[allowed] == problem.best_score]]
+    limited = f"{cost} <= {problem.most:,.10g} ({quantile:.0%} quantile, "
+    return report.table(
+        f"{name}, {limited if quantile < 1 else 'all ('}{len(allowed):,} networks): best "
+        f"{problem.truth[allowed].max():.3f}, the best score's {of_score.mean():.3f}, mean "
+        f"{problem.truth[allowed].mean():.2f}",
+        "strategy",
+        *((f"after {query} scores", "%, mean ± sd (best found)", "higher") for query in QUERIES),
+        ("search", "CPU-s", "lower"),
+    )
 
 
 if __name__ == "__main__":

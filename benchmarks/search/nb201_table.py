@@ -8,6 +8,7 @@ that were computed from the same table by other code.
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -63,10 +64,15 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=STRATEGIES)
     options = ledger.parse(parser, words)
     table = nb201()
-    print("| strategy | data | " + " | ".join(f"@{query}" for query in QUERIES) + " | CPU-s |")
-    print("|-|-|-|-|-|")
-    for name in [options.only] if options.only else STRATEGIES:
-        for place, data in enumerate(DATA):
+    names = [options.only] if options.only else STRATEGIES
+    queries = [
+        (f"after {query} queries", "%, mean ± sd (standard error); reference", "higher")
+        for query in QUERIES
+    ]
+    with ledger.Report(options) as report:
+        cost = (f"{options.repeats} searches", "CPU-s", "lower")
+        shown = report.table("Accuracy of the choice", "strategy", "data", *queries, cost)
+        for name, (place, data) in product(names, enumerate(DATA)):
             scores, truth = table.accuracies(data, "validation-12"), table.accuracies(data)
             started = time.process_time()
             rows = [chosen(STRATEGIES[name], scores, seed) for seed in range(options.repeats)]
@@ -79,7 +85,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 if name in REFERENCE:
                     cell += f"; {REFERENCE[name][place][column]:.2f}"
                 cells.append(cell)
-            print(f"| {name} | {data} | {' | '.join(cells)} | {seconds:.0f} |", flush=True)
+            shown.row(name, data, *cells, f"{seconds:.0f}")
 
 
 if __name__ == "__main__":

@@ -37,12 +37,18 @@ FUNCTIONS: dict[str, Callable[..., Strategy]] = {
 }
 
 
-def on_table(repeats: int, names: list[str]) -> None:
+def on_table(report: ledger.Report, repeats: int, names: list[str]) -> None:
     table, space = nb201(), NB201()
     scores, truth = table.accuracies("cifar10", "validation-12"), table.accuracies("cifar10")
-    print("| strategy | optimum found | queries to it, median | mean | regret "
-          + " | ".join(f"@{query}" for query in QUERIES) + " | CPU-s a search |")  # fmt: skip
-    print("|-|-|-|-|" + "-|" * (len(QUERIES) + 1))
+    shown = report.table(
+        "Searches of NAS-Bench-201",
+        "strategy",
+        ("optimum found", "% of searches", "higher"),
+        ("queries to it", "median", "lower"),
+        ("queries to it", "mean", "lower"),
+        *((f"regret after {query}", "points, mean ± standard error", "lower") for query in QUERIES),
+        ("search", "CPU-s", "lower"),
+    )
     for name in names:
         started, hits, regrets = time.process_time(), [], []
         for seed in range(repeats):
@@ -66,7 +72,7 @@ def on_table(repeats: int, names: list[str]) -> None:
         regret = np.array(regrets)
         errors = regret.std(axis=0, ddof=1) / repeats**0.5
         cells += [f"{m:.3f} ± {e:.3f}" for m, e in zip(regret.mean(axis=0), errors, strict=True)]
-        print(f"| {name} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
+        shown.row(name, *cells, f"{seconds:.2f}")
 
 
 def ackley(x: np.ndarray) -> float:
@@ -83,12 +89,16 @@ def levy(x: np.ndarray) -> float:
     return float(np.sin(np.pi * w[0]) ** 2 + middle + last)
 
 
-def on_functions(repeats: int, names: list[str]) -> None:
+def on_functions(report: ledger.Report, repeats: int, names: list[str]) -> None:
     boxes = {
         "Ackley": (ackley, Box(-5, 10, dimensions=20)),
         "Levy": (levy, Box(-10, 10, dimensions=20)),
     }
-    print("| function | strategy | least value @100 | @500 | CPU-s a search |\n|-|-|-|-|-|")
+    least = [
+        (f"least value after {query}", "mean ± standard error", "lower") for query in (100, 500)
+    ]
+    cost = ("search", "CPU-s", "lower")
+    shown = report.table("Functions of 20 dimensions", "function", "strategy", *least, cost)
     for function, (value_of, box) in boxes.items():
         for name in names:
             started, found = time.process_time(), []
@@ -103,7 +113,7 @@ def on_functions(repeats: int, names: list[str]) -> None:
             seconds = (time.process_time() - started) / repeats
             means, errors = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / repeats**0.5
             cells = [f"{m:.2f} ± {e:.2f}" for m, e in zip(means, errors, strict=True)]
-            print(f"| {function} | {name} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
+            shown.row(function, name, *cells, f"{seconds:.2f}")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -112,10 +122,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--only", nargs="*")
     options = ledger.parse(parser, words)
-    if options.which == "table":
-        on_table(options.repeats or 200, options.only or list(TABLE))
-    else:
-        on_functions(options.repeats or 20, options.only or list(FUNCTIONS))
+    with ledger.Report(options) as report:
+        if options.which == "table":
+            on_table(report, options.repeats or 200, options.only or list(TABLE))
+        else:
+            on_functions(report, options.repeats or 20, options.only or list(FUNCTIONS))
 
 
 if __name__ == "__main__":

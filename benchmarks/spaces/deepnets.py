@@ -23,6 +23,15 @@ PUBLISHED = {
     "dense": "355",
     "bn-free": "135",
 }
+COLUMNS = (
+    "split",
+    ("nodes", "mean ± sd", ""),
+    "standard error",
+    "range",
+    ("parameters", "M", ""),
+    ("graphs", "a CPU-second", "higher"),
+    "published",
+)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -33,21 +42,28 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.beyond:
         arguments.networks = arguments.beyond
         SPLITS.update(dict.fromkeys(set(SPLITS) - {"predefined"}, arguments.beyond))
-    for split in SPLITS:
-        networks = DeepNets(split)
-        count = min(arguments.networks, len(networks))
-        start = time.process_time()
-        graphs = [networks.graph(index) for index in range(count)]
-        seconds = time.process_time() - start
-        nodes = [len(graph) for graph in graphs]
-        millions = [graph.parameter_count / 1e6 for graph in graphs]
-        print(
-            f"{split}: {statistics.mean(nodes):.0f}+-{statistics.pstdev(nodes):.0f} nodes "
-            f"(standard error {statistics.pstdev(nodes) / count**0.5:.0f}, "
-            f"{min(nodes)}-{max(nodes)}), {statistics.mean(millions):.1f} M parameters "
-            f"({min(millions):.1f}-{max(millions):.1f}), {count / seconds:.0f} graphs/s"
-            + (f"; published {PUBLISHED[split]}" if split in PUBLISHED else "")
-        )
+    with ledger.Report(arguments) as report:
+        table = report.table("Networks of each split", *COLUMNS)
+        for split in SPLITS:
+            table.row(split, *statistics_of(split, arguments.networks), PUBLISHED.get(split))
+
+
+def statistics_of(split: str, most: int) -> list[str]:
+    """Nodes, parameters and graphs a second of a split's first networks."""
+    networks = DeepNets(split)
+    count = min(most, len(networks))
+    start = time.process_time()
+    graphs = [networks.graph(index) for index in range(count)]
+    seconds = time.process_time() - start
+    nodes = [len(graph) for graph in graphs]
+    millions = [graph.parameter_count / 1e6 for graph in graphs]
+    return [
+        f"{statistics.mean(nodes):.0f} ± {statistics.pstdev(nodes):.0f}",
+        f"{statistics.pstdev(nodes) / count**0.5:.0f}",
+        f"{min(nodes)} to {max(nodes)}",
+        f"{statistics.mean(millions):.1f} ({min(millions):.1f} to {max(millions):.1f})",
+        f"{count / seconds:.0f}",
+    ]
 
 
 if __name__ == "__main__":

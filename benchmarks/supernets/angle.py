@@ -17,10 +17,10 @@ accuracies of what evolution finds.
 
 import argparse
 import csv
-import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,11 +39,11 @@ from benchmarks.supernets.angle_shrinking import (
 from benchmarks.supernets.angle_supernets import (
     KINDS,
     PARTS,
+    SIDE,
     SPACE,
     initial_supernet,
     kept_path,
     labelled,
-    read_images,
     read_kept,
     train_kept,
 )
@@ -70,7 +70,7 @@ Row = dict[str, list[float]]
 
 def train_all(arguments: argparse.Namespace) -> None:
     """Train what ``--out`` lacks: every kind of labels of one seed, then the next seed."""
-    data = read_images(arguments.data, arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     for seed in arguments.seeds:
         for kind in KINDS:
             train_kept(data, kind, seed, steps=arguments.steps, out=arguments.out)
@@ -95,7 +95,7 @@ def evaluator_of(supernet: SuperNet, data: Dataset, kind: str) -> OneShotEvaluat
 
 def score(arguments: argparse.Namespace) -> None:
     """Accuracies and losses of the sample, those of the end of every training first."""
-    data = read_images(arguments.data, arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     for part in reversed(PARTS):
         for kind in KINDS:
             for seed in arguments.seeds:
@@ -144,7 +144,7 @@ def scored(
 
 def shrink_trained(arguments: argparse.Namespace) -> None:
     """The published procedure: train, drop two, train on, until a tenth is left."""
-    data = read_images(arguments.data, arguments.out)
+    data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     for seed in arguments.seeds:
         target = arguments.out / f"shrunk-{seed}.pt"
         if target.exists():
@@ -156,7 +156,7 @@ def shrink_trained(arguments: argparse.Namespace) -> None:
                 data,
                 generator=torch.Generator().manual_seed(100 * seed + number),
                 steps=arguments.later_steps if number else arguments.steps,
-                sampler=restricted_paths,
+                sampler=restricted_paths,  # type: ignore[arg-type]
                 learning_rate=0.025 if number else 0.1,
                 weight_decay=5e-4,
                 crop=2,
@@ -248,51 +248,85 @@ def searching_rows(
     found: Row = {}
     for name in ("rlnas", "candidates"):
         known = angles[name]
-        found[f"evolution on the angle, {name}"] = found_by(
-            lambda each, known=known: float(known[SPACE.index(each)]), truth, seed=seed
-        )
+
+        def angle(architecture: Architecture, known: Tensor = known) -> float:
+            return float(known[SPACE.index(architecture)])
+
+        found[f"evolution on the angle, {name}"] = found_by(angle, truth, seed=seed)
     if "found" in scores:
         place = scores["found"]
         found["evolution on accuracy"] = [float(truth[name][place]) for name in TRUTHS]
     return found
 
 
-def spread(values: Sequence[float], digits: int) -> str:
-    """Mean ± standard deviation, of one value itself."""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+SHRUNK = (
+    "by",
+    "way",
+    "networks left",
+    ("mean accuracy left", "%", "higher"),
+    ("share of the best 1 % kept", "", "higher"),
+    "that share by seed",
+)
 
 
-def print_rows(rows: list[Row], digits: int) -> None:
-    """Means over seeds, and every seed."""
-    together: dict[str, list[list[float]]] = defaultdict(list)
-    for row in rows:
-        for name, values in row.items():
-            together[name].append(values)
-    for name, values in together.items():
-        means = [spread(column, digits) for column in zip(*values, strict=True)]
+class Tables(NamedTuple):
+    """What the report shows."""
+
+    ranks: ledger.Table
+    found: ledger.Table
+    shrunk: ledger.Table
+
+    @classmethod
+    def of(cls, report: ledger.Report) -> "Tables":
+        """The empty tables of a report."""
+        taus = [(name, "", "higher") for name in (*TRUTHS, "best fifth by CIFAR-10")]
+        accuracies = [(name, "%", "higher") for name in (*TRUTHS, "")]
+        head = ("labels", "part of the training", "score")
+        return cls(
+            report.table("Kendall's tau, mean ± sd", *head, *taus, "seed by seed"),
+            report.table("What evolution finds", *head, *accuracies, "seed by seed"),
+            report.table("Shrinking to a tenth", *SHRUNK),
+        )
+
+
+def show_rows(table: ledger.Table, head: Sequence[str], rows: Sequence[Row], digits: int) -> None:
+    """Add means over seeds, and the first column of every seed."""
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows]
+        means = [ledger.spread(column, f".{digits}f") for column in zip(*values, strict=True)]
         first = ", ".join(f"{each[0]:.{digits}f}" for each in values)
-        print(f"| {name} | {' | '.join(means)} | {first} |")
+        padded = [*means, *[""] * (4 - len(means))]
+        table.row(*head, name, *padded, first)
 
 
-def print_baselines(truth: dict[str, Tensor], places: list[int]) -> None:
+def show_baselines(tables: Tables, truth: dict[str, Tensor], places: list[int]) -> None:
     """What FLOPs, parameters, chance and the truth itself do."""
     for name in ("MFLOPs", "parameters"):
-        print_rows([{name: taus(truth[name], truth)}], 3)
-        print_rows([{f"{name}, on the sample": taus(truth[name][places], truth, places)}], 3)
+        rows = {name: taus(truth[name], truth)}
+        rows[f"{name}, on the sample"] = taus(truth[name][places], truth, places)
+        show_rows(tables.ranks, ("none", ""), [rows], 3)
     whole = truth["CIFAR-10"]
     for name in ("MFLOPs", "CIFAR-10"):
         for way, drop in WAYS.items():
-            print("shrunk by", name, way, left(drop(truth[name]), whole))
+            tables.shrunk.row(name, way, *left(drop(truth[name]), whole), "")
     chance = [by_chance(whole, seed) for seed in range(100)]
-    print("shrunk at random, mean of seeds 0 to 2", mean_of(chance[:3]), "of 100", mean_of(chance))
+    tables.shrunk.row("chance, seeds 0 to 2", "", *mean_of(chance[:3]), "")
+    tables.shrunk.row("chance, 100 seeds", "", *mean_of(chance), "")
 
 
 def report(arguments: argparse.Namespace) -> None:
     """Print the figures of the supernets that are kept."""
     truth = read_truth(arguments.table)
     whole = truth["CIFAR-10"]
-    print_baselines(truth, sample_of(arguments.sample))
+    with ledger.Report(arguments) as report:
+        show(Tables.of(report), arguments, truth, whole)
+
+
+def show(
+    tables: Tables, arguments: argparse.Namespace, truth: dict[str, Tensor], whole: Tensor
+) -> None:
+    """Fill the tables of the report."""
+    show_baselines(tables, truth, sample_of(arguments.sample))
     for part in arguments.parts:
         for kind in KINDS:
             rankings, searches = [], []
@@ -312,16 +346,17 @@ def report(arguments: argparse.Namespace) -> None:
                 for name, known in angles.items():
                     for way, drop in WAYS.items():
                         shrinkings[name, way].append(left(drop(known), whole))
-            print(f"{kind} labels, {part:.0%}, {len(rankings)} seeds", flush=True)
-            print_rows(rankings, 3)
-            print_rows(searches, 2)
+            head = f"{kind}, {len(rankings)} seeds", f"{part:.0%}"
+            show_rows(tables.ranks, head, rankings, 3)
+            show_rows(tables.found, head, searches, 2)
             for (name, way), each in shrinkings.items():
-                tops = [round(one.top, 3) for one in each]
-                print("shrunk by angle", name, way, mean_of(each), "top 1 % by seed", tops)
+                tops = ", ".join(f"{one.top:.3f}" for one in each)
+                tables.shrunk.row(f"angle {name}, {kind} labels", way, *mean_of(each), tops)
     for path in sorted(arguments.out.glob("shrunk-*.pt")):
         content = load_checkpoint(path)
         figures = left(inside_of(content["choices"]), whole)
-        print("trained between drops", path.name, content["rounds"], "rounds", figures)
+        rounds = f"{content['rounds']} rounds"
+        tables.shrunk.row(f"trained between drops, {path.stem}", rounds, *figures, "")
 
 
 def main(words: Sequence[str] | None = None) -> None:

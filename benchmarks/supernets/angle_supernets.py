@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.ledger import cifar10
 from nascence.data import Dataset, Split, random_labels
 from nascence.params import load_checkpoint, save_checkpoint
 from nascence.search import train_supernet
@@ -112,8 +111,3 @@ def read_kept(out: Path, kind: str, seed: int, part: float) -> Kept:
     initial, current = initial_supernet(seed), initial_supernet(seed)
     current.load_state_dict(content["state"])
     return Kept(initial, current.eval(), content["steps"], content["seconds"])
-
-
-def read_images(path: Path, cache: Path) -> Dataset:
-    """CIFAR-10 at 16 pixels; the last 5,000 rows validate."""
-    return cifar10(path, SIDE, cache=cache)

@@ -12,7 +12,6 @@ finished is kept in ``--out`` and not done again.
 
 import argparse
 import csv
-import json
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
@@ -20,7 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import ledger
-from benchmarks.supernets.runs import Runs, accuracy_and_loss, columns, figures, print_report
+from benchmarks.supernets.runs import (
+    Runs,
+    accuracy_and_loss,
+    columns,
+    figures,
+    show_figures,
+    show_kept,
+)
 from nascence.data import Dataset
 from nascence.search import FewShotEvaluator
 from nascence.spaces import NB201, Architecture, SuperNet
@@ -44,7 +50,7 @@ def scores_of(
     """
     edges = {mixed.decision: mixed.candidates for mixed in leaf.operations()[:6]}
     held = dict(zip((name for name, _ in SPACE.decisions), leaf.choices, strict=True))
-    stem, rest = leaf.network.stem(images), after_first_cell(leaf, labels)
+    stem, rest = leaf.network.get_submodule("stem")(images), after_first_cell(leaf, labels)
     known: dict[tuple[int | None, ...], Pair] = {}
     scores: dict[Architecture, Pair] = {}
 
@@ -74,7 +80,8 @@ def after_first_cell(leaf: SuperNet, labels: Tensor) -> Callable[[Tensor, Archit
     """Return what computes accuracy and negative loss from the output of the first cell."""
     network = leaf.network
     shortened = leaf.restrict(leaf.choices)
-    shortened.network = nn.Sequential(*list(network.cells)[1:], *list(network.children())[2:])
+    cells = list(network.get_submodule("cells").children())
+    shortened.network = nn.Sequential(*cells[1:], *list(network.children())[2:])
 
     def rest(x: Tensor, architecture: Architecture) -> Pair:
         return accuracy_and_loss(shortened(x, architecture), labels)
@@ -152,13 +159,13 @@ def read_table(path: Path) -> dict[str, list[float]]:
 
 def report(arguments: argparse.Namespace) -> None:
     """Print the figures of every scoring, of FLOPs and parameters, and of the released scores."""
-    table = read_table(arguments.table)
+    known = read_table(arguments.table)
     places = chosen(arguments.sample)
-    table = {name: [column[place] for place in places] for name, column in table.items()}
-    truth = table.pop("c10_test_200")
-    for name, scores in table.items():
-        print(json.dumps({"scores": name, **figures(scores, truth)}))
-    print_report(arguments.out, lambda scores: scores.tolist(), truth)
+    known = {name: [column[place] for place in places] for name, column in known.items()}
+    truth = known.pop("c10_test_200")
+    with ledger.Report(arguments) as report:
+        show_figures(report, {name: figures(scores, truth) for name, scores in known.items()})
+        show_kept(report, arguments.out, lambda scores: scores.tolist(), truth)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -16,7 +16,6 @@ finished part is not done again.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -54,6 +53,13 @@ SPACE = ElasticMobile(
     last=128,
     dropout=0.0,
 )
+COLUMNS = (
+    "score",
+    "seed",
+    ("tau with the accuracy of training alone", "", "higher"),
+    ("mean gap to training alone", "points", "higher"),
+    ("training", "CPU-s", "lower"),
+)
 NETWORKS, ALONE = 50, 300
 SCORED = 2000  # validation images that supernets are scored on; the truth is that of the others
 GAP = 3000  # the gap is measured on those up to here, which are of the truth, too
@@ -86,13 +92,13 @@ def sampled() -> list[Architecture]:
 def alone(data: Dataset, kept: Path, architecture: Architecture, seed: int) -> float:
     """Train a network alone, or read what it reached: on the images of the truth."""
     name = SPACE.format(architecture)
-    for row in rows(kept):
+    for row in ledger.read_rows(kept):
         if row["architecture"] == name:
             return row["accuracy"]
     start = time.process_time()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = SPACE.build(architecture).to(memory_format=torch.channels_last)
+        model = SPACE.build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = train(
         model,
         data,
@@ -107,7 +113,7 @@ def alone(data: Dataset, kept: Path, architecture: Architecture, seed: int) -> f
     reached = evaluate(trained.model, data.validation, data.normalise)
     right = (reached.logits.argmax(1) == data.validation.labels).float()
     accuracy = right[SCORED:].mean().item()
-    append(kept, {
+    ledger.keep_row(kept, {
         "architecture": name,
         "accuracy": accuracy,
         "macs": SPACE.macs(architecture),
@@ -186,7 +192,9 @@ STEPS = {
 """Of all supernets of an arm together, for about equal CPU-seconds."""
 
 
-def evaluator(supernets: list[ElasticSuperNet], data: Dataset, start: int, stop: int):
+def evaluator(
+    supernets: list[ElasticSuperNet], data: Dataset, start: int, stop: int
+) -> FewShotEvaluator:
     """Accuracy by the supernets on validation images, with recalibrated statistics."""
     images = data.normalise(data.validation.images[start:stop])
     labels = data.validation.labels[start:stop]
@@ -203,7 +211,7 @@ def score(
 ) -> None:
     """Train an arm and score the networks with it."""
     kept = arguments.out / "arms.jsonl"
-    if any((row["arm"], row["seed"]) == (name, seed) for row in rows(kept)):
+    if any((row["arm"], row["seed"]) == (name, seed) for row in ledger.read_rows(kept)):
         return
     start = time.process_time()
     folder = arguments.out / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
@@ -216,7 +224,7 @@ def score(
         right = leaf.logits(architecture).argmax(1) == torch.cat(leaf.labels)
         first.append(right[:SCORED].float().mean().item())
         second.append(right[SCORED:].float().mean().item())
-    append(kept, {
+    ledger.keep_row(kept, {
         "arm": name, "seed": seed, "cpu_seconds": round(cost, 1), "steps": STEPS[name],
         "scores": first, "on_images_of_the_truth": second,
     })  # fmt: skip
@@ -225,7 +233,7 @@ def score(
 def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) -> None:
     """Find networks under a limit with the first arm; train them and random ones alone."""
     kept = arguments.out / "search.jsonl"
-    if any(row["seed"] == seed for row in rows(kept)):
+    if any(row["seed"] == seed for row in ledger.read_rows(kept)):
         return
     supernets = shrinking(data, arguments.out / f"progressive-shrinking-{seed}", seed)
     evaluate_by = evaluator(supernets, data, 0, 1000)
@@ -252,7 +260,7 @@ def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) 
         draw(SPACE, allowed=limits, known=(), generator=generator) for _ in range(RANDOM)
     ]  # fmt: skip
     own = arguments.out / "limited.jsonl"
-    append(kept, {
+    ledger.keep_row(kept, {
         "seed": seed, "cpu_seconds": round(cost, 1), "predicted": predicted, "held_out": held_out,
         "found": SPACE.format(found), "macs": SPACE.macs(found), "score": history.best.score,
         "number": history.best.number, "sampled_best": max(
@@ -267,7 +275,7 @@ def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) 
 
 def report(arguments: argparse.Namespace) -> None:
     """Print the tables of the ledger."""
-    truth_rows = rows(arguments.out / "alone.jsonl")
+    truth_rows = ledger.read_rows(arguments.out / "alone.jsonl")
     truth = [row["accuracy"] for row in truth_rows]
     cost = sum(row["cpu_seconds"] for row in truth_rows)
     print(
@@ -280,19 +288,18 @@ def report(arguments: argparse.Namespace) -> None:
         f"deviation {100 * statistics.stdev(truth):.2f} %, of which {100 * sampling:.2f} % is that "
         f"of {5000 - SCORED} images"
     )
-    print("\n| score | seed | tau | mean gap | CPU-s of training |\n|-|-|-|-|-|")
-    for name in ("macs", "parameters"):
-        tau = kendall_tau([row[name] for row in truth_rows], truth)
-        print(f"| {name} | | {tau:.2f} | | 0 |")
-    for row in rows(arguments.out / "arms.jsonl"):
-        tau = kendall_tau(row["scores"][: len(truth)], truth)
-        shared = row["on_images_of_the_truth"][: len(truth)]
-        gap = statistics.mean(shared) - statistics.mean(truth)
-        print(
-            f"| {row['arm']} | {row['seed']} | {tau:.2f} | {100 * gap:+.1f} % "
-            f"| {row['cpu_seconds']:.0f} |"
-        )
-    for row in rows(arguments.out / "search.jsonl"):
+    with ledger.Report(arguments) as report:
+        table = report.table("Fifty networks by each score", *COLUMNS)
+        for name in ("macs", "parameters"):
+            tau = kendall_tau([row[name] for row in truth_rows], truth)
+            table.row(name, None, f"{tau:.2f}", None, 0)
+        for row in ledger.read_rows(arguments.out / "arms.jsonl"):
+            tau = kendall_tau(row["scores"][: len(truth)], truth)
+            shared = row["on_images_of_the_truth"][: len(truth)]
+            gap = 100 * (statistics.mean(shared) - statistics.mean(truth))
+            seconds = f"{row['cpu_seconds']:.0f}"
+            table.row(row["arm"], row["seed"], f"{tau:.2f}", f"{gap:+.1f}", seconds)
+    for row in ledger.read_rows(arguments.out / "search.jsonl"):
         predicted, held = row["predicted"], row["held_out"]
         error = statistics.mean(abs(a - b) for a, b in zip(predicted, held, strict=True))
         spread = statistics.mean(abs(each - statistics.median(held)) for each in held)
@@ -309,19 +316,6 @@ def report(arguments: argparse.Namespace) -> None:
             f"{statistics.mean(row['random']):.3f}, best {max(row['random']):.3f}; "
             f"{row['cpu_seconds']:.0f} CPU-seconds"
         )
-
-
-def append(kept: Path, row: dict) -> None:
-    with kept.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row)[:300], flush=True)
-
-
-def rows(kept: Path) -> list[dict]:
-    """The finished parts."""
-    if not kept.exists():
-        return []
-    return [json.loads(line) for line in kept.read_text().splitlines() if line.strip()]
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -36,25 +36,24 @@ def main(words: Sequence[str] | None = None) -> None:
         "few-shot, 5": columns["fs_fewshot_c10"],
         "12-epoch validation": columns["c10_val_12"],
     }
-    show("All 15,625", ranking_report(scores, columns["fs_true_c10"], baselines=sizes))
     first = sorted({int(row["iso_id"]) for row in rows})
-    show(
-        f"One of each class of isomorphic cells, {len(first):,}",
-        ranking_report(
+    with ledger.Report(options) as report:
+        whole = ranking_report(scores, columns["fs_true_c10"], baselines=sizes)
+        show(report, "All 15,625", whole)
+        distinct = ranking_report(
             {name: values[first] for name, values in scores.items()},
             columns["fs_true_c10"][first],
             baselines={name: values[first] for name, values in sizes.items()},
-        ),
-    )
+        )
+        show(report, f"One of each class of isomorphic cells, {len(first):,}", distinct)
 
 
-def show(title: str, rankings: tuple) -> None:
-    print(f"\n{title}\n")
+def show(report: ledger.Report, title: str, rankings: tuple) -> None:
+    """A table of some rankings, tau with four decimals."""
     heading, *lines = ranking_table(rankings)
-    print("| " + " | ".join(heading) + " |\n" + "|-" * len(heading) + "|")
+    table = report.table(title, *heading)
     for ranking, line in zip(rankings, lines, strict=True):
-        line[1] = f"{ranking.tau:.4f}"
-        print("| " + " | ".join(line) + " |")
+        table.row(line[0], f"{ranking.tau:.4f}", *line[2:])
 
 
 if __name__ == "__main__":

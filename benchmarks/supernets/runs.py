@@ -1,13 +1,13 @@
 """What the benchmarks of supernets share: trainings kept in a folder, and figures of a ranking."""
 
-import json
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint, save_checkpoint
@@ -55,7 +55,10 @@ class Runs:
             return
         supernet, done, seconds = self._train(steps)
         if steps == self.base:
-            kept = {"initial": self.initial.state_dict(), "trained": supernet.state_dict()}
+            kept: dict[str, Any] = {
+                "initial": self.initial.state_dict(),
+                "trained": supernet.state_dict(),
+            }
             kept |= {"space": self.space.description, "steps": done}
             save_checkpoint(self.out / f"supernet-{self.seed}.pt", kept)
         self._record(name, [supernet], {"supernets": 1, "steps": done, "seconds": seconds})
@@ -128,28 +131,38 @@ def figures(scores: Sequence[float], truth: Sequence[float]) -> dict[str, float]
     return rounded(found)
 
 
-def print_report(
-    out: Path, pick: Callable[[torch.Tensor], list[float]], truth: Sequence[float]
+def show_figures(report: ledger.Report, found: dict[str, dict[str, float]]) -> None:
+    """How other scores rank, such as multiply-adds."""
+    table = report.table("Other scores", "score", *next(iter(found.values()), {}))
+    for name, row in found.items():
+        table.row(name, *row.values())
+
+
+def show_kept(
+    report: ledger.Report,
+    out: Path,
+    pick: Callable[[torch.Tensor], list[float]],
+    truth: Sequence[float],
 ) -> None:
-    """Print the figures of every file of scores, then their means over the seeds."""
-    kinds: dict[tuple[str, str], list[dict[str, float]]] = {}
+    """Figures of every file of scores in ``out``, and their means over the seeds."""
+    kinds: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for path in sorted(out.glob("scores-*.pt")):
         content = load_checkpoint(path)
         _, seed, kind = path.stem.split("-", 2)
         for measure in ("accuracy", "negative loss"):
             scores = pick(content[measure])
-            if len(scores) != len(truth):
-                continue
-            found = {**figures(scores, truth), **rounded(content["cost"])}
-            kinds.setdefault((kind, measure), []).append(found)
-            print(json.dumps({"seed": int(seed), "kind": kind, "measure": measure, **found}))
+            if len(scores) == len(truth):
+                found = {**figures(scores, truth), **rounded(content["cost"])}
+                kinds.setdefault((kind, measure), {})[seed] = found
+    names = next(iter(next(iter(kinds.values()), {}).values()), {})
+    every = report.table("Every supernet", "supernets", "scored by", "seed", *names)
     for (kind, measure), rows in kinds.items():
-        line: dict[str, object] = {"kind": kind, "measure": measure, "seeds": len(rows)}
-        for name in rows[0]:
-            values = [row[name] for row in rows]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            line[name] = f"{statistics.mean(values):.3f} ± {spread:.3f}"
-        print(json.dumps(line, ensure_ascii=False))
+        for seed, row in rows.items():
+            every.row(kind, measure, seed, *row.values())
+    means = report.table("Means ± sd over the seeds", "supernets", "scored by", "seeds", *names)
+    for (kind, measure), rows in kinds.items():
+        columns = zip(*(row.values() for row in rows.values()), strict=True)
+        means.row(kind, measure, len(rows), *(ledger.spread(each, ".3f") for each in columns))
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:

@@ -11,7 +11,6 @@ of random networks of both, in the supernet before the first drop, which was tra
 
 import argparse
 import copy
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -114,8 +113,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--spaces", nargs="+", choices=list(SPACES), default=list(SPACES))
     arguments = ledger.parse(parser, words)
     data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
-    for name in arguments.spaces:
-        print(json.dumps(run(name, data, arguments)), flush=True)
+    found = [run(name, data, arguments) for name in arguments.spaces]
+    with ledger.Report(arguments) as report:
+        table = report.table("Spaces before and after", "what", *arguments.spaces)
+        for name in found[0]:
+            table.row(name, *(str(each[name]) for each in found))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python -m benchmarks.supernets.small_space truth --data cifar10-train.parquet --out small
     python -m benchmarks.supernets.small_space supernets --data cifar10-train.parquet --out small
-    python -m benchmarks.supernets.small_space supernets --data cifar10-train.parquet --out small --late
+    python -m benchmarks.supernets.small_space supernets --late --data cifar10-train.parquet \
+        --out small
     python -m benchmarks.supernets.small_space report --out small
 
 ``truth`` trains one network of each of the 253 classes of equal function for ``--steps`` steps on
@@ -15,7 +16,6 @@ accuracies of ``truth``, over all networks whose class was trained.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,14 @@ from pathlib import Path
 import torch
 
 from benchmarks import ledger
-from benchmarks.supernets.runs import Runs, accuracy_and_loss, columns, figures, print_report
+from benchmarks.supernets.runs import (
+    Runs,
+    accuracy_and_loss,
+    columns,
+    figures,
+    show_figures,
+    show_kept,
+)
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
 from nascence.search import FewShotEvaluator
@@ -44,7 +51,7 @@ def train_alone(
     start = time.process_time()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = SPACE.build(architecture).to(memory_format=torch.channels_last)
+        model = SPACE.build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = train(
         model,
         data,
@@ -67,8 +74,8 @@ def truth(arguments: argparse.Namespace) -> None:
     """Train what ``truth.jsonl`` lacks."""
     data = ledger.cifar10(arguments.data, SIDE, cache=arguments.out)
     path = arguments.out / "truth.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(line["seed"], line["steps"], tuple(line["architecture"])) for line in lines}
+    rows = ledger.read_rows(path)
+    done = {(row["seed"], row["steps"], tuple(row["architecture"])) for row in rows}
     classes = sorted({SPACE.canonical(architecture) for architecture in SPACE})
     order = torch.randperm(len(classes), generator=torch.Generator().manual_seed(0)).tolist()
     for seed in arguments.seeds:
@@ -77,8 +84,7 @@ def truth(arguments: argparse.Namespace) -> None:
                 continue
             found = train_alone(classes[place], data, seed=seed, steps=arguments.steps)
             key = {"seed": seed, "steps": arguments.steps, "architecture": classes[place]}
-            with path.open("a") as file:
-                file.write(json.dumps({**key, **found}) + "\n")
+            ledger.keep_row(path, {**key, **found})
             print(SPACE.format(classes[place]), found, flush=True)
 
 
@@ -136,8 +142,7 @@ def supernets(arguments: argparse.Namespace) -> None:
 def read_truth(out: Path) -> dict[int, dict[Architecture, float]]:
     """For each seed, accuracy by canonical architecture."""
     found: dict[int, dict[Architecture, float]] = {}
-    for line in (out / "truth.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    for row in ledger.read_rows(out / "truth.jsonl"):
         found.setdefault(row["seed"], {})[tuple(row["architecture"])] = row["accuracy"]
     return found
 
@@ -149,19 +154,19 @@ def report(arguments: argparse.Namespace) -> None:
     kept = [place for place, each in enumerate(SPACE) if SPACE.canonical(each) in known]
     networks = [each for each in SPACE if SPACE.canonical(each) in known]
     truth = [known[SPACE.canonical(each)] for each in networks]
-    print(json.dumps({"networks": len(networks), "classes": len(known), "best": max(truth)}))
+    print(f"{len(networks)} networks of {len(known)} classes, the best {max(truth):.3f}")
     for seed, other in truths.items():
         both = sorted(set(other) & set(known))
         if seed != min(truths) and len(both) > 1:
             again = kendall_tau([other[each] for each in both], [known[each] for each in both])
-            print(json.dumps({"tau between seeds": again, "seed": seed, "classes": len(both)}))
+            print(f"tau between seeds {min(truths)} and {seed}, {len(both)} classes: {again:.3f}")
     costs = {
         "MACs": [SPACE.macs(each, side=SIDE) for each in networks],
         "parameters": [SPACE.parameters(each) for each in networks],
     }
-    for name, scores in costs.items():
-        print(json.dumps({"scores": name, **figures(scores, truth)}))
-    print_report(arguments.out, lambda scores: scores[kept].tolist(), truth)
+    with ledger.Report(arguments) as report:
+        show_figures(report, {name: figures(scores, truth) for name, scores in costs.items()})
+        show_kept(report, arguments.out, lambda scores: scores[kept].tolist(), truth)
 
 
 def main(words: Sequence[str] | None = None) -> None:

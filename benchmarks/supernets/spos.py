@@ -43,6 +43,14 @@ from nascence.spaces import (
 )
 from nascence.training import evaluate, sgd, train
 
+COLUMNS = (
+    "network",
+    "blocks",
+    "multiply-adds",
+    ("validation accuracy", "%", "higher"),
+    ("test accuracy", "%", "higher"),
+    ("training", "CPU-s", "lower"),
+)
 SIDE = 16
 TEST = 5_000
 SPACE = ShuffleNetV2(
@@ -186,6 +194,7 @@ def main(words: Sequence[str] | None = None) -> None:
     candidates |= {f"random network {number}": each for number, each in enumerate(within)}
 
     accuracies: dict[str, tuple[float, float]] = {}
+    rows: list[tuple[ledger.Cell, ...]] = []
     for label, architecture in candidates.items():
         name = "".join(map(str, architecture))
 
@@ -194,8 +203,12 @@ def main(words: Sequence[str] | None = None) -> None:
 
         result = kept(arguments.out / f"tested-{name}-{arguments.seed}.pt", alone)
         accuracies[label] = tuple(result["accuracies"])
-        line = {"network": label, "blocks": name, "macs": macs(architecture), **result}
-        print(json.dumps(line), flush=True)
+        chosen, final = accuracies[label]
+        rows.append((label, name, macs(architecture), chosen, final, result["CPU-s"]))
+    with ledger.Report(arguments) as report:
+        table = report.table("Networks trained alone", *COLUMNS)
+        for row in rows:
+            table.row(*row)
     chance = [each for label, each in accuracies.items() if label.startswith("random network")]
     print("random networks, mean test accuracy", statistics.mean(each[1] for each in chance))
     print("the best of them by validation images, test accuracy", max(chance)[1])
