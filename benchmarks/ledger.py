@@ -8,6 +8,7 @@ writes to one of them leaves those words as they are. ``make ledger`` makes the 
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -167,11 +168,9 @@ class ProcessorTime:
 def torchvision_operators() -> torch.library.Library:
     """Define the operators without which torchvision is not imported beside a CPU-only torch."""
     library = torch.library.Library("torchvision", "FRAGMENT")
-    try:
+    with contextlib.suppress(RuntimeError):  # where they are there
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    except RuntimeError:  # they are there
-        pass
     return library
 
 
@@ -182,12 +181,10 @@ def read_rows(path: Path | None) -> list[dict[str, Any]]:
     *lines, last = path.read_text().split("\n")
     lines = [line for line in lines if line.strip()]
     if last.strip():
-        try:
+        with contextlib.suppress(json.JSONDecodeError):
             json.loads(last)
-        except json.JSONDecodeError:
-            path.write_text("".join(f"{line}\n" for line in lines))
-        else:
             lines.append(last)
+        path.write_text("".join(f"{line}\n" for line in lines))
     return [json.loads(line) for line in lines]
 
 

@@ -47,7 +47,9 @@ def read() -> dict[str, dict[str, dict[str, Any]]]:
     """The files of results by area and name, in the order of their pages."""
     found = {}
     for area in AREAS:
-        files = [(path.stem, json.loads(path.read_text())) for path in RESULTS.glob(f"{area}/*.json")]
+        files = [
+            (path.stem, json.loads(path.read_text())) for path in RESULTS.glob(f"{area}/*.json")
+        ]
         found[area] = dict(sorted(files, key=lambda pair: (pair[1].get("order", 0), pair[0])))
     return found
 

@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import ledger
 from nascence.data import Dataset
-from nascence.search.gan import (
+from nascence.gan import (
     ClassifierQuality,
     autogan,
     generate,
@@ -30,8 +30,9 @@ from nascence.search.gan import (
     train_classifier,
     train_generator,
 )
-from nascence.search.gan.images import signed
-from nascence.spaces import Architecture, GeneratorSpace, SuperNet, split
+from nascence.gan.images import signed
+from nascence.spaces import Architecture, GeneratorSpace
+from nascence.supernets import SuperNet, split
 
 COLUMNS = (
     "generators",

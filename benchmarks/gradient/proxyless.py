@@ -22,12 +22,13 @@ import torch
 
 from benchmarks import ledger
 from nascence.data import Dataset, Split
-from nascence.search.gradient import proxyless
-from nascence.search.gradient_job import scaled_rate
-from nascence.search.latency import LatencyTable, LatencyTerm, read_latencies
-from nascence.search.latency_measurement import measure_latencies, network_milliseconds
-from nascence.search.trained_supernet import new_supernet
-from nascence.spaces import Architecture, Mobile, split
+from nascence.gradient import proxyless
+from nascence.jobs.gradient import scaled_rate
+from nascence.latency.measurement import measure_latencies, network_milliseconds
+from nascence.latency.table import LatencyTable, LatencyTerm, read_latencies
+from nascence.spaces import Architecture, Mobile
+from nascence.supernets import split
+from nascence.supernets.trained import new_supernet
 from nascence.training import sgd, train
 
 SIDE, BATCH = 16, 16

@@ -26,11 +26,12 @@ import torch
 
 from benchmarks import ledger
 from nascence.data import Dataset, load, nb201
+from nascence.gradient import GRADIENT_STRATEGIES
+from nascence.jobs.gradient import SCORE, SCORED, scaled_rate, true_accuracies
 from nascence.metrics.names import metric
 from nascence.search import MetricEvaluator, TrainingEvaluator
-from nascence.search.gradient import GRADIENT_STRATEGIES
-from nascence.search.gradient_job import SCORE, SCORED, scaled_rate, true_accuracies
-from nascence.spaces import NB201, Architecture, SuperNet, split
+from nascence.spaces import NB201, Architecture
+from nascence.supernets import SuperNet, split
 
 SPACE = NB201(width=8, cells=1)
 EDGE = "edge_0_1"

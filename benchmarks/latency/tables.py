@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import ledger
-from nascence.search.latency_measurement import PLAIN, Observations, observe, table_of
-from nascence.spaces import Darts, Mobile, ShuffleNetV2, SuperNet, Zero
+from nascence.latency.measurement import PLAIN, Observations, observe, table_of
+from nascence.spaces import Darts, Mobile, ShuffleNetV2, Zero
+from nascence.supernets import SuperNet
 
 Space = Mobile | ShuffleNetV2 | Darts
 SIDE = 32

@@ -35,8 +35,8 @@ from benchmarks.metrics.zero_cost import (
 from benchmarks.metrics.zero_cost_fit import ranks_among
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint
-from nascence.search import AngleEvaluator
-from nascence.spaces import NB201, Architecture, SuperNet
+from nascence.spaces import NB201, Architecture
+from nascence.supernets import AngleEvaluator, SuperNet
 
 LEFT_OUT = ("macs", "parameters")
 PART = 500

@@ -20,6 +20,7 @@ import torch
 
 from benchmarks import ledger
 from nascence.data import Table, accel_nasbench, nasbench_macro
+from nascence.jobs.names import cost_named
 from nascence.search import (
     CrossoverEvolution,
     Evolution,
@@ -35,7 +36,6 @@ from nascence.search import (
     Strategy,
 )
 from nascence.search.listed_space import table_space
-from nascence.search.names import cost_named
 from nascence.spaces import Architecture
 
 QUERIES = (50, 100, 200, 500)

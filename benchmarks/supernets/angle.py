@@ -51,15 +51,16 @@ from nascence.data import Dataset
 from nascence.metrics import kendall_tau
 from nascence.metrics.angle import CONVENTIONS
 from nascence.params import load_checkpoint, save_checkpoint
-from nascence.search import (
+from nascence.search import CrossoverEvolution, search
+from nascence.spaces import Architecture
+from nascence.supernets import (
     AngleEvaluator,
-    CrossoverEvolution,
     OneShotEvaluator,
-    search,
+    SuperNet,
+    restricted_paths,
     shrink,
     train_supernet,
 )
-from nascence.spaces import Architecture, SuperNet, restricted_paths
 
 TRUTHS = {"CIFAR-10": "c10_test_200", "CIFAR-100": "c100_test_200", "ImageNet16": "in16_test_200"}
 NOTHING_OF_NORM = CONVENTIONS["rlnas"]._replace(name="without BatchNorm", norm=False)

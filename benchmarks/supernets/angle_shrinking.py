@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.supernets.angle_supernets import SPACE
-from nascence.search import drop_worst
 from nascence.spaces import Choices
+from nascence.supernets import drop_worst
 
 EVERYTHING = torch.tensor(list(SPACE))
 TENTH = SPACE.size // 10

@@ -17,8 +17,8 @@ import torch
 
 from nascence.data import Dataset, Split, random_labels
 from nascence.params import load_checkpoint, save_checkpoint
-from nascence.search import train_supernet
-from nascence.spaces import NB201, SuperNet
+from nascence.spaces import NB201
+from nascence.supernets import SuperNet, train_supernet
 
 SPACE = NB201(width=8, cells=1)
 SIDE = 16

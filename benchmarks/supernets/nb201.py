@@ -28,8 +28,8 @@ from benchmarks.supernets.runs import (
     show_kept,
 )
 from nascence.data import Dataset
-from nascence.search import FewShotEvaluator
-from nascence.spaces import NB201, Architecture, SuperNet
+from nascence.spaces import NB201, Architecture
+from nascence.supernets import FewShotEvaluator, SuperNet
 
 SPACE = NB201(width=8, cells=1)
 SIDE = 16

@@ -27,22 +27,19 @@ import torch
 from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.search import (
+from nascence.search import AccuracyPredictor, Limit, Limits, PredictorSearch, draw, search
+from nascence.spaces import Architecture, ElasticMobile, Stage
+from nascence.spaces.space import sample_decisions
+from nascence.supernets import (
     PHASES,
-    AccuracyPredictor,
+    ElasticSuperNet,
     FewShotEvaluator,
-    Limit,
-    Limits,
     Phase,
-    PredictorSearch,
-    draw,
     progressive_shrinking,
-    search,
+    split,
     train_leaves,
 )
-from nascence.search.once_for_all import recalibration_batches
-from nascence.spaces import Architecture, ElasticMobile, ElasticSuperNet, Stage, split
-from nascence.spaces.space import sample_decisions
+from nascence.supernets.once_for_all import recalibration_batches
 from nascence.training import evaluate, sgd, train
 
 SPACE = ElasticMobile(

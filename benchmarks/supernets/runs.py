@@ -11,8 +11,8 @@ from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint, save_checkpoint
-from nascence.search import train_leaves, train_supernet
-from nascence.spaces import NetworkSpace, SuperNet, split
+from nascence.spaces import NetworkSpace
+from nascence.supernets import SuperNet, split, train_leaves, train_supernet
 
 Score = Callable[[list[SuperNet]], dict[str, torch.Tensor]]
 

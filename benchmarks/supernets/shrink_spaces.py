@@ -20,8 +20,8 @@ import torch
 
 from benchmarks import ledger
 from nascence.data import Dataset
-from nascence.search import OneShotEvaluator, shrink, train_supernet
-from nascence.spaces import Darts, Mobile, ProductSpace, Restricted, SuperNet, restricted_paths
+from nascence.spaces import Darts, Mobile, ProductSpace, Restricted
+from nascence.supernets import OneShotEvaluator, SuperNet, restricted_paths, shrink, train_supernet
 
 SIDE = 16
 SPACES: dict[str, tuple[ProductSpace, dict]] = {

@@ -33,8 +33,8 @@ from benchmarks.supernets.runs import (
 )
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.search import FewShotEvaluator
-from nascence.spaces import Architecture, Small, SuperNet
+from nascence.spaces import Architecture, Small
+from nascence.supernets import FewShotEvaluator, SuperNet
 from nascence.training import evaluate, sgd, train
 
 SPACE = Small(width=16)

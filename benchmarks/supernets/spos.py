@@ -24,21 +24,14 @@ import torch
 from benchmarks import ledger
 from nascence.data import Dataset, Split
 from nascence.params import load_checkpoint, save_checkpoint
-from nascence.search import (
-    CrossoverEvolution,
-    Limit,
-    Limits,
+from nascence.search import CrossoverEvolution, Limit, Limits, RandomSearch, search
+from nascence.spaces import Architecture, ShuffleNetV2
+from nascence.supernets import (
     OneShotEvaluator,
-    RandomSearch,
-    search,
-    train_supernet,
-)
-from nascence.spaces import (
-    Architecture,
     PathSampler,
-    ShuffleNetV2,
     SuperNet,
     binned_paths,
+    train_supernet,
     uniform_paths,
 )
 from nascence.training import evaluate, sgd, train

@@ -11,8 +11,9 @@ __version__ = "0.1.0"
 
 _MODULES = frozenset(
     (
-        *("data", "design", "detect", "export", "graph", "hypernet", "implicit", "metrics"),
-        *("models", "optim", "params", "reparam", "report", "search", "spaces", "task"),
+        *("controllers", "data", "design", "detect", "export", "gan", "gradient", "graph"),
+        *("hypernet", "implicit", "jobs", "latency", "metrics", "models", "optim", "params"),
+        *("reparam", "report", "search", "spaces", "supernets", "task"),
     )
 )
 _NAMES = {
@@ -27,6 +28,7 @@ _NAMES = {
 
 __all__ = [
     "adamw",
+    "controllers",
     "data",
     "design",
     "detect",
@@ -34,9 +36,13 @@ __all__ = [
     "expand",
     "export",
     "fold",
+    "gan",
+    "gradient",
     "graph",
     "hypernet",
     "implicit",
+    "jobs",
+    "latency",
     "metrics",
     "models",
     "optim",
@@ -46,6 +52,7 @@ __all__ = [
     "search",
     "sgd",
     "spaces",
+    "supernets",
     "task",
     "trace",
     "train",

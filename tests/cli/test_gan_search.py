@@ -92,7 +92,7 @@ def test_images_of_a_side_that_no_generator_has(tmp_path: Path) -> None:
 def test_a_search_that_fails_is_one_line_and_keeps_its_history(
     tmp_path: Path, images: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nascence.search import gan_job
+    from nascence.jobs import gan as gan_job
 
     monkeypatch.setattr(gan_job, "RATES", (1e30, 1e30))
     words = [*TINY, "--steps", "20", "--data", images, "--out", str(tmp_path)]

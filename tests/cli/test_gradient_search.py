@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from nascence import cli
 from nascence.cli.gradient_search import STRATEGIES, _print
-from nascence.search.gradient import GRADIENT_STRATEGIES
+from nascence.gradient import GRADIENT_STRATEGIES
 
 TINY = ["--width", "4", "--cells", "1", "--quiet"]
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from nascence import cli
 from nascence.data import load
-from nascence.search.latency import read_latencies
-from nascence.search.names import space_named
+from nascence.jobs.names import space_named
+from nascence.latency.table import read_latencies
 
 SHORT = ["--width", "0.1", "--networks", "1", "--passes", "1", "--quiet"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nascence.jobs.search import Outcome
 from nascence.report.search_page import front_figure, progress_figure, render_search, write_search
 from nascence.search import Candidate, History, ranking_report
-from nascence.search.job import Outcome
 from nascence.spaces import NB201
 
 SCORES = (1.0, 3.0, float("-inf"), 2.0, 5.0, 4.0)

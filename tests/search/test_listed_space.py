@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascence.data import Table, accel_nasbench, nasbench_macro
+from nascence.jobs.names import cost_named
 from nascence.search import (
     CrossoverEvolution,
     Evolution,
@@ -25,7 +26,6 @@ from nascence.search import (
 )
 from nascence.search.limits import Limit, Limits
 from nascence.search.listed_space import table_space
-from nascence.search.names import cost_named
 from nascence.spaces import Architecture
 
 DECISIONS = tuple((f"d{place}", (1, 2, 3)) for place in range(4))

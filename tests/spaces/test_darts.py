@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from nascence.graph import count_macs, count_parameters
 from nascence.search import Limit, Limits, RandomSearch
-from nascence.spaces import GENOTYPES, Architecture, Darts, SearchSpace, SuperNet, uniform_paths
+from nascence.spaces import GENOTYPES, Architecture, Darts, SearchSpace
 from nascence.spaces.darts_genotype import NODES, OPERATIONS, genotype
 from nascence.spaces.darts_network import EDGES
+from nascence.supernets import SuperNet, uniform_paths
 
 PUBLISHED = Darts()
 IMAGENET = Darts(classes=1000, width=48, cells=14, stem="imagenet")

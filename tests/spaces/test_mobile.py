@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import Architecture, Mobile, SearchSpace, SuperNet, uniform_paths
+from nascence.spaces import Architecture, Mobile, SearchSpace
 from nascence.spaces.mobile import MBConv
+from nascence.supernets import SuperNet, uniform_paths
 
 PUBLISHED = Mobile()
 SMALL = Mobile(

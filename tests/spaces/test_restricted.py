@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from nascence.spaces import NB201, Darts, Mobile, Restricted, SearchSpace, SuperNet
-from nascence.spaces import restricted_paths as paths
+from nascence.spaces import NB201, Darts, Mobile, Restricted, SearchSpace
+from nascence.supernets import SuperNet
+from nascence.supernets import restricted_paths as paths
 
 CHOICES = ((0, 3), (1, 2, 3), (0, 4), (1,), (2, 3), (0, 1, 2, 3, 4))
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import Architecture, SearchSpace, ShuffleNetV2, SuperNet, uniform_paths
+from nascence.spaces import Architecture, SearchSpace, ShuffleNetV2
 from nascence.spaces.shufflenet import UNITS, Unit, unit, unit_cost
+from nascence.supernets import SuperNet, uniform_paths
 
 PUBLISHED = ShuffleNetV2()
 SMALL = ShuffleNetV2(

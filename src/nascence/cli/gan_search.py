@@ -9,8 +9,8 @@ from nascence.cli.console import line, shown
 from nascence.cli.given import Given
 
 if TYPE_CHECKING:
-    from nascence.search.gan import Round
-    from nascence.search.gan_job import GanJob, GanOutcome
+    from nascence.gan import Round
+    from nascence.jobs.gan import GanJob, GanOutcome
 
 SPACE, STRATEGY = "gan", "autogan"
 
@@ -23,7 +23,7 @@ def gan_search(given: Given) -> None:
             f"these are {given.space} and {given.strategy}"
         )
     given.take("width", "images", "split")
-    from nascence.search.gan_job import GanJob
+    from nascence.jobs.gan import GanJob
 
     sizes = {"width": given.width, "images": given.images}
     for name, value in sizes.items():
@@ -44,7 +44,7 @@ def gan_search(given: Given) -> None:
 
 
 def _run(job: "GanJob", *, quiet: bool) -> "GanOutcome":
-    from nascence.search.gan_job import run_gan_job
+    from nascence.jobs.gan import run_gan_job
 
     with shown(job.folder, quiet=quiet) as progress:
 
@@ -63,7 +63,7 @@ def _run(job: "GanJob", *, quiet: bool) -> "GanOutcome":
 
 def _facts(job: "GanJob", outcome: "GanOutcome") -> dict[str, Any]:
     """The outcome as plain values."""
-    from nascence.search.gan_job import HISTORY, PICTURE
+    from nascence.jobs.gan import HISTORY, PICTURE
 
     history, space = outcome.history, outcome.space
     best = history.best

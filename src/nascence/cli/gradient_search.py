@@ -11,8 +11,8 @@ from nascence.cli.console import line, shown
 from nascence.cli.given import Given
 
 if TYPE_CHECKING:
-    from nascence.search.gradient import Epoch
-    from nascence.search.gradient_job import GradientJob, GradientOutcome
+    from nascence.gradient import Epoch
+    from nascence.jobs.gradient import GradientJob, GradientOutcome
 
 STRATEGIES = ("darts", "darts-2nd", "enas", "gdas", "pc-darts", "proxyless", "snas")
 WEIGHED = "proxyless"
@@ -25,7 +25,7 @@ def gradient_search(given: Given) -> None:
     """Search, and print the result."""
     weighed = ("latencies", "latency-weight", "limit") if given.strategy == WEIGHED else ()
     given.take("width", "cells", "split", "stop-at-skips", *weighed)
-    from nascence.search.gradient_job import GradientJob
+    from nascence.jobs.gradient import GradientJob
 
     job = GradientJob(
         given.folder,
@@ -59,7 +59,7 @@ def _latency_limit(limits: tuple[tuple[str, float], ...]) -> float | None:
 
 
 def _run(job: "GradientJob", *, quiet: bool) -> "GradientOutcome":
-    from nascence.search.gradient_job import run_gradient_job
+    from nascence.jobs.gradient import run_gradient_job
 
     with shown(job.folder, quiet=quiet) as progress:
 

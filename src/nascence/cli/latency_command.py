@@ -39,8 +39,8 @@ def latency(
         import torch
 
         from nascence.data import load
-        from nascence.search.latency_measurement import measure_latencies
-        from nascence.search.names import space_named
+        from nascence.jobs.names import space_named
+        from nascence.latency.measurement import measure_latencies
 
         if out.is_dir():
             raise ValueError(f"{out} is a folder; give a file for the table")
@@ -85,7 +85,7 @@ def _checked(table: Any, space: Any, count: int, generator: Any) -> dict[str, An
 
     import torch
 
-    from nascence.search.latency_measurement import network_milliseconds
+    from nascence.latency.measurement import network_milliseconds
 
     drawn = [space.sample(generator=generator) for _ in range(count)]
     side = table.side

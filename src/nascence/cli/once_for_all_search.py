@@ -10,7 +10,7 @@ from nascence.cli.console import line, shown
 from nascence.cli.given import Given
 
 if TYPE_CHECKING:
-    from nascence.search.once_for_all_job import OnceForAllJob, OnceForAllOutcome
+    from nascence.jobs.once_for_all import OnceForAllJob, OnceForAllOutcome
 
 STRATEGY = "ofa"
 
@@ -18,7 +18,7 @@ STRATEGY = "ofa"
 def once_for_all_search(given: Given) -> None:
     """Train and search, and print the result."""
     given.take("budget as a number", "limit", "width", "cells", "split")
-    from nascence.search.once_for_all_job import OnceForAllJob
+    from nascence.jobs.once_for_all import OnceForAllJob
 
     job = OnceForAllJob(
         given.folder,
@@ -38,7 +38,7 @@ def once_for_all_search(given: Given) -> None:
 
 
 def _run(job: "OnceForAllJob", *, quiet: bool) -> "OnceForAllOutcome":
-    from nascence.search.once_for_all_job import run_once_for_all
+    from nascence.jobs.once_for_all import run_once_for_all
 
     with shown(job.folder, quiet=quiet) as progress:
         try:

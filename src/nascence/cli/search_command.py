@@ -19,8 +19,8 @@ from nascence.cli.once_for_all_search import STRATEGY as ONCE_FOR_ALL
 from nascence.cli.once_for_all_search import once_for_all_search
 
 if TYPE_CHECKING:
+    from nascence.jobs.search import Outcome
     from nascence.search.history import Candidate
-    from nascence.search.job import Outcome
 
 
 def search(
@@ -153,8 +153,8 @@ def _scored_search(given: Given) -> None:
         "images", "shared",
     )  # fmt: skip
     started = time.perf_counter()
+    from nascence.jobs.search import SearchJob
     from nascence.report.search_page import write_search
-    from nascence.search.job import SearchJob
 
     trials = 500 if given.trials is None and given.seconds is None else given.trials
     job = SearchJob(
@@ -185,7 +185,7 @@ def _scored_search(given: Given) -> None:
 
 
 def _run(job: Any, *, quiet: bool) -> "Outcome":
-    from nascence.search.job import run_job
+    from nascence.jobs.search import run_job
 
     best = -math.inf
     with shown(job.folder, quiet=quiet) as progress:

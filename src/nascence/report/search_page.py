@@ -5,6 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from nascence.jobs.search import Outcome, best_so_far
 from nascence.report.charts import (
     Figure,
     axis_of,
@@ -15,7 +16,6 @@ from nascence.report.charts import (
 )
 from nascence.report.page import environment_of_pages, put, script, script_json
 from nascence.search.history import Candidate, History
-from nascence.search.job import Outcome, best_so_far
 from nascence.search.ranking_report import ranking_table
 
 LISTED = 20

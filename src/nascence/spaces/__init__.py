@@ -8,33 +8,26 @@ from nascence.spaces.darts_network import set_drop_path_
 from nascence.spaces.elastic_block import ElasticBlock
 from nascence.spaces.elastic_mobile import ElasticMobile
 from nascence.spaces.elastic_network import Stage
-from nascence.spaces.elastic_supernet import ElasticSuperNet
 from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
-from nascence.spaces.paths import (
-    PathSampler,
-    binned_paths,
-    cost_edges,
-    fair_paths,
-    uniform_paths,
-)
 from nascence.spaces.product import ProductSpace
-from nascence.spaces.restricted import Restricted, restricted_paths
+from nascence.spaces.restricted import Restricted
 from nascence.spaces.shufflenet import ShuffleNetV2
 from nascence.spaces.small import Small
-from nascence.spaces.space import Architecture, Choose, Decision, SearchSpace, Zero, name_of
-from nascence.spaces.splitting import split
-from nascence.spaces.supernet import MixedOperation, NetworkSpace, SuperNet
-from nascence.spaces.weight_sharing import AnySuperNet, Choices, WeightSharing
+from nascence.spaces.space import (
+    Architecture,
+    Choices,
+    Choose,
+    Decision,
+    NetworkSpace,
+    SearchSpace,
+    Zero,
+    name_of,
+)
 
 __all__ = [
-    "restricted_paths",
-    "Restricted",
-    "GENOTYPES",
-    "NB201",
     "AdditiveSpace",
-    "AnySuperNet",
     "Architecture",
     "Choices",
     "Choose",
@@ -42,29 +35,22 @@ __all__ = [
     "CostTable",
     "Darts",
     "Decision",
-    "GeneratorSpace",
     "ElasticBlock",
     "ElasticMobile",
-    "ElasticSuperNet",
+    "GENOTYPES",
+    "GeneratorSpace",
     "Genotype",
-    "MixedOperation",
     "Mobile",
+    "NB201",
     "NetworkSpace",
-    "PathSampler",
     "ProductSpace",
+    "Restricted",
     "SearchSpace",
     "ShuffleNetV2",
     "Small",
     "Stage",
-    "SuperNet",
-    "WeightSharing",
     "Zero",
-    "binned_paths",
-    "cost_edges",
-    "fair_paths",
     "identity_convolution",
     "name_of",
     "set_drop_path_",
-    "split",
-    "uniform_paths",
 ]

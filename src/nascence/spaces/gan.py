@@ -4,7 +4,6 @@ Gong, Chang, Jiang and Wang, "AutoGAN: Neural Architecture Search for Generative
 Networks", ICCV 2019, section 3.1 and figure 2.
 """
 
-import copy
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -29,7 +28,6 @@ from nascence.spaces.gan_cell import (
 )
 from nascence.spaces.product import ProductSpace, shortened
 from nascence.spaces.space import Architecture, Choose, Decision
-from nascence.spaces.supernet import SuperNet
 
 ORDERS = ("post-activation", "pre-activation")
 NORMALISATIONS = ("none", "batch", "instance")
@@ -226,27 +224,6 @@ class GeneratorSpace(ProductSpace):
                 ORDERS[order], NORMALISATIONS[norm], UPSAMPLINGS[up], bool(shortcut), skips
             )
             place += 5 if number else 4
-
-
-def first_stages(supernet: SuperNet, stages: int) -> SuperNet:
-    """Return the supernet of the first ``stages`` cells, which shares its storage with this one.
-
-    Training it trains these cells, and the layers before and after all cells, of the whole.
-
-    Raises:
-        ValueError: a supernet of another space, or more stages than it has.
-    """
-    space = supernet.space
-    if not isinstance(space, GeneratorSpace):
-        raise ValueError(f"{type(space).__name__} has no stages; give supernets of GeneratorSpace")
-    memo: dict[int, Any] = {id(each): each for each in supernet.parameters()}
-    memo |= {id(each): each for each in supernet.buffers()}
-    part = copy.deepcopy(supernet, memo | {id(space): space.grown(stages)})
-    cells = part.network.get_submodule("cells")
-    assert isinstance(cells, Stages)
-    del cells[stages:]
-    part.choices = supernet.choices[: len(part.space.decisions)]
-    return part
 
 
 def _decisions(stages: int) -> Iterator[Decision]:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from nascence.spaces.darts import INCOMING, Darts
 from nascence.spaces.product import ProductSpace
 from nascence.spaces.space import Architecture, Choose, Decision
-from nascence.spaces.weight_sharing import Choices
 
 
 class Restricted(ProductSpace):
@@ -204,11 +203,3 @@ class Restricted(ProductSpace):
         except ValueError:
             return False
         return True
-
-
-def restricted_paths(
-    space: ProductSpace, choices: Choices, *, generator: torch.Generator
-) -> list[Architecture]:
-    """Draw one path of what is left: uniform paths for a supernet however much it has shrunk."""
-    left = Restricted(space, choices)
-    return [left.widen(left.sample(generator=generator))]

@@ -20,6 +20,10 @@ The candidates of a place take the same inputs and give outputs of one shape.
 """
 
 
+Choices = tuple[tuple[int, ...], ...]
+"""For each decision the indices of the choices that a supernet holds, in ascending order."""
+
+
 class Zero(nn.Module):
     """The candidate ``none``: zeros of the shape of its input."""
 
@@ -66,6 +70,19 @@ class SearchSpace(Protocol):
 
     def build(self, architecture: Architecture) -> nn.Module:
         """Build the network, with PyTorch's initialisation from the global generator."""
+
+
+@runtime_checkable
+class NetworkSpace(SearchSpace, Protocol):
+    """A space that can put all its candidates into one network.
+
+    It may also have ``built(architecture)``, which tells for each decision whether ``build``
+    puts its candidate into the network; where not, the supernet computes nothing, and the place
+    gives None.
+    """
+
+    def network(self, choose: Choose) -> nn.Module:
+        """Build the network with what ``choose`` gives at each place of a decision."""
 
 
 def check_architecture(architecture: Architecture, decisions: tuple[Decision, ...]) -> Architecture:

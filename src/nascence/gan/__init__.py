@@ -1,0 +1,31 @@
+"""Search for generators of images: AutoGAN, its training, and scores of what generators make."""
+
+from nascence.gan.autogan import autogan
+from nascence.gan.classifier import (
+    ClassifierQuality,
+    ImageClassifier,
+    TrainedClassifier,
+    train_classifier,
+)
+from nascence.gan.discriminator import Discriminator
+from nascence.gan.generator_training import TrainedGenerator, generate, train_generator
+from nascence.gan.history import GanHistory, GanSearchError, Growth, Round
+from nascence.gan.images import latents, stages_of
+
+__all__ = [
+    "ClassifierQuality",
+    "Discriminator",
+    "GanHistory",
+    "GanSearchError",
+    "Growth",
+    "ImageClassifier",
+    "Round",
+    "TrainedClassifier",
+    "TrainedGenerator",
+    "autogan",
+    "generate",
+    "latents",
+    "stages_of",
+    "train_classifier",
+    "train_generator",
+]

@@ -1,0 +1,1 @@
+"""Whole searches by name, in a folder from which they resume."""

@@ -1,0 +1,11 @@
+"""Latency of networks as the sum of operators measured on this machine."""
+
+from nascence.latency.measurement import measure_latencies
+from nascence.latency.table import LatencyTable, LatencyTerm, read_latencies
+
+__all__ = [
+    "LatencyTable",
+    "LatencyTerm",
+    "measure_latencies",
+    "read_latencies",
+]

@@ -1,0 +1,168 @@
+"""Evaluators that read the score of an architecture from trained supernets."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional
+
+from nascence.graph.cost import evaluation_mode
+from nascence.params import Params
+from nascence.recalibration import recalibrate
+from nascence.spaces import Architecture
+from nascence.supernets.training import fingerprint
+from nascence.supernets.weight_sharing import WeightSharing
+
+Measure = Literal["accuracy", "loss"]
+
+
+class OneShotEvaluator:
+    """Scores an architecture by its path through a supernet, without training.
+
+    Architectures that take the same path score the same and are computed once.
+
+    Args:
+        supernet: trained; read, not changed.
+        images: (N, C, H, W), normalised; the whole of it must fit in memory.
+        labels: (N,) classes.
+        batch_size: images of one forward pass, over which a supernet with batch statistics
+            normalises.
+        measure: ``"accuracy"``, in [0, 1], or ``"loss"``: the negative mean cross-entropy, which
+            has fewer ties.
+        recalibration: batches of images; each path gets its own statistics from them. It is for
+            supernets with tracked statistics, which need it.
+    """
+
+    def __init__(
+        self,
+        supernet: WeightSharing,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        batch_size: int = 250,
+        measure: Measure = "accuracy",
+        recalibration: Sequence[Tensor] = (),
+    ) -> None:
+        if len(images) != len(labels) or not len(images) or batch_size < 2:
+            raise ValueError(
+                f"{len(images)} images, {len(labels)} labels, batches of {batch_size}; give as "
+                "many labels as images, one or more, and batches of 2 or more"
+            )
+        if measure not in ("accuracy", "loss"):
+            raise ValueError(f"measure is {measure!r}; use 'accuracy' or 'loss'")
+        if (supernet.statistics == "tracked") != bool(recalibration):
+            raise ValueError(
+                "a supernet with tracked statistics needs batches for recalibration, and one "
+                f"with batch statistics takes none; this one has {supernet.statistics} statistics"
+            )
+        self.supernet, self.measure = supernet, measure
+        self.images = list(images.split(batch_size))
+        self.labels = list(labels.split(batch_size))
+        self.recalibration = recalibration
+        self.description = (
+            f"one-shot {measure}, {len(images)} images, supernet {fingerprint(supernet)}"
+        )
+        self._known: dict[tuple[int | None, ...], float] = {}
+
+    def __call__(self, architecture: Architecture) -> float:
+        path = self.supernet.path(architecture)
+        if path not in self._known:
+            self._known[path] = self._score(architecture)
+        return self._known[path]
+
+    def logits(self, architecture: Architecture) -> Tensor:
+        """Return what the path answers for all images: (N, classes)."""
+        outputs = (
+            self._calibrated(architecture) if self.recalibration else self._plain(architecture)
+        )
+        return torch.cat(outputs)
+
+    def _score(self, architecture: Architecture) -> float:
+        logits, labels = self.logits(architecture), torch.cat(self.labels)
+        if self.measure == "loss":
+            return -functional.cross_entropy(logits, labels).item()
+        return (logits.argmax(1) == labels).float().mean().item()
+
+    def _plain(self, architecture: Architecture) -> list[Tensor]:
+        with evaluation_mode(self.supernet):
+            return [self.supernet(images, architecture) for images in self.images]
+
+    def _calibrated(self, architecture: Architecture) -> list[Tensor]:
+        network = self.supernet.extract(architecture)
+        params: Params = dict(network.named_parameters())
+        values = params | recalibrate(network, params, self.recalibration)
+        with evaluation_mode(network):
+            return [functional_call(network, values, (images,)) for images in self.images]
+
+
+class FewShotEvaluator:
+    """Scores an architecture by its path through the one supernet that holds it.
+
+    Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, section 3: the leaves of a split
+    supernet, each trained further, share weights among fewer networks each.
+
+    Args:
+        leaves: supernets of one space that no architecture belongs to two of.
+        images, labels, batch_size, measure, recalibration: see :class:`OneShotEvaluator`.
+
+    Raises:
+        ValueError: leaves of different spaces, or that overlap.
+    """
+
+    def __init__(
+        self,
+        leaves: Sequence[WeightSharing],
+        images: Tensor,
+        labels: Tensor,
+        *,
+        batch_size: int = 250,
+        measure: Measure = "accuracy",
+        recalibration: Sequence[Tensor] = (),
+    ) -> None:
+        if not leaves:
+            raise ValueError("there is no leaf; give one supernet or more")
+        if len({leaf.space.description for leaf in leaves}) > 1:
+            raise ValueError("the leaves are supernets of different spaces; give those of one")
+        for place, leaf in enumerate(leaves):
+            for other in leaves[:place]:
+                if _overlap(leaf, other):
+                    raise ValueError(
+                        f"two leaves hold the same architectures: {leaf.choices} and "
+                        f"{other.choices}; give the leaves of one split"
+                    )
+        self.evaluators = tuple(
+            OneShotEvaluator(
+                leaf,
+                images,
+                labels,
+                batch_size=batch_size,
+                measure=measure,
+                recalibration=recalibration,
+            )
+            for leaf in leaves
+        )
+        marks = ", ".join(fingerprint(leaf) for leaf in leaves)
+        self.description = f"few-shot {measure}, {len(images)} images, supernets {marks}"
+
+    def __call__(self, architecture: Architecture) -> float:
+        return self.leaf(architecture)(architecture)
+
+    def leaf(self, architecture: Architecture) -> OneShotEvaluator:
+        """Return the evaluator whose supernet holds the architecture."""
+        for evaluator in self.evaluators:
+            held = evaluator.supernet.choices
+            if len(held) == len(architecture) and all(
+                index in indices for index, indices in zip(architecture, held, strict=True)
+            ):
+                return evaluator
+        raise ValueError(
+            f"none of the {len(self.evaluators)} leaves holds the architecture {architecture}; "
+            "give all leaves of the split"
+        )
+
+
+def _overlap(first: WeightSharing, second: WeightSharing) -> bool:
+    """Tell whether an architecture belongs to both: they share a choice of every decision."""
+    return all(set(a) & set(b) for a, b in zip(first.choices, second.choices, strict=True))

@@ -1,0 +1,226 @@
+"""Once-for-All: train an elastic supernet, predict accuracies, find the best under limits.
+
+Cai, Gan, Wang, Zhang and Han, "Once-for-All: Train One Network and Specialize it for Efficient
+Deployment", ICLR 2020.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nascence.data import Dataset
+from nascence.recalibration import recalibrate
+from nascence.search.history import Candidate, History
+from nascence.search.limits import Limits, draw
+from nascence.search.loop import search
+from nascence.search.predictor_search import PredictorSearch
+from nascence.search.study import open_study
+from nascence.spaces import Architecture, ElasticMobile
+from nascence.supernets.elastic import ElasticSuperNet
+from nascence.supernets.evaluators import FewShotEvaluator
+from nascence.supernets.progressive_shrinking import PHASES, Phase, progressive_shrinking
+from nascence.supernets.training import Leaf, train_leaves
+
+JOURNAL = "study.journal"
+Progress = Callable[[str, float, str], None]
+"""Called with a stage, train or score, the fraction of it that is done and a message."""
+
+
+@dataclass(frozen=True)
+class Specialised(History):
+    """The networks that the supernets scored: random ones, then those of the best prediction.
+
+    All keep to the limits, so :attr:`best` is the result.
+
+    Attributes:
+        sampled: how many of them are random; the predictor was fitted on these.
+        supernets: trained, in evaluation mode.
+        steps, seconds: of their training.
+    """
+
+    sampled: int = 0
+    supernets: tuple[ElasticSuperNet, ...] = ()
+    steps: int = 0
+    seconds: float = 0.0
+
+
+def once_for_all(
+    supernets: ElasticSuperNet | Sequence[ElasticSuperNet],
+    data: Dataset,
+    *,
+    generator: torch.Generator,
+    steps: int | None = None,
+    seconds: float | None = None,
+    limits: Limits | None = None,
+    samples: int = 200,
+    predictions: int = 300,
+    verified: int = 10,
+    phases: Sequence[Phase] = PHASES,
+    images: int = 1000,
+    recalibration_images: int = 512,
+    workers: int = 1,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Specialised:
+    """Train by progressive shrinking, then find the most accurate network within limits.
+
+    Random networks within the limits are scored by the supernet on validation images, each with
+    statistics of BatchNorm of its own; a predictor is fitted on the scores; evolution finds the
+    networks of the best predictions, and the supernet scores them: a :class:`PredictorSearch`
+    with one batch.
+
+    The parts of a split supernet are trained alone, for an equal share of steps and seconds, and
+    an architecture is scored by the part that holds it.
+
+    Args:
+        supernets: one, or all parts of a split one; they are untouched.
+        data: to train on, and the validation images.
+        generator: gives the seeds of all randomness.
+        steps, seconds: of the training of all supernets together; give one or both.
+        limits: of costs, kept by all networks that are scored.
+        samples: random networks to fit the predictor on, 4 or more; thousands in the paper.
+        predictions: networks that evolution asks the predictor for.
+        verified: networks of the best predictions that the supernet scores.
+        phases: of the training.
+        images: of validation that give a score, at most so many as there are.
+        recalibration_images: of training, for the statistics of BatchNorm.
+        workers: processes that train the parts of a split supernet.
+        folder: for checkpoints and the study of scores; the same call goes on from them. With
+            other limits it trains nothing anew.
+        progress: see :data:`Progress`; a KeyboardInterrupt raised in it ends the training after
+            a checkpoint.
+        settings: further ones of :func:`progressive_shrinking`.
+
+    Raises:
+        LimitError: no network keeps to the limits; nothing is trained then.
+        CheckpointError: the checkpoint of another training.
+        ValueError: impossible settings, or parts that do not make up the space.
+    """
+    # what can be refused is refused before the training
+    parts = [supernets] if isinstance(supernets, ElasticSuperNet) else list(supernets)
+    space = _whole_space(parts)
+    if images < 1 or recalibration_images < 2:
+        raise ValueError(
+            f"images is {images} and recalibration_images {recalibration_images}; give at least 1 "
+            "and 2"
+        )
+    seeds = torch.randint(2**62, (2,), generator=generator).tolist()
+    strategy = PredictorSearch(
+        space,
+        generator=torch.Generator().manual_seed(seeds[1]),
+        initial=samples,
+        batch=verified,
+        candidates=predictions,
+        allowed=limits,
+    )
+    draw(space, allowed=limits, known=(), generator=torch.Generator().manual_seed(seeds[1]))
+    leaves = train_leaves(
+        parts,
+        data,
+        seed=seeds[0],
+        folder=folder,
+        workers=workers,
+        train=progressive_shrinking,
+        steps=None if steps is None else steps // len(parts),
+        seconds=None if seconds is None else seconds / len(parts),
+        phases=phases,
+        **({} if workers > 1 else {"progress": _training(progress)}),
+        **settings,
+    )
+    costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
+    study = None
+    if folder is not None:  # another strategy, as by other limits, has a study of its own
+        mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:12]
+        study = open_study(folder / JOURNAL, space=space, name=mark, costs=tuple(costs))
+    history = search(
+        strategy,
+        leaf_evaluator(leaves, data, images=images, recalibration_images=recalibration_images),
+        trials=samples + verified,
+        study=study,
+        costs=costs,
+        on_trial=_scoring(progress, samples + verified),
+    )
+    return Specialised(
+        history.candidates,
+        costs=history.costs,
+        sampled=min(samples, len(history)),
+        supernets=tuple(leaf.supernet for leaf in leaves),
+        steps=sum(leaf.steps for leaf in leaves),
+        seconds=sum(leaf.seconds for leaf in leaves),
+    )
+
+
+def leaf_evaluator(
+    leaves: Sequence[Leaf[ElasticSuperNet]],
+    data: Dataset,
+    *,
+    images: int = 1000,
+    recalibration_images: int = 512,
+) -> FewShotEvaluator:
+    """Return the evaluator of trained supernets: accuracy on the first validation images."""
+    shown = data.validation.images[:images]
+    return FewShotEvaluator(
+        [leaf.supernet for leaf in leaves],
+        data.normalise(shown),
+        data.validation.labels[:images],
+        recalibration=recalibration_batches(data, recalibration_images),
+    )
+
+
+def recalibration_batches(data: Dataset, images: int) -> list[Tensor]:
+    """Return the first training images, normalised, in batches of up to 256."""
+    found = list(data.normalise(data.train.images[:images]).split(256))
+    return found if len(found[-1]) > 1 else found[:-1]
+
+
+def calibrated(
+    supernet: ElasticSuperNet, architecture: Architecture, batches: Sequence[Tensor]
+) -> nn.Module:
+    """Return a network of a supernet on its own, with statistics of BatchNorm of ``batches``."""
+    network = supernet.extract(architecture)
+    statistics = recalibrate(network, dict(network.named_parameters()), batches)
+    network.load_state_dict({**network.state_dict(), **statistics})
+    return network.eval()
+
+
+def _whole_space(parts: Sequence[ElasticSuperNet]) -> ElasticMobile:
+    """Return the space whose architectures each belong to one of the parts."""
+    if not parts:
+        raise ValueError("there is no supernet; give one, or all parts of a split one")
+    space = parts[0].space
+    held = sum(math.prod(map(len, part.choices)) for part in parts)
+    if held != space.size:
+        raise ValueError(
+            f"the supernets hold {held:,} of the {space.size:,} architectures of their space; "
+            "give one whole supernet, or all parts of a split one"
+        )
+    return space
+
+
+def _listed(limits: Limits | None) -> Sequence[Any]:
+    return () if limits is None else limits.limits
+
+
+def _scoring(progress: Progress | None, trials: int) -> Callable[[Candidate], None]:
+    best = -math.inf
+
+    def count(candidate: Candidate) -> None:
+        nonlocal best
+        best = max(best, candidate.score)
+        if progress is not None:
+            progress("score", (candidate.number + 1) / trials, f"best {best:.3f}")
+
+    return count
+
+
+def _training(progress: Progress | None) -> Any:
+    if progress is None:
+        return None
+    return lambda fraction, measured: progress("train", fraction, "")

@@ -1,0 +1,81 @@
+"""The evaluator that trains a supernet first, or one and the parts of its first decision."""
+
+from pathlib import Path
+
+import torch
+
+from nascence.data import Dataset
+from nascence.search.evaluator import Evaluator
+from nascence.spaces import Architecture, NetworkSpace, SearchSpace
+from nascence.supernets.evaluators import FewShotEvaluator
+from nascence.supernets.few_shot import train_few_shot
+from nascence.supernets.split_criteria import given
+from nascence.supernets.supernet import SuperNet
+
+
+def trained_supernet_evaluator(
+    space: SearchSpace,
+    data: Dataset,
+    *,
+    levels: int,
+    steps: int,
+    seed: int,
+    folder: Path | None,
+) -> Evaluator:
+    """Train a supernet, or one and what its first decision splits it into, for all the steps.
+
+    Args:
+        space: that has networks.
+        data: to train on, and whose validation images give the scores.
+        levels: 0 for one supernet, 1 for half of the steps before the split and half after it.
+        steps: of all trainings together.
+        seed: of all randomness.
+        folder: for checkpoints, None for none.
+
+    Raises:
+        ValueError: a space without networks.
+    """
+    supernet = new_supernet(space, seed=seed)
+    first = space.decisions[0]
+    counts = [steps]
+    if levels:
+        half = max(1, steps // 2)
+        counts = [half, max(1, half // len(first.choices))]
+    trained = train_few_shot(
+        supernet,
+        data,
+        criteria=[given([first.name])] * levels,
+        steps=counts,
+        seed=seed,
+        folder=None if folder is None else folder / f"supernet-{levels}",
+    )
+    labels = data.validation.labels
+    images = data.normalise(data.validation.images)
+    leaves = [leaf.supernet for leaf in trained.leaves]
+    evaluator = FewShotEvaluator(leaves, images, labels, batch_size=min(250, len(labels)))
+    return _Described(
+        evaluator,
+        f"{len(leaves)} supernets, {trained.steps} steps in all, {data.fingerprint}, seed {seed}",
+    )
+
+
+def new_supernet(space: SearchSpace, *, seed: int) -> SuperNet:
+    """Return an untrained supernet; raise ``ValueError`` for a space without networks."""
+    if not isinstance(space, NetworkSpace):
+        raise ValueError(
+            "this space defines no network of candidates, so that it has no such supernet; that of "
+            "elastic-mobile is for the strategy ofa"
+        )
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(seed)
+        return SuperNet(space)
+
+
+class _Described:
+    """An evaluator with the description that a study holds on to."""
+
+    def __init__(self, evaluate: Evaluator, description: str) -> None:
+        self._evaluate, self.description = evaluate, description
+
+    def __call__(self, architecture: Architecture) -> float:
+        return self._evaluate(architecture)

@@ -1,0 +1,231 @@
+"""Training a supernet path by path, and the leaves of a split one in several processes."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nascence.data import Dataset
+from nascence.search.evaluator import derived_seed
+from nascence.spaces import Architecture
+from nascence.supernets.paths import PathSampler, uniform_paths
+from nascence.supernets.weight_sharing import AnySuperNet, WeightSharing
+from nascence.training import Measurement, sgd, train
+
+Progress = Callable[[float, Measurement | None], None]
+PathLoss = Callable[[WeightSharing, Tensor, Tensor, Sequence[Architecture]], Tensor]
+"""The loss of one step: of a supernet, normalised images, labels and the paths drawn."""
+
+
+def path_cross_entropy(
+    model: WeightSharing, images: Tensor, labels: Tensor, paths: Sequence[Architecture]
+) -> Tensor:
+    """Sum of the cross-entropy over the paths."""
+    total = torch.zeros((), device=images.device)
+    for path in paths:
+        total = total + functional.cross_entropy(model(images, path), labels)
+    return total
+
+
+class Leaf(NamedTuple, Generic[AnySuperNet]):
+    """A trained supernet and what its own training cost.
+
+    Attributes:
+        supernet: in evaluation mode.
+        steps: of the optimizer, those of its ancestors not counted.
+        seconds: of wall time, those of its ancestors not counted.
+    """
+
+    supernet: AnySuperNet
+    steps: int
+    seconds: float
+
+
+def train_supernet(
+    supernet: AnySuperNet,
+    data: Dataset,
+    *,
+    generator: torch.Generator,
+    steps: int | None = None,
+    seconds: float | None = None,
+    sampler: PathSampler = uniform_paths,
+    loss: PathLoss = path_cross_entropy,
+    batch_size: int = 64,
+    learning_rate: float = 0.025,
+    final_learning_rate: float = 0.001,
+    weight_decay: float = 1e-4,
+    crop: int = 4,
+    flip: bool = True,
+    clip: float | None = 5.0,
+    device: torch.device | str = "cpu",
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 20.0,
+    facts: Mapping[str, str | int | float] | None = None,
+    progress: Progress | None = None,
+) -> Leaf[AnySuperNet]:
+    """Train a copy of a supernet on ``data.train``; the supernet is untouched.
+
+    Each step draws paths with ``sampler``, adds up the gradients of their cross-entropy (or of
+    another ``loss``) on one batch, and moves what they hold by SGD with Nesterov momentum; weights
+    of other paths stay. The learning rate falls along half a cosine. The defaults are those of Zhao
+    et al., "Few-shot Neural Architecture Search", ICML 2021, on NAS-Bench-201 (batch 48 there).
+    ``steps``, ``seconds``, ``checkpoint`` and the rest are as in
+    :func:`nascence.training.train`: a resumed training is bit-equal to an undisturbed one on a CPU,
+    unless it is limited by ``seconds``. ``facts`` are further settings that a checkpoint must have
+    been made with.
+
+    Raises:
+        CheckpointError: the checkpoint of another training, or of other initial weights.
+        DivergenceError: the loss is not finite.
+        ValueError: impossible settings.
+    """
+    if not 0 <= final_learning_rate <= learning_rate:
+        raise ValueError(
+            f"learning rates go from {learning_rate} to {final_learning_rate}; the last must be "
+            "between 0 and the first"
+        )
+    least = final_learning_rate / learning_rate if learning_rate else 0.0
+    result = train(
+        supernet,
+        data,
+        optimizer=sgd(learning_rate, weight_decay=weight_decay),
+        generator=generator,
+        steps=steps,
+        seconds=seconds,
+        batch_size=batch_size,
+        schedule=lambda done: least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(done, 1))),
+        objective=partial(_path_loss, sampler=sampler, loss=loss),
+        crop=crop,
+        flip=flip,
+        clip=clip,
+        measurements=0,
+        device=device,
+        precision="float32",
+        checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+        facts={
+            "choices": json.dumps(supernet.choices),
+            "initial weights": fingerprint(supernet),
+            "learning rates": f"{learning_rate} to {final_learning_rate}",
+            **(facts or {}),
+        },
+        progress=progress,
+    )
+    assert isinstance(result.model, type(supernet))
+    return Leaf(result.model, result.steps, result.seconds)
+
+
+TrainLeaf = Callable[..., Leaf[Any]]
+"""Trains a copy of a supernet, as :func:`train_supernet`; a function that pickles."""
+
+
+def train_leaves(
+    leaves: Sequence[AnySuperNet],
+    data: Dataset,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    workers: int = 1,
+    threads: int = 1,
+    train: TrainLeaf = train_supernet,
+    **settings: Any,
+) -> list[Leaf[AnySuperNet]]:
+    """Train each leaf of a split supernet, several at once.
+
+    The result is the same for any number of ``workers``: everything random in a leaf follows from
+    ``seed`` and its choices. Each leaf has its checkpoint in ``folder``, so after an interruption
+    the finished ones are read and the others go on where they were.
+
+    Args:
+        leaves: untouched.
+        data: what all are trained on.
+        seed: of all randomness.
+        folder: for checkpoints; None keeps none.
+        workers: processes; 1 trains here, one after the other.
+        threads: of each worker process.
+        train: :func:`train_supernet` or another training of one supernet.
+        settings: those of ``train``, except generator and checkpoint.
+
+    Raises:
+        ValueError: no leaf, or two with the same choices.
+    """
+    if not leaves or len({leaf.choices for leaf in leaves}) < len(leaves):
+        raise ValueError(f"{len(leaves)} leaves are given; give one or more with different choices")
+    if workers < 1 or threads < 1:
+        raise ValueError(f"workers is {workers} and threads {threads}; both must be at least 1")
+    jobs = [(leaf, _settings_of(leaf, seed, folder, settings)) for leaf in leaves]
+    if workers == 1:
+        return [_train_leaf(leaf, data, train, own) for leaf, own in jobs]
+    context = torch.multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_prepare_worker, initargs=(data, threads)
+    ) as pool:
+        results = list(pool.map(partial(_train_in_worker, train=train), jobs))
+    trained = []
+    for leaf, (state, steps, seconds) in zip(leaves, results, strict=True):
+        copy = leaf.restrict(leaf.choices)
+        copy.load_state_dict(state)
+        trained.append(Leaf(copy.eval(), steps, seconds))
+    return trained
+
+
+def fingerprint(supernet: WeightSharing) -> str:
+    """Hash of all weights and buffers with their names: the same for equal supernets."""
+    digest = hashlib.sha256()
+    for name, value in sorted(supernet.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _path_loss(
+    model: nn.Module, images: Tensor, labels: Tensor, *, sampler: PathSampler, loss: PathLoss
+) -> Tensor:
+    """Loss of the paths of one step."""
+    assert isinstance(model, WeightSharing)
+    paths = sampler(model.space, model.choices, generator=torch.default_generator)
+    return loss(model, images, labels, paths)
+
+
+def _settings_of(
+    leaf: WeightSharing, seed: int, folder: Path | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    name = "-".join("".join(map(str, held)) for held in leaf.choices)
+    if len(name) > 180:  # file systems allow 255 bytes
+        name = hashlib.sha256(name.encode()).hexdigest()[:16]
+    checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
+    flat = tuple(index for held in leaf.choices for index in (*held, -1))
+    return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}
+
+
+def _train_leaf(
+    leaf: AnySuperNet, data: Dataset, train: TrainLeaf, settings: dict[str, Any]
+) -> Leaf[AnySuperNet]:
+    settings = dict(settings)
+    generator = torch.Generator().manual_seed(settings.pop("seed"))
+    return train(leaf, data, generator=generator, **settings)
+
+
+_worker_data: Dataset | None = None  # of a worker process, set once when it starts
+
+
+def _prepare_worker(data: Dataset, threads: int) -> None:
+    global _worker_data
+    torch.set_num_threads(threads)
+    _worker_data = data
+
+
+def _train_in_worker(
+    job: tuple[WeightSharing, dict[str, Any]], *, train: TrainLeaf
+) -> tuple[dict[str, Tensor], int, float]:
+    assert _worker_data is not None
+    leaf = _train_leaf(job[0], _worker_data, train, job[1])
+    return leaf.supernet.state_dict(), leaf.steps, leaf.seconds

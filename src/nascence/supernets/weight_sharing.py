@@ -1,0 +1,92 @@
+"""What every supernet is: networks of one space that share weights, asked for by architecture."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal, Self, TypeVar
+
+from torch import Tensor, nn
+
+from nascence.spaces.space import Architecture, Choices, SearchSpace, check_architecture
+
+Statistics = Literal["batch", "tracked"]
+
+
+class WeightSharing(nn.Module, ABC):
+    """Networks of one space with shared weights: what splitting, training and scoring need.
+
+    How weights are shared is the subclass's: :class:`SuperNet` has a module for every candidate,
+    :class:`ElasticSuperNet` slices one.
+
+    Attributes:
+        space: whose networks these are.
+        choices: for each decision the indices of the choices that it holds.
+        statistics: of BatchNorm: ``"batch"``, or ``"tracked"``, which belong to no path and are
+            measured anew for each.
+    """
+
+    space: SearchSpace
+    choices: Choices
+    statistics: Statistics
+
+    @abstractmethod
+    def forward(self, images: Tensor, choice: Architecture) -> Tensor:
+        """Compute one path: (B, C, H, W) to (B, classes)."""
+
+    @abstractmethod
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return one path as a plain network named as ``space.build(architecture)``."""
+
+    @abstractmethod
+    def restrict(self, choices: Sequence[Sequence[int]]) -> Self:
+        """Return a copy that holds only these choices of each decision, with equal weights.
+
+        Raises:
+            ValueError: choices that are not held, or none for a decision.
+        """
+
+    @abstractmethod
+    def shared_parameters(self, decision: str) -> list[nn.Parameter]:
+        """Return the parameters that do not belong to a single choice of this decision."""
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """Return the architecture as a tuple, or raise ``ValueError`` where it is not held."""
+        architecture = check_architecture(architecture, self.space.decisions)
+        for index, held, decision in zip(
+            architecture, self.choices, self.space.decisions, strict=True
+        ):
+            if index not in held:
+                names = ", ".join(str(decision.choices[each]) for each in held)
+                raise ValueError(
+                    f"decision {decision.name!r} is {decision.choices[index]!r}, and this part of "
+                    f"a split supernet holds only {names}; ask the part that holds it"
+                )
+        return architecture
+
+    def path(self, architecture: Architecture) -> tuple[int | None, ...]:
+        """Return the choices that are computed for an architecture, None where nothing is.
+
+        Equal paths compute the same.
+        """
+        architecture = self.check(architecture)
+        built = getattr(self.space, "built", None)
+        if built is None:
+            return architecture
+        return tuple(
+            index if there else None
+            for index, there in zip(architecture, built(architecture), strict=True)
+        )
+
+    def _kept(self, choices: Sequence[Sequence[int]]) -> Choices:
+        """Return the choices to restrict to, in order, or raise ``ValueError``."""
+        kept = tuple(tuple(sorted(set(indices))) for indices in choices)
+        if len(kept) != len(self.choices):
+            raise ValueError(f"{len(kept)} lists of choices for {len(self.choices)} decisions")
+        for indices, held, decision in zip(kept, self.choices, self.space.decisions, strict=True):
+            if not indices or not set(indices) <= set(held):
+                raise ValueError(
+                    f"choices {indices} of decision {decision.name!r}; give some of {held}"
+                )
+        return kept
+
+
+AnySuperNet = TypeVar("AnySuperNet", bound=WeightSharing)
