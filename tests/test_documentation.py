@@ -14,6 +14,7 @@ from nascence import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SLOW = ("README", "gan", "mobile", "gradient", "once_for_all", "fold", "guide")
 SHORT = {
     "design": ["--trials", "3", "--steps", "3", "--size", "8", "--max-params", "20000", "--quiet"],
     "resume": ["--quiet"],
@@ -57,7 +58,13 @@ def test_make_targets_exist() -> None:
             subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in SLOW else [])
+        for page in PAGES
+    ],
+)
 def test_commands_and_examples_run(
     page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,8 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -27,29 +27,34 @@ SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)*)`(?!`)")
 FOLDERS = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
 PLACE = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./-]*\w")
 DOTTED = re.compile(r"(?<![\w/.-])(nascence|benchmarks)((?:\.[A-Za-z_]\w*)+)")
-EXTRA = re.compile(r"nascence\[([\w, -]+)\]|extra `([\w-]+)`|`([\w-]+)` extra")
+FILE = re.compile(r"(?<![\w/.-])(?:\w+/)+\w+\.py\b")
+TREE = re.compile(r"(?<![\w/.*-])([a-z]\w*)/(?=\s|$)")
+INDENTED = re.compile(r"^ {4,}\S.*$", re.MULTILINE)
+EXTRA = re.compile(r"nascence\[([\w, -]+)\]|extra `([\w-]+)`|`([\w-]+)` (?:an )?extra")
+HOMES = (ROOT, ROOT / "src" / "nascence", ROOT / "tests")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 
 
+Command = Any
+"""One of click, which some versions of typer bring along under another name."""
+
+
 @cache
-def root_command() -> click.Group:
-    command = typer.main.get_command(cli.app)
-    assert isinstance(command, click.Group)
-    return command
+def root_command() -> Command:
+    return typer.main.get_command(cli.app)
 
 
-def options_of(command: click.Command) -> set[str]:
+def options_of(command: Command) -> set[str]:
     found = {"--help"}
     for parameter in command.params:
         found |= {*parameter.opts, *parameter.secondary_opts}
     return found
 
 
-def all_commands(command: click.Command) -> Iterator[click.Command]:
+def all_commands(command: Command) -> Iterator[Command]:
     yield command
-    if isinstance(command, click.Group):
-        for each in command.commands.values():
-            yield from all_commands(each)
+    for each in getattr(command, "commands", {}).values():
+        yield from all_commands(each)
 
 
 class Read(Exception):
@@ -67,14 +72,15 @@ def benchmark_options() -> set[str]:
 
 def faults_of_nascence(words: list[str]) -> Iterator[str]:
     """What a ``nascence`` command line names that does not exist."""
-    command: click.Command = root_command()
+    command: Command = root_command()
     named = ["nascence"]
     for word in words:
-        if isinstance(command, click.Group) and re.fullmatch(r"[a-z][\w-]*", word):
-            if word not in command.commands:
+        below = getattr(command, "commands", {})
+        if below and re.fullmatch(r"[a-z][\w-]*", word):
+            if word not in below:
                 yield f"{' '.join(named)} has no command {word}"
                 return
-            command = command.commands[word]
+            command = below[word]
             named.append(word)
         elif word.startswith("--"):
             option = word.split("=")[0]
@@ -88,6 +94,8 @@ def faults_of_benchmark(words: list[str]) -> Iterator[str]:
     path = ROOT / (module.replace(".", "/") + ".py")
     if not path.is_file():
         yield f"there is no {module}"
+        return
+    if not arguments:  # named, not run
         return
 
     def read(parser: argparse.ArgumentParser, given: list[str]) -> None:
@@ -135,6 +143,9 @@ def faults_of_names(text: str) -> Iterator[str]:
     for place in PLACE.findall(text):
         if not (ROOT / place).exists():
             yield f"there is no {place}"
+    for place in FILE.findall(text):
+        if not any((home / place).exists() for home in HOMES):
+            yield f"there is no {place}"
 
 
 def resolves(package: str, names: list[str]) -> bool:
@@ -165,6 +176,13 @@ def faults_of_extras(text: str) -> Iterator[str]:
                 yield f"there is no extra {extra}"
 
 
+def faults_of_tree(code: str) -> Iterator[str]:
+    """Folders that a drawing of the tree shows and that are not there."""
+    for name in TREE.findall(code):
+        if not any((home / name).is_dir() for home in HOMES):
+            yield f"there is no folder {name}"
+
+
 def faults(text: str) -> list[str]:
     """Everything that a page names and that does not exist."""
     found = list(faults_of_extras(text))
@@ -173,7 +191,10 @@ def faults(text: str) -> list[str]:
             joined = code.replace("\\\n", " ")
             for line in joined.splitlines():
                 found += faults_of_line(line.removeprefix("$ "))
+        if language in ("", "text"):
+            found += faults_of_tree(code)
         found += faults_of_names(code)
+    found += faults_of_tree("\n".join(INDENTED.findall(FENCE.sub("", text))))
     for span in SPAN.findall(FENCE.sub("", text)):
         joined = re.sub(r"\s+", " ", span)
         found += faults_of_line(joined)
@@ -183,7 +204,8 @@ def faults(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_a_page_names_exists(page: Path) -> None:
-    assert not faults(page.read_text())
+    found = faults(page.read_text())
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -198,6 +220,8 @@ def test_what_a_page_names_exists(page: Path) -> None:
         ("the extra `zooo`", "there is no extra zooo"),
         ("`nascence.search.Evolutoin`", "there is no nascence.search.Evolutoin"),
         ("`tests/search/test_none.py`", "there is no tests/search/test_none.py"),
+        ("`search/none.py`", "there is no search/none.py"),
+        ("```text\n    serach/   strategies\n```", "there is no folder serach"),
         ("`python -m benchmarks.none`", "there is no benchmarks.none"),
         (
             "`python -m benchmarks.reparam.fuzz --netwroks 3`",
