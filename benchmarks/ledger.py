@@ -13,6 +13,7 @@ import io
 import json
 import os
 import platform
+import re
 import shlex
 import statistics
 import sys
@@ -63,6 +64,21 @@ def commands(
         command.set_defaults(run=run)
         command.add_argument("--json", type=Path, metavar="FILE", default=argparse.SUPPRESS)
     return found
+
+
+def run_and_report(
+    made: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], None],
+    report: Callable[[argparse.Namespace], None],
+) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Give a parser the commands ``run``, with ``--data``, and ``report``; both have ``--out``."""
+    first, second = commands(made, {"run": run, "report": report}).values()
+    first.add_argument("--data", type=Path, required=True, help="CIFAR-10's training images")
+    for command in (first, second):
+        command.add_argument(
+            "--out", type=Path, required=True, help="folder that keeps what is done"
+        )
+    return first, second
 
 
 def parse(made: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
@@ -135,13 +151,6 @@ def cifar10(path: Path, side: int, *, cache: Path) -> Dataset:
     )
 
 
-def cpu_seconds(run: Callable[[], object]) -> float:
-    """CPU-seconds of this process that one call takes."""
-    started = time.process_time()
-    run()
-    return time.process_time() - started
-
-
 def in_turns(
     contenders: Mapping[str, Callable[[], object]], rounds: int, *, warm_up: int = 1
 ) -> dict[str, list[float]]:
@@ -152,16 +161,11 @@ def in_turns(
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(warm_up + rounds):
         for name, contender in contenders.items():
-            taken = cpu_seconds(contender)
+            started = time.process_time()
+            contender()
             if number >= warm_up:
-                found[name].append(taken)
+                found[name].append(time.process_time() - started)
     return found
-
-
-class ProcessorTime:
-    """Stands in for the module ``time`` of a training loop, which then stops by CPU time."""
-
-    perf_counter = staticmethod(time.process_time)
 
 
 @cache
@@ -306,26 +310,9 @@ class Report:
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
     """Write a file of results, a row of a table on a line of its own."""
-    held: dict[str, str] = {}
-
-    def hold(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: hold(each) for key, each in value.items()}
-        if isinstance(value, list) and value and isinstance(value[0], list):
-            return [hold_line(each) for each in value]
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            flat = all(not isinstance(each, dict | list) for one in value for each in one.values())
-            return [hold_line(each) if flat else hold(each) for each in value]
-        return value
-
-    def hold_line(value: Any) -> str:
-        name = f"\0{len(held)}\0"
-        held[json.dumps(name)] = json.dumps(value, ensure_ascii=False)
-        return name
-
-    text = json.dumps(hold(content), indent=1, ensure_ascii=False)
-    for name, line in held.items():
-        text = text.replace(name, line, 1)
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    innermost = re.compile(r"([\[{])\n\s+([^\[\]{}]*?)\n\s+([\]}])")
+    text = innermost.sub(lambda found: found[1] + re.sub(r"\n\s+", " ", found[2]) + found[3], text)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text + "\n")
 
@@ -349,11 +336,9 @@ def markdown_row(cells: Iterable[Cell]) -> str:
 
 def machine() -> str:
     """Processor, number of cores that may be used, and memory; neither host nor path."""
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ] if Path("/proc/cpuinfo").exists() else []  # fmt: skip
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     name = names[0] if names else platform.processor() or platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -8,6 +8,7 @@ in --out are read, not repeated.
 """
 
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 
 
+class ProcessorTime:
+    """Stands in for the module ``time`` of a training loop, which then stops by CPU time."""
+
+    perf_counter = staticmethod(time.process_time)
+
+
 def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> dict[str, Any]:
     """Train once; accuracy on the validation images and passes over the training images."""
     settings = recipe.designed(32)
@@ -66,7 +73,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/recipe-choices.jsonl"))
     options = ledger.parse(parser, words)
-    training.time = ledger.ProcessorTime  # type: ignore[assignment]
+    training.time = ProcessorTime  # type: ignore[assignment]
     data = load("cifar10-sample")
     rows = ledger.read_rows(options.out)
     done = {(row["choice"], row["seed"], row["seconds"]): row for row in rows}

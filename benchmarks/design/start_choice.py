@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
+from benchmarks.design.recipe_choices import ProcessorTime
 from nascence import training
 from nascence.data import Dataset
 from nascence.design import network, recipe, stages, start
@@ -157,7 +158,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     options = ledger.parse(parser, words)
     for module in (training, recipe):
-        module.time = ledger.ProcessorTime  # type: ignore[attr-defined]
+        module.time = ProcessorTime  # type: ignore[attr-defined]
     tune = options.what == "tune"
     seconds = options.seconds or (30.0 if tune else 60.0)
     arms = TUNED if tune else {name: ARMS[name] for name in options.arms}

@@ -229,10 +229,8 @@ def show(table: ledger.Table, done: dict[str, dict[str, Any]], seeds: Sequence[i
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
-    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
-    first.add_argument("--data", type=Path, required=True)
+    first, second = ledger.run_and_report(parser, run, report)
     for command in (first, second):
-        command.add_argument("--out", type=Path, required=True)
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parsed = ledger.parse(parser, words)
     parsed.run(parsed)

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import ledger
+from benchmarks.supernets.runs import train_alone
 from nascence.data import Dataset, Split
 from nascence.gradient import proxyless
 from nascence.jobs.gradient import scaled_rate
@@ -29,7 +30,6 @@ from nascence.latency.table import LatencyTable, LatencyTerm, read_latencies
 from nascence.spaces import Architecture, Mobile
 from nascence.supernets import split
 from nascence.supernets.trained import new_supernet
-from nascence.training import sgd, train
 
 SIDE, BATCH = 16, 16
 SPACE = Mobile(
@@ -103,13 +103,9 @@ def alone(
     fewer = replace(data, validation=validation)
 
     def trained(seed: int) -> dict:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            network = SPACE.build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        training = train(
-            network, fewer, optimizer=sgd(0.1), steps=arguments.alone, batch_size=32, crop=2,
-            generator=torch.Generator().manual_seed(seed), measurements=1,
-        )  # fmt: skip
+        training = train_alone(
+            SPACE, architecture, fewer, seed=seed, steps=arguments.alone, batch_size=32
+        )
         return {"accuracy": training.curve[-1].accuracy}
 
     for seed in arguments.seeds[:2]:
@@ -210,12 +206,10 @@ def report(arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
-    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
-    first.add_argument("--data", type=Path, required=True)
+    first, second = ledger.run_and_report(parser, run, report)
     first.add_argument("--steps", type=int, default=360, help="of a search, all parts together")
     first.add_argument("--alone", type=int, default=200, help="steps of a training alone")
     for command in (first, second):
-        command.add_argument("--out", type=Path, required=True)
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parsed = ledger.parse(parser, words)
     parsed.run(parsed)

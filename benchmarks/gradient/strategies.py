@@ -19,7 +19,6 @@ import statistics
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -180,13 +179,10 @@ def by_score(report: ledger.Report, found: dict[tuple[str, str], list[dict]]) ->
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
-    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
-    first.add_argument("--data", type=Path, required=True)
+    first, _ = ledger.run_and_report(parser, run, report)
     first.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     first.add_argument("--strategies", nargs="+", default=list(STEPS), choices=list(STEPS))
     first.add_argument("--cost", type=float, default=1.0, help="of a run, in 75 CPU-seconds")
-    for command in (first, second):
-        command.add_argument("--out", type=Path, required=True)
     parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 

@@ -111,3 +111,9 @@ def read_kept(out: Path, kind: str, seed: int, part: float) -> Kept:
     initial, current = initial_supernet(seed), initial_supernet(seed)
     current.load_state_dict(content["state"])
     return Kept(initial, current.eval(), content["steps"], content["seconds"])
+
+
+def sample_of(size: int) -> list[int]:
+    """Places of a fixed random sample, the same as that of ``nb201_supernets.py``."""
+    order = torch.randperm(SPACE.size, generator=torch.Generator().manual_seed(0))
+    return sorted(order[:size].tolist())

@@ -170,8 +170,7 @@ def report(arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
-    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
-    first.add_argument("--data", type=Path, required=True)
+    first, second = ledger.run_and_report(parser, run, report)
     first.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     first.add_argument("--steps", type=int, default=1500, help="T, of the one-shot supernet")
     first.add_argument("--leaf-steps", type=int, default=100, help="L, of each of 25 parts")
@@ -180,7 +179,6 @@ def main(words: Sequence[str] | None = None) -> None:
     second.add_argument("--table", type=Path, required=True)
     for command in (first, second):
         command.add_argument("--sample", type=int, help="score so many, drawn at random")
-        command.add_argument("--out", type=Path, required=True)
     parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 

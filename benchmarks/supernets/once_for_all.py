@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
+from benchmarks.supernets.runs import train_alone
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
 from nascence.search import AccuracyPredictor, Limit, Limits, PredictorSearch, draw, search
@@ -40,7 +41,7 @@ from nascence.supernets import (
     train_leaves,
 )
 from nascence.supernets.once_for_all import recalibration_batches
-from nascence.training import evaluate, sgd, train
+from nascence.training import evaluate
 
 SPACE = ElasticMobile(
     classes=10,
@@ -93,19 +94,7 @@ def alone(data: Dataset, kept: Path, architecture: Architecture, seed: int) -> f
         if row["architecture"] == name:
             return row["accuracy"]
     start = time.process_time()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = SPACE.build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trained = train(
-        model,
-        data,
-        optimizer=sgd(0.1),
-        generator=torch.Generator().manual_seed(seed),
-        steps=ALONE,
-        batch_size=64,
-        crop=2,
-        measurements=0,
-    )
+    trained = train_alone(SPACE, architecture, data, seed=seed, steps=ALONE)
     cost = time.process_time() - start
     reached = evaluate(trained.model, data.validation, data.normalise)
     right = (reached.logits.argmax(1) == data.validation.labels).float()
@@ -317,12 +306,9 @@ def report(arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
-    first, second = ledger.commands(parser, {"run": run, "report": report}).values()
-    first.add_argument("--data", type=Path, required=True)
+    first, _ = ledger.run_and_report(parser, run, report)
     first.add_argument("--seeds", type=int, nargs="+", default=[0])
     first.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    for command in (first, second):
-        command.add_argument("--out", type=Path, required=True)
     parsed = ledger.parse(parser, words)
     parsed.run(parsed)
 

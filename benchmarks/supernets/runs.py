@@ -11,8 +11,9 @@ from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint, save_checkpoint
-from nascence.spaces import NetworkSpace
+from nascence.spaces import Architecture, ElasticMobile, Mobile, NetworkSpace, Small
 from nascence.supernets import SuperNet, split, train_leaves, train_supernet
+from nascence.training import Training, sgd, train
 
 Score = Callable[[list[SuperNet]], dict[str, torch.Tensor]]
 
@@ -106,6 +107,32 @@ class Runs:
         cost["scoring_seconds"] = time.perf_counter() - start
         save_checkpoint(self._file(name), {**scores, "cost": cost})
         print(self.seed, name, cost, f"{time.process_time():.0f} CPU-s so far", flush=True)
+
+
+def train_alone(
+    space: Mobile | ElasticMobile | Small,
+    architecture: Architecture,
+    data: Dataset,
+    *,
+    seed: int,
+    steps: int,
+    batch_size: int = 64,
+    crop: int = 2,
+) -> Training:
+    """Train one network on its own by SGD, its first values and batches drawn with ``seed``."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model: Any = space.build(architecture)
+    return train(
+        model.to(memory_format=torch.channels_last),
+        data,
+        optimizer=sgd(0.1),
+        generator=torch.Generator().manual_seed(seed),
+        steps=steps,
+        batch_size=batch_size,
+        crop=crop,
+        measurements=1,
+    )
 
 
 def accuracy_and_loss(logits: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:

@@ -30,12 +30,13 @@ from benchmarks.supernets.runs import (
     figures,
     show_figures,
     show_kept,
+    train_alone,
 )
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
 from nascence.spaces import Architecture, Small
 from nascence.supernets import FewShotEvaluator, SuperNet
-from nascence.training import evaluate, sgd, train
+from nascence.training import evaluate
 
 SPACE = Small(width=16)
 SIDE = 8
@@ -44,23 +45,11 @@ IMAGES = 250
 EDGES = tuple(decision.name for decision in SPACE.decisions)
 
 
-def train_alone(
-    architecture: Architecture, data: Dataset, *, seed: int, steps: int
-) -> dict[str, float]:
+def alone(architecture: Architecture, data: Dataset, *, seed: int, steps: int) -> dict[str, float]:
     """Train one network; validation accuracy and loss, and the seconds that it took."""
     start = time.process_time()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = SPACE.build(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trained = train(
-        model,
-        data,
-        optimizer=sgd(0.1),
-        generator=torch.Generator().manual_seed(seed),
-        steps=steps,
-        batch_size=BATCH,
-        crop=1,
-        measurements=1,
+    trained = train_alone(
+        SPACE, architecture, data, seed=seed, steps=steps, batch_size=BATCH, crop=1
     )
     result = evaluate(trained.model, data.validation, data.normalise, batch_size=1000)
     return {
@@ -82,7 +71,7 @@ def truth(arguments: argparse.Namespace) -> None:
         for place in order[: arguments.limit]:
             if (seed, arguments.steps, classes[place]) in done:
                 continue
-            found = train_alone(classes[place], data, seed=seed, steps=arguments.steps)
+            found = alone(classes[place], data, seed=seed, steps=arguments.steps)
             key = {"seed": seed, "steps": arguments.steps, "architecture": classes[place]}
             ledger.keep_row(path, {**key, **found})
             print(SPACE.format(classes[place]), found, flush=True)
