@@ -17,6 +17,7 @@ import torch
 
 from benchmarks import ledger
 from nascence import training
+from nascence.core import resumable
 from nascence.data import Dataset, load
 from nascence.design import recipe
 from nascence.models import resnet_of_macs
@@ -33,7 +34,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "as it is (identity blocks)": {},
     "plain blocks": {"block": "plain"},
     "RepVGG blocks": {"block": "repvgg"},
-    "images always at full size": {"sides": None},
+    "images always at full size": {"resolution_schedule": None},
     "no average of weights": {"average_decay": None},
     "width 16": {"width": 16},
     "ResNet, AdamW 1e-3": {"baseline": 1e-3},
@@ -42,9 +43,16 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 
 class ProcessorTime:
-    """Stands in for the module ``time`` of a training loop, which then stops by CPU time."""
+    """Stands in for the module ``time``: what measures by it then stops by CPU time."""
 
     perf_counter = staticmethod(time.process_time)
+    monotonic = staticmethod(time.monotonic)
+
+
+def stop_by_cpu_time() -> None:
+    """Let the seconds of every training of this process be those of the processor."""
+    for module in (resumable, recipe):
+        module.time = ProcessorTime  # type: ignore[attr-defined]
 
 
 def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/recipe-choices.jsonl"))
     options = ledger.parse(parser, words)
-    training.time = ProcessorTime  # type: ignore[assignment]
+    stop_by_cpu_time()
     data = load("cifar10-sample")
     rows = ledger.read_rows(options.out)
     done = {(row["choice"], row["seed"], row["seconds"]): row for row in rows}

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
-from benchmarks.design.recipe_choices import ProcessorTime
+from benchmarks.design.recipe_choices import stop_by_cpu_time
 from nascence import training
 from nascence.data import Batch, Dataset, load
 from nascence.design import network, recipe
@@ -122,7 +122,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--scores", nargs="+", default=["codes", "independence", "cell"])
     parser.add_argument("--out", type=Path, default=Path("runs/design-search.jsonl"))
     options = ledger.parse(parser, words)
-    training.time = ProcessorTime  # type: ignore[assignment]
+    stop_by_cpu_time()
     data = load("cifar10-sample")
     rows = ledger.read_rows(options.out)
     done = {(row["score"], row["seed"], row["seconds"]): row for row in rows}

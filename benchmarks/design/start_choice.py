@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
-from benchmarks.design.recipe_choices import ProcessorTime
+from benchmarks.design.recipe_choices import stop_by_cpu_time
 from nascence import training
 from nascence.data import Dataset
 from nascence.design import network, recipe, stages, start
@@ -157,8 +157,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "--leg", type=float, default=math.inf, help="CPU seconds after which no training begins"
     )
     options = ledger.parse(parser, words)
-    for module in (training, recipe):
-        module.time = ProcessorTime  # type: ignore[attr-defined]
+    stop_by_cpu_time()
     tune = options.what == "tune"
     seconds = options.seconds or (30.0 if tune else 60.0)
     arms = TUNED if tune else {name: ARMS[name] for name in options.arms}

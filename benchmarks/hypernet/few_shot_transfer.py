@@ -64,7 +64,7 @@ def meta_trained(options: argparse.Namespace) -> None:
         len(networks),
         images,
         labels,
-        folder=options.folder,
+        out=options.folder,
         steps=options.steps,
         meta_batch=1,
         seconds=options.seconds,

@@ -30,6 +30,7 @@ from torch import nn
 from benchmarks import ledger
 from benchmarks.metrics.zero_cost_fit import predicted
 from nascence import data
+from nascence.core.randomness import derived_seed
 from nascence.metrics import (
     Batch,
     kendall_tau,
@@ -39,7 +40,6 @@ from nascence.metrics import (
     spearman,
     top_kendall_tau,
 )
-from nascence.search import derived_seed
 from nascence.spaces import NB201, Architecture
 from nascence.spaces.cell import EDGES, OPERATIONS
 
@@ -123,7 +123,7 @@ def score_cell(
         name, _, given = wanted.partition(":")
         cells = int(given) if given else CELLS.get(name, 1)
         if cells not in networks:
-            torch.manual_seed(derived_seed(seed, cell))
+            torch.manual_seed(derived_seed(seed, *cell, derivation="search"))
             networks[cells] = NB201(cells=cells).build(cell)
         if name in TOGETHER and wanted not in found:
             together = saliencies(networks[cells], small)

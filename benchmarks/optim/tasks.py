@@ -20,12 +20,12 @@ import torch
 
 from benchmarks import ledger
 from nascence.optim import Adam, Small
-from nascence.optim.evolution import advance, start
-from nascence.optim.families import CostedFamily, chosen
-from nascence.optim.rollout import rollout
+from nascence.optim.compare.rollout import rollout
+from nascence.optim.meta.evolution import advance, start
 from nascence.optim.theta import flatten
 from nascence.params import Params
 from nascence.task import Stack, stacks
+from nascence.tasks import CostedFamily, chosen
 
 SPEED = (
     "family",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import ledger
 from nascence.optim import Small, meta_train
-from nascence.optim.families import Yardstick
+from nascence.tasks import Yardstick
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Contract checks, which parts of this package and of others pass: functions that assert."""
