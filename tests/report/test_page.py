@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.report import picture
+from benchmarks.report import picture as front_page
 from nascence.report import CandidatePoint, Mistake, ReportContents, render, write
 from nascence.report.page import picture, script_json
 
@@ -240,9 +240,9 @@ def test_a_folder_that_is_not_there_is_an_operating_system_error(
 
 @pytest.fixture(scope="module")
 def browser() -> ModuleType:
-    if picture.find_browser() is None:
+    if front_page.find_browser() is None:
         pytest.skip("no Chromium on this machine: the report is not opened in a browser")
-    return picture
+    return front_page
 
 
 @pytest.mark.parametrize(
