@@ -19,12 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks import ledger
+from nascence.core.randomness import derived_seed
 from nascence.optim.baselines.opt_list import greedy_order, save_opt_list
 from nascence.optim.baselines.tuned_adam import NAdamWCosine, sample_nadamw
 from nascence.optim.compare.rollout import mean_losses
 from nascence.optim.compare.trials import normalise, run_trials
 from nascence.params import Params
-from nascence.task import Stack, seed_of, stacks, training_tasks
+from nascence.task import Stack, stacks, training_tasks
 from nascence.tasks import family
 
 # Tasks of each family, of problems whose step costs no more than LARGEST_COST.
@@ -56,7 +57,7 @@ def chosen_stacks(seed: int) -> list[Stack]:
     found = []
     for name, count in TASKS.items():
         tasks = family(name)
-        generator = torch.Generator().manual_seed(seed_of(f"{name} opt_list", seed))
+        generator = torch.Generator().manual_seed(derived_seed(f"{name} opt_list", seed))
         order = torch.randperm(training_tasks(len(tasks), HELD_OUT), generator=generator)
         cheap = (
             task
@@ -69,7 +70,7 @@ def chosen_stacks(seed: int) -> list[Stack]:
 
 def tried(stack: Stack, theta: Params, arguments: argparse.Namespace) -> Iterator[Params]:
     """Validation losses ``(candidates, tasks)`` in chunks, from the folder or made now."""
-    start = seed_of(stack.names[0], arguments.seed) // 2
+    start = derived_seed(stack.names[0], arguments.seed) // 2
     count = len(theta["log_rate"])
     for first in range(0, count, CHUNK):
         path = arguments.work / f"{stack.names[0].replace('/', '-')}-{first}.safetensors"

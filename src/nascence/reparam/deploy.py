@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
 from nascence.export import onnx_model
 from nascence.graph import measure_latency
-from nascence.params import write_whole
 from nascence.reparam.verification import relative_error
 
 
