@@ -71,7 +71,7 @@ def test_a_split_supernet(shades: Dataset, generators: SuperNet) -> None:
 
 def test_processes_give_the_same(shades: Dataset, generators: SuperNet, tmp_path: Path) -> None:
     parts = split(generators, {"stage_1_order": [(0,), (1,)]})
-    here = searched(parts, shades, folder=tmp_path)
+    here = searched(parts, shades, out=tmp_path)
     there = searched(parts, shades, workers=2)
     assert there.candidates == here.candidates
     for one, other in zip(there.supernets, here.supernets, strict=True):
@@ -79,7 +79,7 @@ def test_processes_give_the_same(shades: Dataset, generators: SuperNet, tmp_path
         assert all(torch.equal(value, state[name]) for name, value in one.state_dict().items())
     seen: list[float] = []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["part-0.pt", "part-1.pt"]
-    resumed = searched(parts, shades, folder=tmp_path, progress=lambda f, _: seen.append(f))
+    resumed = searched(parts, shades, out=tmp_path, progress=lambda f, _: seen.append(f))
     assert resumed.candidates == here.candidates
     assert not seen
 

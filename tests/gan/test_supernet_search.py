@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
 from nascence.gan.history import GanRound
 from nascence.gan.settings import GanSettings
 from nascence.gan.supernet_search import GanSupernetSearch
-from nascence.params import CheckpointError
 from nascence.supernets import SuperNet, split
 from nascence.training import DivergenceError
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
 from nascence.gradient import GRADIENT_STRATEGIES, GradientSearchError, Trajectory, darts, proxyless
 from nascence.gradient import enas as enas_search
@@ -19,7 +20,6 @@ from nascence.gradient.gates import softmax_gate
 from nascence.gradient.relaxation import Relaxation
 from nascence.gradient.supernet_search import SupernetSearch
 from nascence.latency.table import LatencyTable, LatencyTerm
-from nascence.params import CheckpointError
 from nascence.spaces import Small
 from nascence.supernets import SuperNet
 
@@ -108,14 +108,14 @@ def test_a_search_resumed_is_that_which_was_not_disturbed(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(generator=seeded(), folder=tmp_path, progress=interrupt)
+        search(generator=seeded(), out=tmp_path, progress=interrupt)
     rest: list[float] = []
     resumed = search(
-        generator=seeded(), folder=tmp_path, progress=lambda fraction, _: rest.append(fraction)
+        generator=seeded(), out=tmp_path, progress=lambda fraction, _: rest.append(fraction)
     )
     assert same(resumed, undisturbed)
     assert rest == pytest.approx([4 / 6, 5 / 6, 1])
-    finished = search(generator=seeded(), folder=tmp_path, progress=lambda *_: rest.append(9.0))
+    finished = search(generator=seeded(), out=tmp_path, progress=lambda *_: rest.append(9.0))
     assert same(finished, undisturbed)
     assert 9.0 not in rest
 
@@ -140,12 +140,12 @@ def test_with_latency_too_and_not_with_another_table(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(generator=seeded(), latency=LatencyTerm(table, 0.5), folder=tmp_path,
+        search(generator=seeded(), latency=LatencyTerm(table, 0.5), out=tmp_path,
                progress=interrupt)  # fmt: skip
     for other in (LatencyTerm(table, 0.4), LatencyTerm(replace(table, fixed=2.0), 0.5), None):
         with pytest.raises(CheckpointError, match="its method is"):
-            search(generator=seeded(), latency=other, folder=tmp_path)
-    resumed = search(generator=seeded(), latency=LatencyTerm(table, 0.5), folder=tmp_path)
+            search(generator=seeded(), latency=other, out=tmp_path)
+    resumed = search(generator=seeded(), latency=LatencyTerm(table, 0.5), out=tmp_path)
     assert same(resumed, undisturbed)
     assert [e.objective for e in resumed.epochs] == [e.objective for e in undisturbed.epochs]
 
@@ -164,7 +164,7 @@ def test_the_architecture_takes_every_other_step(supernet: SuperNet, brightness:
 def test_the_checkpoint_of_another_search_stays(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
-    search = partial(darts, supernet, brightness, folder=tmp_path, steps=3, **SETTINGS)
+    search = partial(darts, supernet, brightness, out=tmp_path, steps=3, **SETTINGS)
     search(generator=seeded())
     content = (tmp_path / "leaf-0.pt").read_bytes()
     for other in ({"generator": seeded(1)}, {"generator": seeded(), "order": 2}):

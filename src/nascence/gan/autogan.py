@@ -47,7 +47,7 @@ def autogan(
     grow: Sequence[float] | None = None,
     device: torch.device | str = "cpu",
     workers: int = 1,
-    folder: Path | None = None,
+    out: Path | None = None,
     progress: Progress | None = None,
 ) -> GanHistory:
     """Search generators with copies of supernets; they are untouched.
@@ -91,8 +91,8 @@ def autogan(
         device: where to compute; scores see images on the CPU.
         workers: processes that search several supernets at once, each with one thread and with the
             same result; ``score`` must then pickle.
-        folder: for a checkpoint of each part; the same call goes on from them. On a CPU, and with
-            steps alone, the result is equal to that of an undisturbed search.
+        out: folder for a checkpoint of each sub-supernet; the same call goes on from them. On a
+            CPU, and with steps alone, the result is equal to that of an undisturbed search.
         progress: called with the fraction done and, after a round, with it; with workers once for
             each part. A KeyboardInterrupt raised in it ends the search after a checkpoint.
 
@@ -137,7 +137,7 @@ def autogan(
             "number": number,
             "seed": derived_seed(seed, number, derivation="search"),
             "device": torch.device(device),
-            "path": None if folder is None else folder / f"part-{number}.pt",
+            "path": None if out is None else out / f"part-{number}.pt",
             "steps": None if steps is None else steps // len(parts) + (number < steps % len(parts)),
             "seconds": None if seconds is None else seconds / len(parts),
         }

@@ -38,7 +38,7 @@ def gradient_search(
     clip: float = 5.0,
     device: torch.device | str = "cpu",
     workers: int = 1,
-    folder: Path | None = None,
+    out: Path | None = None,
     checkpoint_seconds: float = 20.0,
     progress: Progress | None = None,
 ) -> Trajectory:
@@ -74,8 +74,8 @@ def gradient_search(
         device: where to compute.
         workers: processes that search several supernets at once, each with one thread and with
             the same result; ``prepare`` must then be a function that pickles.
-        folder: for a checkpoint of each supernet; the same call goes on from them. On a CPU, and
-            with steps alone, the result is bit-equal to that of an undisturbed search.
+        out: folder for a checkpoint of each supernet; the same call goes on from them. On a CPU,
+            and with steps alone, the result is bit-equal to that of an undisturbed search.
         checkpoint_seconds: between two checkpoints.
         progress: called with the fraction done and, after an epoch, with it; with workers once
             for each supernet. A KeyboardInterrupt raised in it ends the search after a checkpoint.
@@ -117,7 +117,7 @@ def gradient_search(
             "crop": crop,
             "flip": flip,
             "device": torch.device(device),
-            "path": None if folder is None else folder / f"leaf-{number}.pt",
+            "path": None if out is None else out / f"leaf-{number}.pt",
         }
         search = {
             "steps": share,

@@ -128,7 +128,7 @@ class GanJob:
                     steps=self.steps,
                     seconds=self.seconds,
                     workers=self.workers,
-                    folder=self.out,
+                    out=self.out,
                     progress=None if progress is None else _Shown(progress),
                     **{**published, **self.settings},
                 )

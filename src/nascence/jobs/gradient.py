@@ -108,7 +108,7 @@ class GradientJob:
                     epochs=self.epochs,
                     stop_at_skips=self.stop_at_skips,
                     workers=self.workers,
-                    folder=self.out,
+                    out=self.out,
                     progress=None if progress is None else _Shown(progress),
                     **{**rate, **self.settings},
                     **({} if term is None else {"latency": term}),
@@ -203,7 +203,7 @@ def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> Latency
     return LatencyTerm(table, weight, limit)
 
 
-def scaled_rate(strategy: str, steps: int) -> dict[str, float]:
+def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
     """Return the rate of the architecture for a search of so many steps of one supernet.
 
     Adam moves a logit by about its rate in every step, so that a search shorter than the published

@@ -111,7 +111,17 @@ def check_settings(name: str, *makes: Callable[..., Any] | Mapping[str, Any]) ->
             raise ValueError(f"{name} has no setting {setting!r}; it has {', '.join(known)}")
 
 
-GIVEN = {"generator", "allowed", "progress", "folder", "workers", "steps", "seconds", "settings"}
+GIVEN = {
+    "generator",
+    "allowed",
+    "progress",
+    "out",
+    "folder",
+    "workers",
+    "steps",
+    "seconds",
+    "settings",
+}
 """Keywords that jobs give themselves."""
 
 
