@@ -24,13 +24,18 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
+from nascence import registry
 from nascence.data import Dataset, load, nb201
-from nascence.gradient import GRADIENT_STRATEGIES
 from nascence.jobs.gradient import SCORE, SCORED, scaled_rate, true_accuracies
 from nascence.metrics.names import metric
 from nascence.search import MetricEvaluator, TrainingEvaluator
 from nascence.spaces import NB201, Architecture
 from nascence.supernets import SuperNet, split
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 SPACE = NB201(width=8, cells=1)
 EDGE = "edge_0_1"

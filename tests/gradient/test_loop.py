@@ -7,10 +7,16 @@ from functools import partial
 import pytest
 import torch
 
+from nascence import registry
 from nascence.data import Dataset
-from nascence.gradient import GRADIENT_STRATEGIES, darts, enas, snas, strategies
+from nascence.gradient import darts, enas, snas, strategies
 from nascence.spaces import Darts, Small
 from nascence.supernets import SuperNet, split
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 QUICK = {"batch_size": 8, "crop": 0, "epochs": 2}
 

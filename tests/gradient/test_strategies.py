@@ -3,11 +3,17 @@
 import pytest
 import torch
 
+from nascence import registry
 from nascence.data import Dataset
-from nascence.gradient import GRADIENT_STRATEGIES, Trajectory, proxyless
+from nascence.gradient import Trajectory, proxyless
 from nascence.latency.table import LatencyTable, LatencyTerm
 from nascence.spaces import NB201, Darts, Mobile, Small
 from nascence.supernets import SuperNet, split
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 SPACES = {
     "Small": lambda: Small(width=8, classes=2),

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nascence import registry
 from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
-from nascence.gradient import GRADIENT_STRATEGIES, GradientSearchError, Trajectory, darts, proxyless
+from nascence.gradient import GradientSearchError, Trajectory, darts, proxyless
 from nascence.gradient import enas as enas_search
 from nascence.gradient.batches import Halves
 from nascence.gradient.gates import softmax_gate
@@ -22,6 +23,11 @@ from nascence.gradient.supernet_search import SupernetSearch
 from nascence.latency.table import LatencyTable, LatencyTerm
 from nascence.spaces import Small
 from nascence.supernets import SuperNet
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 SETTINGS = {"batch_size": 8, "crop": 1, "epochs": 3}
 

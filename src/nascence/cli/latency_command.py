@@ -19,7 +19,7 @@ def latency(
         float | None, typer.Option(help="Width of the space's networks, of mobile a factor.")
     ] = None,
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
-    batch: Annotated[int, typer.Option(help="Images of a forward pass.")] = 1,
+    batch_size: Annotated[int, typer.Option("--batch", help="Images of a forward pass.")] = 1,
     networks: Annotated[
         int, typer.Option(help="Networks in which every operator is measured, at least.")
     ] = 15,
@@ -55,7 +55,7 @@ def latency(
             table = measure_latencies(
                 chosen,
                 side=images.image_shape[1],
-                batch=batch,
+                batch_size=batch_size,
                 generator=generator,
                 networks=networks,
                 passes=passes,

@@ -61,30 +61,33 @@ def autogan(
     that drew it. The candidates at the end are the history's. Where the losses of a window hardly
     vary, the shared weights are drawn anew.
 
-    Several supernets are the parts of a split one: each is searched alone for an equal share of
+    Several supernets are what one was split into: each is searched alone for an equal share of
     steps and seconds, and the best by score is the result (Zhao et al., "Few-shot Neural
     Architecture Search", ICML 2021).
 
     Args:
-        supernets: of :class:`GeneratorSpace`, one, or the parts of a split one.
+        supernets: of :class:`GeneratorSpace`, one, or the sub-supernets of a split one.
         data: images of the side of the space's.
         generator: gives the one seed of all randomness.
         score: of generated images (N, C, H, W) in [-1, 1], such as ``ClassifierQuality.score``.
-        steps, seconds: of the discriminators of all parts together, and wall time, whichever ends
-            first; give one or both.
+        steps: of the discriminators of all sub-supernets together; None for no limit.
+        seconds: wall time; whichever of the two ends first. Give one or both.
         round_steps: of the shared weights in a round; published 15 epochs, 11,700 steps.
         controller_steps: in a round.
         samples: generators drawn in a step of the controller.
-        controller_rate, entropy, baseline_decay, hidden: of the controller; see
-            :class:`nascence.gradient.RewardedController`.
-        candidates, kept: at the end of a stage; equal ones are scored once.
+        controller_rate: of the Adam that moves the controller.
+        entropy: weight of the controller's entropy in its reward.
+        baseline_decay: of the moving average that rewards are compared with.
+        hidden: size of the controller's LSTM.
+        candidates: drawn at the end of a stage; equal ones are scored once.
+        kept: of these, the best, which go on.
         images: that a score sees.
         batch_size: real images of a step, and as many generated ones.
         generated: images of a step of the generator.
         critic_steps: steps of the discriminator for one of the generator.
         rates: of Adam, of generator and discriminator.
-        reset_window, reset_variance: the weights are drawn anew when the variance of either loss
-            over so many of its steps is below this; 0 never does.
+        reset_window: steps over which the variance of each loss is taken.
+        reset_variance: the weights are drawn anew where one falls below it; 0 never does.
         discriminator_width: its channels.
         grow: ascending parts of the search in (0, 1) at which a cell is added; None is as
             published, of three stages at 15/65 and 35/65.
@@ -94,7 +97,7 @@ def autogan(
         out: folder for a checkpoint of each sub-supernet; the same call goes on from them. On a
             CPU, and with steps alone, the result is equal to that of an undisturbed search.
         progress: called with the fraction done and, after a round, with it; with workers once for
-            each part. A KeyboardInterrupt raised in it ends the search after a checkpoint.
+            each sub-supernet. A KeyboardInterrupt raised in it ends the search after a checkpoint.
 
     Raises:
         GanSearchError: a loss, an image, a score or a logit is not finite, or all candidates of a

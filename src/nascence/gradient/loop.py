@@ -49,28 +49,32 @@ def gradient_search(
     "DARTS", ICLR 2019, algorithm 1). At the end of each of ``epochs`` equal parts of the search
     the network is derived and measured on the validation images.
 
-    Several supernets are the parts of a split one: each is searched alone from the weights that it
+    Several supernets are what one was split into: each is searched alone from the weights that it
     has, for an equal share of steps and seconds, and the result is the derived network with the
     best validation accuracy (Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, whose
-    gradient searches start every part afresh).
+    gradient searches start each afresh).
 
     Args:
-        supernets: one, or the parts of a split one, with BatchNorm over the batch.
+        supernets: one, or the sub-supernets of a split one, with BatchNorm over the batch.
         data: to search on.
         prepare: makes the method; see :func:`darts` and its siblings.
         generator: gives the one seed of all randomness.
-        steps, seconds: of all supernets together, whichever ends first; give one or both.
+        steps: of all supernets together; None for no limit.
+        seconds: of all together; whichever of the two ends first. Give one or both.
         epochs: number of points of the history, for each supernet.
         batch_size: of both halves.
-        learning_rate, final_learning_rate, weight_decay, clip: of the weights; ``clip`` is the
-            largest gradient norm.
+        learning_rate: of the weights, in the first step.
+        final_learning_rate: of the weights, in the last step.
+        weight_decay: of the weights.
+        clip: largest norm of the weights' gradient.
         warmup: first part of the search, in [0, 1), in which the architecture rests.
         architecture_every: steps of the weights to each step of the architecture.
         stop_at_skips: end the search at the epoch whose network has so many identities in its
             cell, of two kinds of cells in the normal one: 2 in Liang et al., "DARTS+", 2019,
             criterion 1; None never does.
         validation_images: at most so many are measured on.
-        crop, flip: of the training images.
+        crop: pixels that training images are shifted by, at most.
+        flip: whether training images are mirrored at random.
         device: where to compute.
         workers: processes that search several supernets at once, each with one thread and with
             the same result; ``prepare`` must then be a function that pickles.

@@ -111,17 +111,7 @@ def check_settings(name: str, *makes: Callable[..., Any] | Mapping[str, Any]) ->
             raise ValueError(f"{name} has no setting {setting!r}; it has {', '.join(known)}")
 
 
-GIVEN = {
-    "generator",
-    "allowed",
-    "progress",
-    "out",
-    "folder",
-    "workers",
-    "steps",
-    "seconds",
-    "settings",
-}
+GIVEN = {"generator", "allowed", "progress", "out", "folder", "workers", "steps", "seconds"}
 """Keywords that jobs give themselves."""
 
 
