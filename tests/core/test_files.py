@@ -120,7 +120,9 @@ def test_a_locked_folder_is_refused_until_its_holder_dies(
             pass
     holder.kill()
     holder.wait()
-    with locked(tmp_path), locked(tmp_path):  # a thread may take its own lock again
+    with locked(tmp_path):
+        with pytest.raises(LockedError), locked(tmp_path):
+            pass
         assert os.listdir(tmp_path) == ["run.lock"]
     assert not os.listdir(tmp_path)
 

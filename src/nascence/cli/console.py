@@ -36,6 +36,14 @@ def failures_as_lines() -> Iterator[None]:
         raise typer.Exit(USAGE) from error
 
 
+def check_new_file(path: Path | None) -> None:
+    """Raise ValueError for a file to write that is there already or has no folder."""
+    if path is not None and path.exists():
+        raise ValueError(f"{path} is there already; give another file or remove it")
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it or choose another")
+
+
 def line(message: str) -> None:
     """Print one line on stderr."""
     typer.echo("nascence: " + " ".join(message.split()), err=True)

@@ -7,13 +7,11 @@ import fcntl
 import glob
 import os
 import platform
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK = "run.lock"
-_held: dict[Path, int] = {}  # locked folders of this process, by the thread that holds them
 
 
 class WriteError(OSError):
@@ -81,23 +79,20 @@ def is_unused(folder: Path) -> bool:
 
 @contextmanager
 def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Keep other processes from working in ``folder``, which is made if it is missing.
+    """Let one process at a time work in ``folder``, which is made if it is missing.
 
     The system releases the lock when the process ends, however it ends, and the file of the lock
-    goes with it unless the process was killed. A thread may take a lock that it holds already.
+    goes with it unless the process was killed. To lock a folder twice is refused in one process,
+    too.
 
     Args:
         folder: What to lock.
         shared: Let others in that ask for a shared lock, too.
 
     Raises:
-        LockedError: Another process, or another thread, is working there.
+        LockedError: It is locked already.
         WriteError: The folder cannot be made or locked.
     """
-    key = folder.absolute()
-    if _held.get(key) == threading.get_ident():
-        yield
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _acquired(folder / LOCK, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
@@ -109,11 +104,9 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
         raise WriteError(
             f"cannot use the folder {folder}: {error.strerror or error}; choose another"
         ) from error
-    _held[key] = threading.get_ident()
     try:
         yield
     finally:
-        del _held[key]
         with suppress(OSError):  # as where others share the lock
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (folder / LOCK).unlink()

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -164,6 +165,7 @@ def interrupts_held() -> Iterator[None]:
         nonlocal heard
         heard = True
 
+    resource_tracker.ensure_running()  # as it starts it lets SIGINT through again
     main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, hear) if main else None
     # Other threads may still get the signal; what a process that is started inherits is this mask.

@@ -10,7 +10,7 @@ processes share it.
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,7 +122,7 @@ def meta_train(
     run = Run(ghn, networks, images, labels, Path(out), settings, card or {})
     run.resume()
     first = run.step
-    with interrupts_held():
+    with interrupts_held() if workers else nullcontext():
         source = run.prepared(workers)
     budget = Budget(steps=steps, seconds=seconds, step=first)
     losses: list[float] = []

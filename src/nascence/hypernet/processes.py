@@ -1,12 +1,10 @@
 """Processes on one machine that share the work of one run."""
 
 import multiprocessing
-import os
 import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from nascence.core.processes import follow_parent, interrupt
 from nascence.core.resumable import interrupts_held
 
 
@@ -72,9 +71,7 @@ def _forwarded(group: list[SpawnProcess]) -> Iterator[list[int]]:
         if told:
             raise KeyboardInterrupt
         told.append(number)
-        if (first := group[0].pid) is not None:
-            with suppress(ProcessLookupError):
-                os.kill(first, signal.SIGUSR1)
+        interrupt(group[:1])
 
     before = signal.signal(signal.SIGINT, forward)
     try:
@@ -99,6 +96,8 @@ def _outcome(here: Connection, group: list[SpawnProcess], told: list[int]) -> An
                 break
             raise value
         ended = [running.pop(sentinel) for sentinel in list(running) if sentinel in ready]
+        for process in ended:
+            process.join()  # its files are closed a moment before it has an exit code
         if any(process.exitcode for process in ended) and not here.poll(1.0):
             break
     if told:
@@ -115,10 +114,8 @@ def _member(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
-    """One process of the group; it was started deaf to SIGINT."""
-    if rank == 0:
-        signal.signal(signal.SIGUSR1, _as_interrupt)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """One process of the group."""
+    follow_parent()
     torch.set_num_threads(threads)
     method = (Path(folder) / "store").as_uri()
     try:
@@ -130,18 +127,3 @@ def _member(
         there.send(("error", error))
     else:
         dist.destroy_process_group()
-
-
-def _as_interrupt(number: int, frame: Any) -> None:
-    """Do what Ctrl-C would do."""
-    handler = signal.getsignal(signal.SIGINT)
-    if callable(handler):
-        handler(number, frame)
-
-
-def _end_with_parent() -> None:
-    """No process may go on writing once the one that holds the folder's lock is gone."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

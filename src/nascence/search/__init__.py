@@ -9,7 +9,6 @@ from nascence.search.evaluator import (
     RankSum,
     TableEvaluator,
     TrainingEvaluator,
-    derived_seed,
 )
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
@@ -56,7 +55,6 @@ __all__ = [
     "TableEvaluator",
     "TableSpace",
     "TrainingEvaluator",
-    "derived_seed",
     "draw",
     "open_study",
     "ranking_report",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from nascence.core.modes import evaluation_mode
 from nascence.metrics.angle import CONVENTIONS, AngleTable, Convention, angles, live_paths, squares
 from nascence.spaces import NB201, Architecture, Darts, ProductSpace, SearchSpace, Zero
 from nascence.supernets.paths import restricted_paths
@@ -184,14 +185,12 @@ def _input_channels(supernet: SuperNet) -> dict[int, int]:
     ]
     first = next(iter(supernet.parameters()))
     images = torch.zeros(2, getattr(space, "in_channels", 3), 32, 32, device=first.device)
-    training = supernet.training
     try:
         sampler = torch.Generator().manual_seed(0)
         (architecture,) = restricted_paths(space, supernet.choices, generator=sampler)
-        with torch.no_grad():
-            supernet.eval()(images, architecture)
+        with evaluation_mode(supernet):
+            supernet(images, architecture)
     finally:
-        supernet.train(training)
         for handle in handles:
             handle.remove()
     return found

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
-import torch
-
+from nascence.core.randomness import stream
 from nascence.data import Dataset
-from nascence.search.evaluator import derived_seed
 from nascence.supernets.split_criteria import Criterion
 from nascence.supernets.splitting import split
 from nascence.supernets.training import Leaf, train_leaves
@@ -84,4 +82,4 @@ def train_few_shot(
 def _chosen(criterion: Criterion, leaf: Leaf[Any], seed: int) -> Any:
     """Ask a criterion with a generator that depends on the seed and the leaf alone."""
     flat = tuple(index for held in leaf.supernet.choices for index in (*held, -1))
-    return criterion(leaf.supernet, torch.Generator().manual_seed(derived_seed(seed, flat)))
+    return criterion(leaf.supernet, stream(seed, *flat, derivation="search"))

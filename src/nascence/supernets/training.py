@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
@@ -13,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.processes import map_in_processes
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture
 from nascence.supernets.paths import PathSampler, uniform_paths
 from nascence.supernets.weight_sharing import AnySuperNet, WeightSharing
@@ -164,11 +164,14 @@ def train_leaves(
     jobs = [(leaf, _settings_of(leaf, seed, folder, settings)) for leaf in leaves]
     if workers == 1:
         return [_train_leaf(leaf, data, train, own) for leaf, own in jobs]
-    context = torch.multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_prepare_worker, initargs=(data, threads)
-    ) as pool:
-        results = list(pool.map(partial(_train_in_worker, train=train), jobs))
+    results = map_in_processes(
+        partial(_train_in_worker, train=train),
+        jobs,
+        workers=workers,
+        threads=threads,
+        prepare=_prepare_worker,
+        arguments=(data,),
+    )
     trained = []
     for leaf, (state, steps, seconds) in zip(leaves, results, strict=True):
         copy = leaf.restrict(leaf.choices)
@@ -203,7 +206,11 @@ def _settings_of(
         name = hashlib.sha256(name.encode()).hexdigest()[:16]
     checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
     flat = tuple(index for held in leaf.choices for index in (*held, -1))
-    return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}
+    return {
+        **settings,
+        "seed": derived_seed(seed, *flat, derivation="search"),
+        "checkpoint": checkpoint,
+    }
 
 
 def _train_leaf(
@@ -217,9 +224,8 @@ def _train_leaf(
 _worker_data: Dataset | None = None  # of a worker process, set once when it starts
 
 
-def _prepare_worker(data: Dataset, threads: int) -> None:
+def _prepare_worker(data: Dataset) -> None:
     global _worker_data
-    torch.set_num_threads(threads)
     _worker_data = data
 
 
