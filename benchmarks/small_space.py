@@ -24,12 +24,12 @@ import torch
 from cifar10_rows import cifar10
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.spaces import Architecture, Small
+from nascence.spaces import Architecture, SmallSpace
 from nascence.supernets import FewShotEvaluator, SuperNet
 from nascence.training import evaluate, sgd, train
 from supernet_runs import Runs, accuracy_and_loss, columns, figures, print_report
 
-SPACE = Small(width=16)
+SPACE = SmallSpace(width=16)
 SIDE = 8
 BATCH = 128
 IMAGES = 250

@@ -32,7 +32,7 @@ from nascence.spaces import (
     Mobile,
     SearchSpace,
     ShuffleNetV2,
-    Small,
+    SmallSpace,
     Stage,
 )
 from nascence.spaces.cell import convolution
@@ -50,7 +50,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     ),
     "Mobile": lambda: Mobile(width=0.1, classes=10, last=16),
     "ShuffleNetV2": lambda: ShuffleNetV2(width=0.1, classes=10, last=16),
-    "Small": lambda: Small(width=4),
+    "SmallSpace": lambda: SmallSpace(width=4),
 }
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "RandomSearch": RandomSearch,

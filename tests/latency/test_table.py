@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from nascence.data.errors import DataError
 from nascence.latency.table import LatencyTable, LatencyTerm, read_latencies
-from nascence.spaces import Mobile, Small
+from nascence.spaces import Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
 
-SPACE = Small(width=4)
+SPACE = SmallSpace(width=4)
 
 
 def table(fixed: float = 0.5, seed: int = 0, scale: float = 1.0) -> LatencyTable:
@@ -101,7 +101,7 @@ CHANGES: list[tuple[Change, str]] = [
     (lambda c: c["operators"]["edge_0_1"].update(none=True), "none of edge_0_1 is True"),
     (lambda c: c.pop("fixed"), "latency of the fixed part is None"),
     (lambda c: c.update(operators=[]), "has no operators"),
-    (lambda c: c.update(space="Mobile()"), r"latencies of Mobile\(\), and this is Small"),
+    (lambda c: c.update(space="Mobile()"), r"latencies of Mobile\(\), and this is SmallSpace"),
     (lambda c: c.update(side=16), "at images of 16 pixels, and these have 8"),
     (lambda c: c.update(side=8.5), "side is 8.5; it must be a positive int"),
     (lambda c: c.update(batch=0), "batch is 0; it must be a positive int"),

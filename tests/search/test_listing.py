@@ -5,9 +5,9 @@ import torch
 
 from nascence.search import Seen
 from nascence.search.listing import Listing, listing
-from nascence.spaces import NB201, Architecture, Mobile, Small
+from nascence.spaces import NB201, Architecture, Mobile, SmallSpace
 
-SPACE = Small(width=4)
+SPACE = SmallSpace(width=4)
 
 
 def listed(seen: Seen, allowed=None) -> Listing:

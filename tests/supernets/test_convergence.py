@@ -9,10 +9,10 @@ from torch import nn
 from nascence.data import Dataset, Split
 from nascence.jobs.names import Sources, evaluator_named
 from nascence.search import CrossoverEvolution, Limit, Limits, RankSum, search
-from nascence.spaces import Restricted, ShuffleNetV2, Small
+from nascence.spaces import Restricted, ShuffleNetV2, SmallSpace
 from nascence.supernets.convergence import convergence_evaluator
 
-SPACE = Small(classes=2, width=4)
+SPACE = SmallSpace(classes=2, width=4)
 
 
 def colours(size, seed):

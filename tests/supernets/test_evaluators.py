@@ -7,7 +7,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from nascence.recalibration import recalibrate
-from nascence.spaces import NB201, Small
+from nascence.spaces import NB201, SmallSpace
 from nascence.supernets import FewShotEvaluator, OneShotEvaluator, SuperNet, split
 
 IMAGES = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -38,7 +38,7 @@ def test_equal_paths_are_computed_once(supernet: SuperNet) -> None:
 
 def test_recalibrated_score_is_that_of_the_path_with_its_own_statistics() -> None:
     torch.manual_seed(0)
-    supernet = SuperNet(Small(width=4, classes=2), statistics="tracked", affine=True)
+    supernet = SuperNet(SmallSpace(width=4, classes=2), statistics="tracked", affine=True)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     batches = list(torch.randn(3, 16, 3, 8, 8))
     architecture = (3, 2, 1, 5)
@@ -83,7 +83,7 @@ def test_description_follows_the_weights(supernet: SuperNet) -> None:
 
 
 def test_impossible_settings_are_named(supernet: SuperNet) -> None:
-    tracked = SuperNet(Small(width=4, classes=2), statistics="tracked")
+    tracked = SuperNet(SmallSpace(width=4, classes=2), statistics="tracked")
     for changes, message in (
         ({"labels": LABELS[:3]}, "20 images, 3 labels"),
         ({"measure": "tau"}, "measure is 'tau'"),

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from nascence.spaces import NB201, Small
+from nascence.spaces import NB201, SmallSpace
 from nascence.supernets import SuperNet, split
 
 SPACE = NB201(width=4, cells=1)
@@ -87,7 +87,7 @@ def test_mixture_of_a_part_takes_a_weight_for_each_choice_it_holds(supernet: Sup
 
 
 def test_two_edges_of_six_operations_give_36_parts() -> None:
-    supernet = SuperNet(Small(width=2))
+    supernet = SuperNet(SmallSpace(width=2))
     names = [decision.name for decision in supernet.space.decisions]
     assert len(split(supernet, names[:2])) == 36
 

@@ -7,10 +7,10 @@ import torch
 
 from nascence.data import Dataset
 from nascence.search.table_space import TableSpace
-from nascence.spaces import Small
+from nascence.spaces import SmallSpace
 from nascence.supernets.trained import new_supernet, trained_supernet_evaluator
 
-SPACE = Small(width=4, classes=2)
+SPACE = SmallSpace(width=4, classes=2)
 
 
 @pytest.mark.parametrize(("levels", "supernets", "steps"), [(0, 1, 12), (1, 6, 12)])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascence.spaces import ElasticMobile, Small, Stage
+from nascence.spaces import ElasticMobile, SmallSpace, Stage
 from nascence.supernets import ElasticSuperNet, SuperNet, WeightSharing, split
 
 ELASTIC = ElasticMobile(
@@ -21,7 +21,9 @@ ELASTIC = ElasticMobile(
 @pytest.fixture(params=["candidates", "slices"])
 def supernet(request: pytest.FixtureRequest) -> WeightSharing:
     torch.manual_seed(0)
-    return SuperNet(Small(width=4)) if request.param == "candidates" else ElasticSuperNet(ELASTIC)
+    return (
+        SuperNet(SmallSpace(width=4)) if request.param == "candidates" else ElasticSuperNet(ELASTIC)
+    )
 
 
 def test_a_part_refuses_what_it_does_not_hold(supernet: WeightSharing) -> None:

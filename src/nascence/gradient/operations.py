@@ -149,7 +149,7 @@ def _narrowed(supernet: SuperNet, parts: int) -> NetworkSpace:
     if isinstance(width, bool) or not isinstance(width, int):
         raise ValueError(
             f"partial channels need a space of cells with one width, and that of "
-            f"{type(space).__name__} is {width!r}; use Small, NB201 or Darts"
+            f"{type(space).__name__} is {width!r}; use SmallSpace, NB201 or Darts"
         )
     if parts < 2 or width % parts or width // parts < 2:
         raise ValueError(

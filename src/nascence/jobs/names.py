@@ -35,7 +35,7 @@ from nascence.spaces import (
     Mobile,
     SearchSpace,
     ShuffleNetV2,
-    Small,
+    SmallSpace,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _NETWORKS: dict[str, Callable[..., SearchSpace]] = {
     "mobile": Mobile,
     "nb201": NB201,
     "shufflenet": ShuffleNetV2,
-    "small": Small,
+    "small": SmallSpace,
 }
 _TABLES: dict[str, Callable[[], Table]] = {
     "accel-nasbench": accel_nasbench,

@@ -14,7 +14,7 @@ from nascence.spaces.nb201 import NB201
 from nascence.spaces.product import ProductSpace
 from nascence.spaces.restricted import Restricted
 from nascence.spaces.shufflenet import ShuffleNetV2
-from nascence.spaces.small import Small
+from nascence.spaces.small import SmallSpace
 from nascence.spaces.space import (
     Architecture,
     Choices,
@@ -47,7 +47,7 @@ __all__ = [
     "Restricted",
     "SearchSpace",
     "ShuffleNetV2",
-    "Small",
+    "SmallSpace",
     "Stage",
     "Zero",
     "identity_convolution",

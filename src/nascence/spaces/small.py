@@ -27,7 +27,7 @@ OPERATIONS = (
 EDGES = ((0, 1), (0, 2), (1, 3), (2, 3))
 
 
-class Small(ProductSpace):
+class SmallSpace(ProductSpace):
     """Four edges with six operations each: 1,296 cells, of which 253 compute different functions.
 
     A cell has four nodes and two branches: 0 to 1 to 3 and 0 to 2 to 3; node 3, the sum of both,
