@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.latency.measurement import PLAIN, Observations, observe, table_of
-from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, Zero
+from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetSpace, Zero
 from nascence.supernets import SuperNet
 
 SIDE = 32
@@ -29,8 +29,8 @@ SPACES: dict[str, Callable[[], AdditiveSpace]] = {
     "Mobile, width .25": lambda: Mobile(
         classes=10, width=0.25, last=256, side=SIDE, **Mobile.strides_for(SIDE)
     ),
-    "ShuffleNetV2, width .25": lambda: ShuffleNetV2(
-        classes=10, width=0.25, last=256, side=SIDE, **ShuffleNetV2.strides_for(SIDE)
+    "ShuffleNetV2, width .25": lambda: ShuffleNetSpace(
+        classes=10, width=0.25, last=256, side=SIDE, **ShuffleNetSpace.strides_for(SIDE)
     ),
     "DARTS, width 8, 3 cells": lambda: Darts(width=8, cells=3),
 }

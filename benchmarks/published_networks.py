@@ -6,7 +6,7 @@ Formulas of the spaces, checked against the built network each.
 import torch
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import GENOTYPES, AdditiveSpace, Architecture, Darts, Mobile, ShuffleNetV2
+from nascence.spaces import GENOTYPES, AdditiveSpace, Architecture, Darts, Mobile, ShuffleNetSpace
 
 RLNAS = "2 0 -1 2 2 0 2 4 0 4 4 2 4 2 4 2 0 0 0 2 2"
 SPOS = "(2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)"
@@ -16,7 +16,7 @@ def main() -> None:
     """Print one row per network."""
     cifar = Darts()
     imagenet = Darts(classes=1000, width=48, cells=14, stem="imagenet")
-    mobile, shufflenet = Mobile(), ShuffleNetV2()
+    mobile, shufflenet = Mobile(), ShuffleNetSpace()
     rows: list[tuple[str, AdditiveSpace, Architecture, str, str]] = [
         ("DARTS V2, CIFAR", cifar, cifar.from_genotype(GENOTYPES["DARTS_V2"]), "3.3", ""),
         ("DARTS V2", imagenet, cifar.from_genotype(GENOTYPES["DARTS_V2"]), "4.7", "574"),
@@ -52,7 +52,7 @@ def main() -> None:
     costs = [shufflenet.macs(shufflenet.sample(generator=generator)) for _ in range(5000)]
     inside = sum(290e6 <= each <= 360e6 for each in costs) / len(costs)
     print(
-        f"\n5,000 random paths of ShuffleNetV2: {min(costs) / 1e6:.0f} to {max(costs) / 1e6:.0f} "
+        f"\n5,000 random paths of the ShuffleNetV2 space: {min(costs) / 1e6:.0f} to {max(costs) / 1e6:.0f} "
         f"MMACs, {inside:.1%} within 290 to 360"
     )
 

@@ -31,7 +31,7 @@ from nascence.spaces import (
     GeneratorSpace,
     Mobile,
     SearchSpace,
-    ShuffleNetV2,
+    ShuffleNetSpace,
     SmallSpace,
     Stage,
 )
@@ -49,7 +49,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
         classes=10, stages=(Stage(8, 2), Stage(8, 2)), resolutions=(8, 12, 16), final=16, last=16
     ),
     "Mobile": lambda: Mobile(width=0.1, classes=10, last=16),
-    "ShuffleNetV2": lambda: ShuffleNetV2(width=0.1, classes=10, last=16),
+    "ShuffleNetSpace": lambda: ShuffleNetSpace(width=0.1, classes=10, last=16),
     "SmallSpace": lambda: SmallSpace(width=4),
 }
 STRATEGIES: dict[str, Callable[..., Strategy]] = {

@@ -10,14 +10,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nascence.latency import measurement as latency_measurement
 from nascence.latency.measurement import measure_latencies, network_milliseconds, observe, steady
-from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, SmallSpace
+from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetSpace, SmallSpace
 
 SPACES: dict[str, Callable[[], AdditiveSpace]] = {
     "Mobile": lambda: Mobile(
         width=0.1, classes=2, last=8, depths=(2, 1, 1, 1, 1, 1), **Mobile.strides_for(8)
     ),
-    "ShuffleNetV2": lambda: ShuffleNetV2(
-        width=0.1, classes=2, last=8, depths=(1, 1, 2, 1), **ShuffleNetV2.strides_for(8)
+    "ShuffleNetSpace": lambda: ShuffleNetSpace(
+        width=0.1, classes=2, last=8, depths=(1, 1, 2, 1), **ShuffleNetSpace.strides_for(8)
     ),
 }
 

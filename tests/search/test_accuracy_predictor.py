@@ -11,9 +11,9 @@ from nascence.metrics import kendall_tau
 from nascence.search import AccuracyPredictor, Evaluator, RandomSearch, search
 from nascence.search.accuracy_predictor import Model
 from nascence.search.table_space import TableSpace
-from nascence.spaces import NB201, Architecture, ShuffleNetV2
+from nascence.spaces import NB201, Architecture, ShuffleNetSpace
 
-SPACE = ShuffleNetV2()
+SPACE = ShuffleNetSpace()
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -19,9 +19,9 @@ from nascence.search import (
     open_study,
     search,
 )
-from nascence.spaces import NB201, Architecture, ShuffleNetV2, SmallSpace
+from nascence.spaces import NB201, Architecture, ShuffleNetSpace, SmallSpace
 
-SPACE = ShuffleNetV2()
+SPACE = ShuffleNetSpace()
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -19,10 +19,10 @@ from nascence.search import (
     open_study,
     search,
 )
-from nascence.spaces import NB201, Architecture, Darts, ProductSpace, ShuffleNetV2, SmallSpace
+from nascence.spaces import NB201, Architecture, Darts, ProductSpace, ShuffleNetSpace, SmallSpace
 from nascence.spaces.space import Decision
 
-LARGE = ShuffleNetV2()
+LARGE = ShuffleNetSpace()
 
 
 class Toy(ProductSpace):

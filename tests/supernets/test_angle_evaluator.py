@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nascence.metrics.angle import RLNAS
-from nascence.spaces import NB201, Darts, Mobile, ShuffleNetV2, SmallSpace
+from nascence.spaces import NB201, Darts, Mobile, ShuffleNetSpace, SmallSpace
 from nascence.supernets import AngleEvaluator, SuperNet
 
 SPACES = {
@@ -18,7 +18,7 @@ SPACES = {
     "small": lambda: SmallSpace(width=4),
     "darts": lambda: Darts(width=4, cells=3, pool_norm=True),
     "mobile": lambda: Mobile(classes=5, width=0.1, depths=(2, 1, 1, 1, 1, 1), last=16),
-    "shufflenet": lambda: ShuffleNetV2(classes=5, width=0.1, depths=(1, 1, 2, 1), last=16),
+    "shufflenet": lambda: ShuffleNetSpace(classes=5, width=0.1, depths=(1, 1, 2, 1), last=16),
 }
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from nascence.data import Dataset, Split
 from nascence.jobs.names import Sources, evaluator_named
 from nascence.search import CrossoverEvolution, Limit, Limits, RankSum, search
-from nascence.spaces import Restricted, ShuffleNetV2, SmallSpace
+from nascence.spaces import Restricted, ShuffleNetSpace, SmallSpace
 from nascence.supernets.convergence import convergence_evaluator
 
 SPACE = SmallSpace(classes=2, width=4)
@@ -64,7 +64,7 @@ def test_rlnas_needs_no_labels_and_no_forward_pass():
 
 
 def test_spos_keeps_its_limit_on_shufflenet():
-    space = ShuffleNetV2(
+    space = ShuffleNetSpace(
         classes=2, width=0.1, depths=(1, 1, 2, 1), stem_stride=1, strides=(1, 2, 2, 1), last=16
     )
     most = sum(space.macs(each, side=8) for each in ((0,) * 5, (3,) * 5)) / 2

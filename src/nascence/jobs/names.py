@@ -34,7 +34,7 @@ from nascence.spaces import (
     ElasticMobile,
     Mobile,
     SearchSpace,
-    ShuffleNetV2,
+    ShuffleNetSpace,
     SmallSpace,
 )
 
@@ -46,7 +46,7 @@ _NETWORKS: dict[str, Callable[..., SearchSpace]] = {
     "elastic-mobile": ElasticMobile.for_side,
     "mobile": Mobile,
     "nb201": NB201,
-    "shufflenet": ShuffleNetV2,
+    "shufflenet": ShuffleNetSpace,
     "small": SmallSpace,
 }
 _TABLES: dict[str, Callable[[], Table]] = {

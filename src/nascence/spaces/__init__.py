@@ -13,7 +13,7 @@ from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
 from nascence.spaces.product import ProductSpace
 from nascence.spaces.restricted import Restricted
-from nascence.spaces.shufflenet import ShuffleNetV2
+from nascence.spaces.shufflenet import ShuffleNetSpace
 from nascence.spaces.small import SmallSpace
 from nascence.spaces.space import (
     Architecture,
@@ -46,7 +46,7 @@ __all__ = [
     "ProductSpace",
     "Restricted",
     "SearchSpace",
-    "ShuffleNetV2",
+    "ShuffleNetSpace",
     "SmallSpace",
     "Stage",
     "Zero",

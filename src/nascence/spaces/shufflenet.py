@@ -99,7 +99,7 @@ def unit_cost(
     return total(costs)
 
 
-class ShuffleNetV2(AdditiveSpace):
+class ShuffleNetSpace(AdditiveSpace):
     """ShuffleNetV2-like networks: 20 blocks of four kinds each, 4^20 = 1.1e12 of them.
 
     Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV
