@@ -8,7 +8,7 @@ from torch import nn
 
 from nascence.data import Dataset, Split
 from nascence.jobs.names import Sources, evaluator_named
-from nascence.search import CrossoverEvolution, Limit, Limits, RankSum, search
+from nascence.search import CrossoverEvolution, Limit, Limits, RankSumEvaluator, search
 from nascence.spaces import Restricted, ShuffleNetSpace, SmallSpace
 from nascence.supernets.convergence import convergence_evaluator
 
@@ -87,7 +87,7 @@ def test_by_name_alone_and_summed_by_rank(tmp_path):
     sources = Sources(None, "", data(), 16, 3, tmp_path, 0)
     assert evaluator_named("rlnas", SPACE, sources).many(list(SPACE)).max() > 0
     both = evaluator_named("angle+accuracy", SPACE, sources)
-    assert isinstance(both, RankSum)
+    assert isinstance(both, RankSumEvaluator)
     assert 0 <= both((3,) * 4) <= 2
 
 

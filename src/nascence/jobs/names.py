@@ -15,7 +15,7 @@ from nascence.search.crossover_evolution import CrossoverEvolution
 from nascence.search.evaluator import (
     Evaluator,
     MetricEvaluator,
-    RankSum,
+    RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
 )
@@ -224,7 +224,7 @@ def evaluator_named(text: str, space: SearchSpace, sources: Sources) -> Evaluato
         raise ValueError(f"{text!r} names an evaluator twice; name each once")
     generator = torch.Generator().manual_seed(sources.seed)
     population = [space.sample(generator=generator) for _ in range(POPULATION)]
-    return RankSum(made, population)
+    return RankSumEvaluator(made, population)
 
 
 def _one(name: str, space: SearchSpace, sources: Sources) -> Evaluator:

@@ -6,7 +6,7 @@ from nascence.search.crossover_evolution import CrossoverEvolution
 from nascence.search.evaluator import (
     Evaluator,
     MetricEvaluator,
-    RankSum,
+    RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
     derived_seed,
@@ -47,7 +47,7 @@ __all__ = [
     "NSGA2",
     "PredictorSearch",
     "RandomSearch",
-    "RankSum",
+    "RankSumEvaluator",
     "Ranking",
     "Reinforce",
     "Seen",

@@ -152,7 +152,7 @@ class TrainingEvaluator:
         return training.curve[-1].accuracy
 
 
-class RankSum:
+class RankSumEvaluator:
     """Sum of the ranks that several evaluators give an architecture in a fixed population.
 
     A rank is the share of the population with a lower score, ties counted half, from 0 to 1: the
