@@ -20,7 +20,13 @@ from nascence.supernets.progressive_shrinking import (
     Phase,
     progressive_shrinking,
 )
-from nascence.supernets.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
+from nascence.supernets.shrinking import (
+    ShrinkingRound,
+    Shrunk,
+    drop_worst,
+    operation_scores,
+    shrink,
+)
 from nascence.supernets.split_criteria import (
     Criterion,
     Match,
@@ -51,7 +57,7 @@ __all__ = [
     "PHASES",
     "PathSampler",
     "Phase",
-    "Round",
+    "ShrinkingRound",
     "Shrunk",
     "Specialised",
     "SuperNet",

@@ -23,7 +23,7 @@ ScoreAll = Callable[[Sequence[Architecture]], Tensor]
 """Scores (N,) of many architectures, higher is better."""
 
 
-class Round(NamedTuple):
+class ShrinkingRound(NamedTuple):
     """One round of shrinking: every operation's score, and which were dropped, worst first."""
 
     scores: dict[Operation, float]
@@ -41,7 +41,7 @@ class Shrunk(NamedTuple):
 
     space: Restricted
     supernet: SuperNet
-    rounds: tuple[Round, ...]
+    rounds: tuple[ShrinkingRound, ...]
 
 
 def operation_scores(
@@ -142,7 +142,7 @@ def shrink(
     convention: Convention | str = "abs",
     allowed: Allowed | None = None,
     restart: int | None = None,
-    on_round: Callable[[Round, Choices], None] | None = None,
+    on_round: Callable[[ShrinkingRound, Choices], None] | None = None,
 ) -> Shrunk:
     """Shrink the space of a supernet by the angles of its networks, until few are left.
 
@@ -174,7 +174,7 @@ def shrink(
         raise ValueError(f"at_most is {at_most}, drop {drop}, children {children}; give 1 or more")
     initial = current = supernet
     choices, total = supernet.choices, 0
-    rounds: list[Round] = []
+    rounds: list[ShrinkingRound] = []
     while Restricted(space, choices).size > at_most:
         current = train(current.restrict(choices), len(rounds))
         evaluate = AngleEvaluator(initial, current, convention=convention)
@@ -191,7 +191,7 @@ def shrink(
         )
         if not dropped:
             break
-        rounds.append(Round(scores, dropped))
+        rounds.append(ShrinkingRound(scores, dropped))
         if on_round:
             on_round(rounds[-1], choices)
         if restart is not None and total <= restart < total + len(dropped):
