@@ -52,8 +52,8 @@ def main() -> None:
     costs = [shufflenet.macs(shufflenet.sample(generator=generator)) for _ in range(5000)]
     inside = sum(290e6 <= each <= 360e6 for each in costs) / len(costs)
     print(
-        f"\n5,000 random paths of the ShuffleNetV2 space: {min(costs) / 1e6:.0f} to {max(costs) / 1e6:.0f} "
-        f"MMACs, {inside:.1%} within 290 to 360"
+        f"\n5,000 random paths of the ShuffleNetV2 space: {min(costs) / 1e6:.0f} to "
+        f"{max(costs) / 1e6:.0f} MMACs, {inside:.1%} within 290 to 360"
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nascence.data import Dataset
-from nascence.supernets import SuperNet, at_random, given, split, train_few_shot, train_leaves
+from nascence.supernets import SuperNet, at_random, split, split_on, train_few_shot, train_leaves
 
 SETTINGS = {"batch_size": 16, "crop": 0}
 
@@ -43,7 +43,7 @@ def test_levels_are_trainings_of_splits(
 def test_a_second_call_reads_what_the_first_has_done(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
-    settings = {"criteria": [given(["edge_0_1"])], "seed": 1, "folder": tmp_path, **SETTINGS}
+    settings = {"criteria": [split_on(["edge_0_1"])], "seed": 1, "folder": tmp_path, **SETTINGS}
     first = train_few_shot(supernet, brightness, steps=[2, 1], **settings)
     (tmp_path / "level-1" / "leaf-3-012345-012345-012345.pt").unlink()
     again = train_few_shot(supernet, brightness, steps=[2, 1], **settings)
@@ -62,12 +62,12 @@ def test_a_second_call_reads_what_the_first_has_done(
 
 def test_steps_must_fit_the_splits(supernet: SuperNet, brightness: Dataset) -> None:
     with pytest.raises(ValueError, match="1 numbers of steps for 1 splits"):
-        train_few_shot(supernet, brightness, criteria=[given(["edge_0_1"])], steps=[1], seed=0)
+        train_few_shot(supernet, brightness, criteria=[split_on(["edge_0_1"])], steps=[1], seed=0)
     with pytest.raises(ValueError, match="was already split"):
         train_few_shot(
             supernet,
             brightness,
-            criteria=[given(["edge_0_1"]), given(["edge_0_1"])],
+            criteria=[split_on(["edge_0_1"]), split_on(["edge_0_1"])],
             steps=[1, 1, 1],
             seed=0,
             **SETTINGS,

@@ -33,8 +33,8 @@ from nascence.supernets.split_criteria import (
     at_random,
     balanced_cut,
     by_gradient_matching,
-    given,
     gradient_matching,
+    split_on,
 )
 from nascence.supernets.splitting import split
 from nascence.supernets.supernet import MixedOperation, SuperNet
@@ -69,7 +69,7 @@ __all__ = [
     "cost_edges",
     "drop_worst",
     "fair_paths",
-    "given",
+    "split_on",
     "gradient_matching",
     "once_for_all",
     "operation_scores",

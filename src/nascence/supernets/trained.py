@@ -9,7 +9,7 @@ from nascence.search.evaluator import Evaluator
 from nascence.spaces import Architecture, NetworkSpace, SearchSpace
 from nascence.supernets.evaluators import FewShotEvaluator
 from nascence.supernets.few_shot import train_few_shot
-from nascence.supernets.split_criteria import given
+from nascence.supernets.split_criteria import split_on
 from nascence.supernets.supernet import SuperNet
 
 
@@ -44,7 +44,7 @@ def trained_supernet_evaluator(
     trained = train_few_shot(
         supernet,
         data,
-        criteria=[given([first.name])] * levels,
+        criteria=[split_on([first.name])] * levels,
         steps=counts,
         seed=seed,
         folder=None if folder is None else folder / f"supernet-{levels}",
