@@ -28,7 +28,14 @@ import torch
 from cifar10_rows import cifar10
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.search import AccuracyPredictor, Limit, Limits, PredictorSearch, draw, search
+from nascence.search import (
+    AccuracyPredictor,
+    Limit,
+    Limits,
+    PredictorSearch,
+    sample_allowed,
+    search,
+)
 from nascence.spaces import Architecture, ElasticMobile, Stage
 from nascence.spaces.space import sample_decisions
 from nascence.supernets import (
@@ -246,7 +253,7 @@ def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) 
     cost = time.process_time() - start
     found = history.best.architecture
     random = [
-        draw(SPACE, allowed=limits, known=(), generator=generator) for _ in range(RANDOM)
+        sample_allowed(SPACE, allowed=limits, known=(), generator=generator) for _ in range(RANDOM)
     ]  # fmt: skip
     own = arguments.out / "limited.jsonl"
     append(kept, {

@@ -11,7 +11,7 @@ from nascence.design.folder import RunError
 from nascence.export import save_weights
 from nascence.metrics import naswot
 from nascence.params import CheckpointError
-from nascence.search import LimitError, derived_seed, draw
+from nascence.search import LimitError, derived_seed, sample_allowed
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|;width=8;cells=2"
 DEAD = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|;width=8;cells=2"
@@ -68,7 +68,7 @@ def test_an_impossible_limit_is_said(cost: network.Cost) -> None:
     limits = cost.limits(work=1e9, parameters=5, latency_ms=None)
     generator = torch.Generator().manual_seed(0)
     with pytest.raises(LimitError, match=r"parameters <= 5.*smallest had"):
-        draw(cost.space, allowed=limits, known=(), generator=generator)
+        sample_allowed(cost.space, allowed=limits, known=(), generator=generator)
 
 
 def save_trained(path: Path, block: str) -> torch.nn.Module:

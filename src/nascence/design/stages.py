@@ -20,7 +20,7 @@ from nascence.design.contents import Results, report_contents, summary_of
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.settings import Shares
 from nascence.graph import count_macs, count_parameters, measure_latency
-from nascence.search import Candidate, Evolution, draw, open_study, search
+from nascence.search import Candidate, Evolution, open_study, sample_allowed, search
 from nascence.spaces import NB201
 from nascence.training import Measurement, Training, evaluate, train
 
@@ -87,7 +87,7 @@ def search_stage(run: Run) -> dict[str, Any]:
         latency_ms=settings.max_latency_ms,
     )
     score = network.Score(space, cost, batch, seed=settings.seed)
-    first = draw(space, allowed=limits, known=(), generator=run.generator(5))
+    first = sample_allowed(space, allowed=limits, known=(), generator=run.generator(5))
     trials = run.folder.plan("search", lambda: _plan_trials(run, lambda: score(first)))["trials"]
 
     def tell(candidate: Candidate) -> None:

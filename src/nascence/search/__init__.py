@@ -12,7 +12,7 @@ from nascence.search.evaluator import (
     derived_seed,
 )
 from nascence.search.history import Candidate, History
-from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
+from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, sample_allowed
 from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
@@ -57,7 +57,7 @@ __all__ = [
     "TableSpace",
     "TrainingEvaluator",
     "derived_seed",
-    "draw",
+    "sample_allowed",
     "open_study",
     "ranking_report",
     "ranking_table",

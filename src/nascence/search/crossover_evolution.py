@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from nascence.search.limits import TRIES, Allowed, draw
+from nascence.search.limits import TRIES, Allowed, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.spaces import Architecture, SearchSpace, name_of
@@ -90,7 +90,7 @@ class CrossoverEvolution:
             elif place < self._mutants + self._crossovers:
                 architecture = self._child(self._mixture)
         if architecture is None:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
         self._asked += 1

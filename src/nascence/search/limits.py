@@ -53,7 +53,7 @@ def describe(allowed: Allowed | None) -> str:
     return str(allowed) if isinstance(allowed, Limits) else name_of(allowed)
 
 
-def draw(
+def sample_allowed(
     space: SearchSpace,
     *,
     allowed: Allowed | None,

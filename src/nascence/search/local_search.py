@@ -5,7 +5,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
-from nascence.search.limits import Allowed, draw
+from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.spaces import Architecture, SearchSpace, name_of
@@ -74,7 +74,7 @@ class LocalSearch:
         """Propose an architecture; see :class:`Strategy`."""
         architecture = self._next_neighbour()
         if architecture is None:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
             self._opening.append(architecture)

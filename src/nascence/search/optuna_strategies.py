@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from nascence.search.limits import Allowed, draw
+from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.search.study import quiet
@@ -73,7 +73,7 @@ class _OptunaStrategy:
                 else:
                     self._study.tell(trial, list(values))
         else:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
         self._seen.add(architecture)

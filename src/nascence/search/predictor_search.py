@@ -6,7 +6,7 @@ import torch
 from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor, Model
 from nascence.search.codes import finite
 from nascence.search.crossover_evolution import CrossoverSpace
-from nascence.search.limits import Allowed, draw
+from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
@@ -86,7 +86,7 @@ class PredictorSearch:
             self._queue = self._best()[::-1]  # they are taken from the end
             architecture = self._next()
         if architecture is None:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
         self._meet(architecture)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nascence.search.codes import coder
-from nascence.search.limits import TRIES, Allowed, Limit, Limits, draw
+from nascence.search.limits import TRIES, Allowed, Limit, Limits, sample_allowed
 from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
@@ -102,7 +102,7 @@ class Reinforce:
             self._most_listed = None
         architecture = self._drawn()
         if architecture is None:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
         self._pending[architecture] = self._direction(architecture)

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from nascence.search.limits import TRIES, Allowed, describe, draw
+from nascence.search.limits import TRIES, Allowed, describe, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.spaces import Architecture, SearchSpace
 
@@ -62,7 +62,7 @@ class RandomSearch:
 
     def ask(self) -> Architecture:
         """Propose an architecture; see :class:`Strategy`."""
-        architecture = draw(
+        architecture = sample_allowed(
             self.space, allowed=self._allowed, known=self._seen, generator=self._generator
         )
         self._seen.add(architecture)
@@ -120,7 +120,7 @@ class Evolution:
         """Propose an architecture; see :class:`Strategy`."""
         architecture = self._child() if len(self._population) == self._size else None
         if architecture is None:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
         self._seen.add(architecture)

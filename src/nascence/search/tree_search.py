@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from nascence.search.codes import coder, finite
-from nascence.search.limits import Allowed, draw
+from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.partition import (
     Divide,
     Region,
@@ -75,7 +75,7 @@ class _TreeSearch:
         """Propose an architecture; see :class:`Strategy`."""
         architecture = self._from_region() if len(self._members) >= self._initial else None
         if architecture is None:
-            architecture = draw(
+            architecture = sample_allowed(
                 self.space, allowed=self._allowed, known=self._seen, generator=self._generator
             )
         self._seen.add(architecture)

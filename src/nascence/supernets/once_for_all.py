@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nascence.data import Dataset
 from nascence.recalibration import recalibrate
 from nascence.search.history import Candidate, History
-from nascence.search.limits import Limits, draw
+from nascence.search.limits import Limits, sample_allowed
 from nascence.search.loop import search
 from nascence.search.predictor_search import PredictorSearch
 from nascence.search.study import open_study
@@ -120,7 +120,8 @@ def once_for_all(
         candidates=predictions,
         allowed=limits,
     )
-    draw(space, allowed=limits, known=(), generator=torch.Generator().manual_seed(seeds[1]))
+    trial = torch.Generator().manual_seed(seeds[1])
+    sample_allowed(space, allowed=limits, known=(), generator=trial)
     leaves = train_leaves(
         parts,
         data,
