@@ -81,18 +81,18 @@ def truth(arguments: argparse.Namespace) -> None:
             print(SPACE.format(classes[place]), found, flush=True)
 
 
-def score_all(leaves: list[SuperNet], data: Dataset) -> dict[str, torch.Tensor]:
+def score_all(sub_supernets: list[SuperNet], data: Dataset) -> dict[str, torch.Tensor]:
     """Accuracy and negative loss of all 1,296 networks."""
     images = data.normalise(data.validation.images[:IMAGES])
     images, labels = images.to(memory_format=torch.channels_last), data.validation.labels[:IMAGES]
-    evaluate = FewShotEvaluator(leaves, images, labels, batch_size=IMAGES)
+    evaluate = FewShotEvaluator(sub_supernets, images, labels, batch_size=IMAGES)
     known: dict[tuple, tuple[float, float]] = {}
     pairs = []
     for architecture in SPACE:
-        leaf = evaluate.leaf(architecture)
-        key = leaf.supernet.choices, leaf.supernet.path(architecture)
+        sub_supernet = evaluate.evaluator_of(architecture)
+        key = sub_supernet.supernet.choices, sub_supernet.supernet.path(architecture)
         if key not in known:
-            known[key] = accuracy_and_loss(leaf.logits(architecture), labels)
+            known[key] = accuracy_and_loss(sub_supernet.logits(architecture), labels)
         pairs.append(known[key])
     return columns(pairs)
 
@@ -110,7 +110,7 @@ def supernets(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             seed=seed,
             base=base,
-            score=lambda leaves: score_all(leaves, data),
+            score=lambda sub_supernets: score_all(sub_supernets, data),
             settings=settings,
         )
 

@@ -12,7 +12,7 @@ from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint, save_checkpoint
 from nascence.spaces import NetworkSpace
-from nascence.supernets import SuperNet, split, train_leaves, train_supernet
+from nascence.supernets import SuperNet, split, train_sub_supernets, train_supernet
 
 Score = Callable[[list[SuperNet]], dict[str, torch.Tensor]]
 
@@ -26,7 +26,7 @@ class Runs:
         out: folder for checkpoints and scores.
         seed: of weights, batches and paths.
         base: steps of the one-shot supernet that is split.
-        score: from leaves to scores of architectures, in an order of its own.
+        score: from sub-supernets to scores of architectures, in an order of its own.
         suffix: of the files of scores, to tell what was scored.
         settings: of :func:`train_supernet`.
     """
@@ -65,7 +65,7 @@ class Runs:
         if self._done(name):
             return
         supernet, done, seconds = self._train(self.base)
-        parts = train_leaves(
+        parts = train_sub_supernets(
             split(supernet, list(edges)),
             self.data,
             seed=self.seed,
@@ -97,9 +97,9 @@ class Runs:
     def _file(self, name: str) -> Path:
         return self.out / f"scores-{self.seed}-{name}{self.suffix}.pt"
 
-    def _record(self, name: str, leaves: list[SuperNet], cost: dict[str, float]) -> None:
+    def _record(self, name: str, sub_supernets: list[SuperNet], cost: dict[str, float]) -> None:
         start = time.perf_counter()
-        scores = self.score(leaves)
+        scores = self.score(sub_supernets)
         cost["scoring_seconds"] = time.perf_counter() - start
         save_checkpoint(self._file(name), {**scores, "cost": cost})
         print(self.seed, name, cost, f"{time.process_time():.0f} CPU-s so far", flush=True)

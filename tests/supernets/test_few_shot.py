@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from nascence.data import Dataset
-from nascence.supernets import SuperNet, at_random, split, split_on, train_few_shot, train_leaves
+from nascence.supernets import (
+    SuperNet,
+    at_random,
+    split,
+    split_on,
+    train_few_shot,
+    train_sub_supernets,
+)
 
 SETTINGS = {"batch_size": 16, "crop": 0}
 
@@ -23,16 +30,16 @@ def test_levels_are_trainings_of_splits(
         folder=tmp_path,
         **SETTINGS,
     )
-    assert len(found.leaves) in (2 * 6, 6 + 3, 2 * 3)
-    assert found.steps == 4 + 2 * 2 + len(found.leaves)
-    assert found.seconds >= sum(leaf.seconds for leaf in found.leaves)
-    root = train_leaves([supernet], brightness, seed=3, steps=4, **SETTINGS)[0]
+    assert len(found.sub_supernets) in (2 * 6, 6 + 3, 2 * 3)
+    assert found.steps == 4 + 2 * 2 + len(found.sub_supernets)
+    assert found.seconds >= sum(sub_supernet.seconds for sub_supernet in found.sub_supernets)
+    root = train_sub_supernets([supernet], brightness, seed=3, steps=4, **SETTINGS)[0]
     parts = split(root.supernet, {"edge_0_1": [(0, 1, 2), (3, 4, 5)]})
-    middle = train_leaves(parts, brightness, seed=3, steps=2, **SETTINGS)
-    first = found.leaves[0].supernet
+    middle = train_sub_supernets(parts, brightness, seed=3, steps=2, **SETTINGS)
+    first = found.sub_supernets[0].supernet
     place = next(n for n in range(4) if first.choices[n] != middle[0].supernet.choices[n])
     name = supernet.space.decisions[place].name
-    last = train_leaves(
+    last = train_sub_supernets(
         split(middle[0].supernet, [name])[:1], brightness, seed=3, steps=1, **SETTINGS
     )[0]
     assert last.supernet.choices == first.choices
@@ -47,10 +54,13 @@ def test_a_second_call_reads_what_the_first_has_done(
     first = train_few_shot(supernet, brightness, steps=[2, 1], **settings)
     (tmp_path / "level-1" / "leaf-3-012345-012345-012345.pt").unlink()
     again = train_few_shot(supernet, brightness, steps=[2, 1], **settings)
-    for one, other in zip(first.leaves, again.leaves, strict=True):
+    for one, other in zip(first.sub_supernets, again.sub_supernets, strict=True):
         states = one.supernet.state_dict(), other.supernet.state_dict()
         assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    assert [a.seconds == b.seconds for a, b in zip(first.leaves, again.leaves, strict=True)] == [
+    assert [
+        a.seconds == b.seconds
+        for a, b in zip(first.sub_supernets, again.sub_supernets, strict=True)
+    ] == [
         True,
         True,
         True,

@@ -53,7 +53,9 @@ def test_nested_and_joint_splits_are_the_same(supernet: SuperNet) -> None:
     singles, groups = [(index,) for index in range(5)], [(0, 3), (1, 2, 4)]
     joint = split(supernet, {"edge_0_1": singles, "edge_2_3": groups})
     nested = [
-        leaf for part in split(supernet, ["edge_0_1"]) for leaf in split(part, {"edge_2_3": groups})
+        sub_supernet
+        for part in split(supernet, ["edge_0_1"])
+        for sub_supernet in split(part, {"edge_2_3": groups})
     ]
     assert len(joint) == 10
     assert [part.choices for part in joint] == [part.choices for part in nested]

@@ -38,7 +38,7 @@ from nascence.supernets.split_criteria import (
 )
 from nascence.supernets.splitting import split
 from nascence.supernets.supernet import MixedOperation, SuperNet
-from nascence.supernets.training import Leaf, train_leaves, train_supernet
+from nascence.supernets.training import SubSupernet, train_sub_supernets, train_supernet
 from nascence.supernets.weight_sharing import AnySuperNet, WeightSharing
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "ElasticSuperNet",
     "FewShot",
     "FewShotEvaluator",
-    "Leaf",
+    "SubSupernet",
     "Match",
     "MixedOperation",
     "OneShotEvaluator",
@@ -78,7 +78,7 @@ __all__ = [
     "shrink",
     "split",
     "train_few_shot",
-    "train_leaves",
+    "train_sub_supernets",
     "train_supernet",
     "uniform_paths",
 ]

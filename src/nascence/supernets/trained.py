@@ -1,4 +1,4 @@
-"""The evaluator that trains a supernet first, or one and the parts of its first decision."""
+"""The evaluator that trains a supernet first, or one and the sub-supernets of its first decision."""
 
 from pathlib import Path
 
@@ -51,11 +51,11 @@ def trained_supernet_evaluator(
     )
     labels = data.validation.labels
     images = data.normalise(data.validation.images)
-    leaves = [leaf.supernet for leaf in trained.leaves]
-    evaluator = FewShotEvaluator(leaves, images, labels, batch_size=min(250, len(labels)))
+    held = [each.supernet for each in trained.sub_supernets]
+    evaluator = FewShotEvaluator(held, images, labels, batch_size=min(250, len(labels)))
     return _Described(
         evaluator,
-        f"{len(leaves)} supernets, {trained.steps} steps in all, {data.fingerprint}, seed {seed}",
+        f"{len(held)} supernets, {trained.steps} steps in all, {data.fingerprint}, seed {seed}",
     )
 
 

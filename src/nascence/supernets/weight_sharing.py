@@ -57,8 +57,8 @@ class WeightSharing(nn.Module, ABC):
             if index not in held:
                 names = ", ".join(str(decision.choices[each]) for each in held)
                 raise ValueError(
-                    f"decision {decision.name!r} is {decision.choices[index]!r}, and this part of "
-                    f"a split supernet holds only {names}; ask the part that holds it"
+                    f"decision {decision.name!r} is {decision.choices[index]!r}, and this "
+                    f"sub-supernet holds only {names}; ask the one that holds it"
                 )
         return architecture
 
