@@ -37,7 +37,7 @@ Pair = tuple[float, float]
 def scores_of(
     sub_supernet: SuperNet, images: Tensor, labels: Tensor, wanted: Container[Architecture]
 ) -> dict[Architecture, Pair]:
-    """Accuracy and negative loss of the ``wanted`` of a sub-supernet; equal paths are computed once.
+    """Accuracy and negative loss of the ``wanted``; equal paths are computed once.
 
     Whatever the first cell can give is put together from the outputs of its edges, each of which
     is computed once: stem and first cell are half of the cost, and the same for many.

@@ -170,7 +170,7 @@ def test_time_ends_a_training(supernet: SuperNet, brightness: Dataset) -> None:
 def test_leaves_are_the_same_for_any_number_of_processes(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
-    """In two processes one sub-supernet is read, one goes on from its checkpoint, and one is new."""
+    """In two processes one is read, one goes on from its checkpoint, and one is new."""
     sub_supernets = split(supernet, {"edge_0_1": [(0, 1), (2, 3), (4, 5)]})
     settings = {"seed": 5, "steps": 4, "batch_size": 16, "crop": 1}
     alone = train_sub_supernets(sub_supernets, brightness, **settings)

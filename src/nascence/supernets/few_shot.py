@@ -43,7 +43,8 @@ def train_few_shot(
 
     Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, algorithm 1, with the splits
     nested and the criterion free. A sub-supernet starts with the weights of what it was split from,
-    and with a new optimizer and schedule. After an interruption the same call goes on from ``folder``.
+    and with a new optimizer and schedule. After an interruption the same call goes on from
+    ``folder``.
 
     Args:
         supernet: untouched.

@@ -1,4 +1,4 @@
-"""The evaluator that trains a supernet first, or one and the sub-supernets of its first decision."""
+"""The evaluator that first trains a supernet, with or without splitting its first decision."""
 
 from pathlib import Path
 
