@@ -168,7 +168,7 @@ def trained(
 ) -> list[ElasticSuperNet]:
     settings = {**SETTINGS, **settings}
     sub_supernets = train_sub_supernets(
-        supernets, data, seed=seed, folder=folder, train=progressive_shrinking, **settings
+        supernets, data, seed=seed, out=folder, train=progressive_shrinking, **settings
     )
     return [sub_supernet.supernet for sub_supernet in sub_supernets]
 

@@ -69,7 +69,7 @@ class Runs:
             split(supernet, list(edges)),
             self.data,
             seed=self.seed,
-            folder=self.out / f"leaves-{self.seed}-{name}",
+            out=self.out / f"leaves-{self.seed}-{name}",
             steps=steps,
             **self.settings,
         )

@@ -32,7 +32,7 @@ def data():
 
 
 def test_accuracy_has_statistics_of_the_path_s_own(tmp_path):
-    evaluate = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, folder=tmp_path)
+    evaluate = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, out=tmp_path)
     architecture = (3, 2, 1, 3)
     network = copy.deepcopy(evaluate.supernet.extract(architecture)).train()
     for norm in network.modules():
@@ -46,7 +46,7 @@ def test_accuracy_has_statistics_of_the_path_s_own(tmp_path):
         logits = network.eval()(data().normalise(split.images))
     expected = (logits.argmax(1) == split.labels).float().mean().item()
     assert evaluate(architecture) == pytest.approx(expected)
-    again = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, folder=tmp_path)
+    again = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, out=tmp_path)
     assert again(architecture) == evaluate(architecture)
     assert again.description == evaluate.description
 

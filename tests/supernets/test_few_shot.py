@@ -27,7 +27,7 @@ def test_levels_are_trainings_of_splits(
         criteria=[lambda *_: {"edge_0_1": [(0, 1, 2), (3, 4, 5)]}, at_random()],
         steps=[4, 2, 1],
         seed=3,
-        folder=tmp_path,
+        out=tmp_path,
         **SETTINGS,
     )
     assert len(found.sub_supernets) in (2 * 6, 6 + 3, 2 * 3)
@@ -50,7 +50,7 @@ def test_levels_are_trainings_of_splits(
 def test_a_second_call_reads_what_the_first_has_done(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
-    settings = {"criteria": [split_on(["edge_0_1"])], "seed": 1, "folder": tmp_path, **SETTINGS}
+    settings = {"criteria": [split_on(["edge_0_1"])], "seed": 1, "out": tmp_path, **SETTINGS}
     first = train_few_shot(supernet, brightness, steps=[2, 1], **settings)
     (tmp_path / "level-1" / "leaf-3-012345-012345-012345.pt").unlink()
     again = train_few_shot(supernet, brightness, steps=[2, 1], **settings)

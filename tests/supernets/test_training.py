@@ -177,13 +177,13 @@ def test_leaves_are_the_same_for_any_number_of_processes(
     assert [sub_supernet.supernet.choices for sub_supernet in alone] == [
         sub_supernet.choices for sub_supernet in sub_supernets
     ]
-    train_sub_supernets(sub_supernets[:1], brightness, folder=tmp_path, **settings)
+    train_sub_supernets(sub_supernets[:1], brightness, out=tmp_path, **settings)
     with pytest.raises(KeyboardInterrupt):
         train_sub_supernets(
-            sub_supernets[1:2], brightness, folder=tmp_path, progress=interrupt(2), **settings
+            sub_supernets[1:2], brightness, out=tmp_path, progress=interrupt(2), **settings
         )
     assert len(list(tmp_path.iterdir())) == 2
-    found = train_sub_supernets(sub_supernets, brightness, folder=tmp_path, workers=2, **settings)
+    found = train_sub_supernets(sub_supernets, brightness, out=tmp_path, workers=2, **settings)
     assert len(list(tmp_path.iterdir())) == 3
     for one, other in zip(alone, found, strict=True):
         assert same(one.supernet, other.supernet)
@@ -268,7 +268,7 @@ def test_checkpoints_of_large_spaces_have_names_that_file_systems_allow(
         classes=2, stages=(Stage(8, 2),) * 5, resolutions=tuple(range(6, 31)), final=8, last=8
     )
     parts = split(ElasticSuperNet(space), {"stage_1_depth": [(0, 1), (2,)]})
-    train_sub_supernets(parts, brightness, seed=0, folder=tmp_path, steps=1, batch_size=4)
+    train_sub_supernets(parts, brightness, seed=0, out=tmp_path, steps=1, batch_size=4)
     names = [path.name for path in tmp_path.iterdir()]
     assert len(set(names)) == 2
     assert max(map(len, names)) < 60

@@ -275,7 +275,7 @@ def _supernet(space: SearchSpace, sources: Sources, *, levels: int) -> Evaluator
         levels=levels,
         steps=sources.steps,
         seed=sources.seed,
-        folder=sources.folder,
+        out=sources.folder,
     )
 
 
@@ -288,7 +288,7 @@ def _convergence(kind: "Kind", space: SearchSpace, sources: Sources) -> Evaluato
         _images(kind, sources),
         steps=sources.steps,
         seed=sources.seed,
-        folder=sources.folder,
+        out=sources.folder,
     )
 
 

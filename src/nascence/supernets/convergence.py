@@ -26,7 +26,7 @@ def convergence_evaluator(
     *,
     steps: int,
     seed: int,
-    folder: Path | None = None,
+    out: Path | None = None,
 ) -> Evaluator:
     """Train a supernet for ``steps`` steps, and score by its paths.
 
@@ -46,7 +46,7 @@ def convergence_evaluator(
         data: to train on.
         steps: of the training, batches of 64.
         seed: of weights, paths, batches and random labels.
-        folder: for checkpoints, from which the training resumes; None keeps none.
+        out: for checkpoints, from which the training resumes; None keeps none.
 
     Raises:
         ValueError: an unknown kind, or a space that defines no network.
@@ -68,7 +68,7 @@ def convergence_evaluator(
         steps=steps,
         sampler=restricted_paths,  # type: ignore[arg-type]
         batch_size=BATCH,
-        checkpoint=None if folder is None else folder / f"convergence-{labels}.pt",
+        checkpoint=None if out is None else out / f"convergence-{labels}.pt",
     ).supernet
     described = f"{steps} steps, {data.fingerprint}, seed {seed}"
     if kind != "accuracy":

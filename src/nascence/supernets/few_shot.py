@@ -36,7 +36,7 @@ def train_few_shot(
     criteria: Sequence[Criterion],
     steps: Sequence[int],
     seed: int,
-    folder: Path | None = None,
+    out: Path | None = None,
     **settings: Any,
 ) -> FewShot[AnySuperNet]:
     """Train a supernet, then split it by each criterion in turn and train the sub-supernets.
@@ -44,7 +44,7 @@ def train_few_shot(
     Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, algorithm 1, with the splits
     nested and the criterion free. A sub-supernet starts with the weights of what it was split from,
     and with a new optimizer and schedule. After an interruption the same call goes on from
-    ``folder``.
+    ``out``.
 
     Args:
         supernet: untouched.
@@ -52,7 +52,7 @@ def train_few_shot(
         criteria: where to split, one for each level; none is one-shot search.
         steps: of the supernet, then of each sub-supernet at each level: one more than criteria.
         seed: of all randomness.
-        folder: for the checkpoints of every level, None for none.
+        out: for the checkpoints of every level, None for none.
         settings: those of :func:`train_sub_supernets`.
 
     Raises:
@@ -75,9 +75,9 @@ def train_few_shot(
                 for child in split(parent.supernet, _chosen(criteria[level - 1], parent, seed))
             ]
             seconds += time.perf_counter() - start
-        place = folder / f"level-{level}" if folder is not None else None
+        place = out / f"level-{level}" if out is not None else None
         trained = train_sub_supernets(
-            untrained, data, seed=seed, folder=place, steps=count, **settings
+            untrained, data, seed=seed, out=place, steps=count, **settings
         )
         total += sum(each.steps for each in trained)
         seconds += sum(each.seconds for each in trained)

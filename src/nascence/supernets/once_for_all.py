@@ -65,7 +65,7 @@ def once_for_all(
     images: int = 1000,
     recalibration_images: int = 512,
     workers: int = 1,
-    folder: Path | None = None,
+    out: Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Specialised:
@@ -92,7 +92,7 @@ def once_for_all(
         images: of validation that give a score, at most so many as there are.
         recalibration_images: of training, for the statistics of BatchNorm.
         workers: processes that train the sub-supernets.
-        folder: for checkpoints and the study of scores; the same call goes on from them. With
+        out: for checkpoints and the study of scores; the same call goes on from them. With
             other limits it trains nothing anew.
         progress: see :data:`Progress`; a KeyboardInterrupt raised in it ends the training after
             a checkpoint.
@@ -126,7 +126,7 @@ def once_for_all(
         untrained,
         data,
         seed=seeds[0],
-        folder=folder,
+        out=out,
         workers=workers,
         train=progressive_shrinking,
         steps=None if steps is None else steps // len(untrained),
@@ -137,9 +137,9 @@ def once_for_all(
     )
     costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
     study = None
-    if folder is not None:  # another strategy, as by other limits, has a study of its own
+    if out is not None:  # another strategy, as by other limits, has a study of its own
         mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:12]
-        study = open_study(folder / JOURNAL, space=space, name=mark, costs=tuple(costs))
+        study = open_study(out / JOURNAL, space=space, name=mark, costs=tuple(costs))
     history = search(
         strategy,
         sub_supernet_evaluator(

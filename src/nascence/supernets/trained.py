@@ -20,7 +20,7 @@ def trained_supernet_evaluator(
     levels: int,
     steps: int,
     seed: int,
-    folder: Path | None,
+    out: Path | None,
 ) -> Evaluator:
     """Train a supernet, or one and what its first decision splits it into, for all the steps.
 
@@ -30,7 +30,7 @@ def trained_supernet_evaluator(
         levels: 0 for one supernet, 1 for half of the steps before the split and half after it.
         steps: of all trainings together.
         seed: of all randomness.
-        folder: for checkpoints, None for none.
+        out: for checkpoints, None for none.
 
     Raises:
         ValueError: a space without networks.
@@ -47,7 +47,7 @@ def trained_supernet_evaluator(
         criteria=[split_on([first.name])] * levels,
         steps=counts,
         seed=seed,
-        folder=None if folder is None else folder / f"supernet-{levels}",
+        out=None if out is None else out / f"supernet-{levels}",
     )
     labels = data.validation.labels
     images = data.normalise(data.validation.images)

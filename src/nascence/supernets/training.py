@@ -132,7 +132,7 @@ def train_sub_supernets(
     data: Dataset,
     *,
     seed: int,
-    folder: Path | None = None,
+    out: Path | None = None,
     workers: int = 1,
     threads: int = 1,
     train: TrainSubSupernet = train_supernet,
@@ -142,14 +142,14 @@ def train_sub_supernets(
 
     The result is the same for any number of ``workers``: everything random in a training follows
     from ``seed`` and the choices that the sub-supernet holds. Each has its checkpoint in
-    ``folder``, so after an interruption the finished ones are read and the others go on where
+    ``out``, so after an interruption the finished ones are read and the others go on where
     they were.
 
     Args:
         sub_supernets: untouched.
         data: what all are trained on.
         seed: of all randomness.
-        folder: for checkpoints; None keeps none.
+        out: for checkpoints; None keeps none.
         workers: processes; 1 trains here, one after the other.
         threads: of each worker process.
         train: :func:`train_supernet` or another training of one supernet.
@@ -164,7 +164,7 @@ def train_sub_supernets(
         )
     if workers < 1 or threads < 1:
         raise ValueError(f"workers is {workers} and threads {threads}; both must be at least 1")
-    jobs = [(each, _settings_of(each, seed, folder, settings)) for each in sub_supernets]
+    jobs = [(each, _settings_of(each, seed, out, settings)) for each in sub_supernets]
     if workers == 1:
         return [_train_one(each, data, train, own) for each, own in jobs]
     context = torch.multiprocessing.get_context("spawn")
@@ -199,13 +199,13 @@ def _path_loss(
 
 
 def _settings_of(
-    supernet: WeightSharing, seed: int, folder: Path | None, settings: Mapping[str, Any]
+    supernet: WeightSharing, seed: int, out: Path | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     name = "-".join("".join(map(str, held)) for held in supernet.choices)
     if len(name) > 180:  # file systems allow 255 bytes
         name = hashlib.sha256(name.encode()).hexdigest()[:16]
     # sub-supernets were once called leaves, and folders of that time go on
-    checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
+    checkpoint = out / f"leaf-{name}.pt" if out is not None else None
     flat = tuple(index for held in supernet.choices for index in (*held, -1))
     return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}
 
