@@ -37,7 +37,7 @@ from nascence.search import (
     search,
 )
 from nascence.spaces import Architecture, ElasticMobile, Stage
-from nascence.spaces.space import sample_decisions
+from nascence.spaces.decisions import sample_decisions
 from nascence.supernets import (
     PHASES,
     ElasticSuperNet,

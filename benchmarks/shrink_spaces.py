@@ -20,11 +20,11 @@ import torch
 
 from cifar10_rows import cifar10
 from nascence.data import Dataset
-from nascence.spaces import Darts, Mobile, ProductSpace, Restricted
+from nascence.spaces import CandidateSpace, Darts, Mobile
 from nascence.supernets import OneShotEvaluator, SuperNet, restricted_paths, shrink, train_supernet
 
 SIDE = 16
-SPACES: dict[str, tuple[ProductSpace, dict]] = {
+SPACES: dict[str, tuple[CandidateSpace, dict]] = {
     "mobile": (
         Mobile(
             classes=10,
@@ -82,7 +82,7 @@ def run(name: str, data: Dataset, arguments: argparse.Namespace) -> dict:
     )
     found: dict = {"space": name, "whole": f"{space.size:.2g}", "left": f"{result.space.size:.2g}"}
     found["operations a round"] = [len(each.dropped) for each in result.rounds]
-    for label, part in (("whole", Restricted(space, supernet.choices)), ("left", result.space)):
+    for label, part in (("whole", space.restricted(supernet.choices)), ("left", result.space)):
         generator = torch.Generator().manual_seed(arguments.seed)
         pool = [
             part.widen(part.sample(generator=generator)) for _ in range(arguments.architectures)

@@ -19,8 +19,15 @@ from nascence.search import (
     open_study,
     search,
 )
-from nascence.spaces import NB201, Architecture, Darts, ProductSpace, ShuffleNetSpace, SmallSpace
-from nascence.spaces.space import Decision
+from nascence.spaces import (
+    NB201,
+    Architecture,
+    Darts,
+    Decision,
+    ProductSpace,
+    ShuffleNetSpace,
+    SmallSpace,
+)
 
 LARGE = ShuffleNetSpace()
 
@@ -123,7 +130,7 @@ def test_steps_are_those_of_the_rule() -> None:
     expected, baseline, deviation = np.zeros(80), 0.0, 0.0
     for number, reward in enumerate((70.0, 72.0, 60.0)):
         architecture = strategy.ask()
-        code = LARGE.encode(architecture).numpy()
+        code = LARGE.codes([architecture])[0]
         split = expected.reshape(20, 4)
         softmax = np.exp(split) / np.exp(split).sum(axis=1, keepdims=True)
         if number:

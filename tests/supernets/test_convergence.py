@@ -9,7 +9,7 @@ from torch import nn
 from nascence.data import Dataset, Split
 from nascence.jobs.names import Sources, evaluator_named
 from nascence.search import CrossoverEvolution, Limit, Limits, RankSumEvaluator, search
-from nascence.spaces import Restricted, ShuffleNetSpace, SmallSpace
+from nascence.spaces import ShuffleNetSpace, SmallSpace
 from nascence.supernets.convergence import convergence_evaluator
 
 SPACE = SmallSpace(classes=2, width=4)
@@ -92,7 +92,7 @@ def test_by_name_alone_and_summed_by_rank(tmp_path):
 
 
 def test_what_is_left_of_a_space_is_searched_by_the_same_evaluator():
-    left = Restricted(SPACE, [(0, 3)] * 4)
+    left = SPACE.restricted([(0, 3)] * 4)
     evaluate = convergence_evaluator("angle", SPACE, data(), steps=3, seed=0)
     strategy = CrossoverEvolution(
         left,

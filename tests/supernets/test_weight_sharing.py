@@ -49,9 +49,9 @@ def test_parts_compute_what_the_whole_does(supernet: WeightSharing) -> None:
 def test_restricting_names_what_is_wrong(supernet: WeightSharing) -> None:
     with pytest.raises(ValueError, match="1 lists of choices for"):
         supernet.restrict([(0,)])
-    with pytest.raises(ValueError, match="give some of"):
+    with pytest.raises(ValueError, match="give one or more of"):
         supernet.restrict([(99,), *supernet.choices[1:]])
-    with pytest.raises(ValueError, match="give some of"):
+    with pytest.raises(ValueError, match="give one or more of"):
         supernet.restrict([(), *supernet.choices[1:]])
 
 

@@ -1,24 +1,13 @@
 """Evolution with crossover under a limit, as SPOS searches its supernet."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import torch
 
 from nascence.search.limits import TRIES, Allowed, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
-from nascence.spaces import Architecture, SearchSpace, name_of
-
-
-@runtime_checkable
-class CrossoverSpace(SearchSpace, Protocol):
-    """A space that can mix two architectures."""
-
-    def crossover(
-        self, first: Architecture, second: Architecture, *, generator: torch.Generator
-    ) -> Architecture:
-        """Take each decision from one of the two."""
+from nascence.spaces import Architecture, Crossable, name_of
 
 
 class CrossoverEvolution:
@@ -42,7 +31,7 @@ class CrossoverEvolution:
 
     def __init__(
         self,
-        space: CrossoverSpace,
+        space: Crossable,
         *,
         generator: torch.Generator,
         population: int = 50,
@@ -53,7 +42,7 @@ class CrossoverEvolution:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, CrossoverSpace):
+        if not isinstance(space, Crossable):
             raise ValueError(f"{name_of(space)} has no crossover; this evolution needs it")
         if not 2 <= top <= population or min(crossovers, mutants) < 0:
             raise ValueError(

@@ -1,22 +1,14 @@
 """Local search: from an architecture to its best neighbour, until none is better."""
 
 from collections.abc import Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 
 from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
-from nascence.spaces import Architecture, SearchSpace, name_of
-
-
-@runtime_checkable
-class NeighbourSpace(SearchSpace, Protocol):
-    """A space that can list the architectures near one."""
-
-    def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """All architectures which differ from this one in one decision."""
+from nascence.spaces import Architecture, Crossable, name_of
 
 
 class LocalSearch:
@@ -39,7 +31,7 @@ class LocalSearch:
 
     def __init__(
         self,
-        space: NeighbourSpace,
+        space: Crossable,
         *,
         generator: torch.Generator,
         improvement: Literal["best", "first"] = "best",
@@ -48,7 +40,7 @@ class LocalSearch:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, NeighbourSpace):
+        if not isinstance(space, Crossable):
             raise ValueError(f"{name_of(space)} has no neighbours; local search needs them")
         if improvement not in ("best", "first"):
             raise ValueError(f"improvement is {improvement!r}; use 'best' or 'first'")

@@ -5,12 +5,11 @@ import torch
 
 from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor, Model
 from nascence.search.codes import finite
-from nascence.search.crossover_evolution import CrossoverSpace
 from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
-from nascence.spaces import Architecture, name_of
+from nascence.spaces import Architecture, Crossable, name_of
 
 _GENERATION, _PARENTS = 50, 20
 
@@ -43,7 +42,7 @@ class PredictorSearch:
 
     def __init__(
         self,
-        space: CrossoverSpace,
+        space: Crossable,
         *,
         generator: torch.Generator,
         initial: int = 20,
@@ -54,7 +53,7 @@ class PredictorSearch:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, CrossoverSpace):
+        if not isinstance(space, Crossable):
             raise ValueError(f"{name_of(space)} has no crossover; the search needs it")
         if initial < FEWEST or batch < 1 or candidates < 1:
             raise ValueError(
@@ -156,7 +155,6 @@ class PredictorSearch:
 
     def _children(self, parents: list[Architecture], met: Seen) -> list[Architecture]:
         """New allowed mixtures and mutants, fewer where ten times as many tries give no more."""
-        assert isinstance(self.space, CrossoverSpace)
         found: list[Architecture] = []
         for _ in range(10 * _GENERATION):
             first, second, coin, steps = (

@@ -1,7 +1,6 @@
 """A policy over the decisions that is learned from the scores by its gradient."""
 
 import math
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,15 +12,7 @@ from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.search.support_vectors import Array
-from nascence.spaces import Architecture, SearchSpace, name_of
-
-
-@runtime_checkable
-class DerivingSpace(SearchSpace, Protocol):
-    """A space that can choose an architecture by weights of all choices."""
-
-    def derive(self, weights: list[Tensor]) -> Architecture:
-        """Choose by one vector of weights for each decision."""
+from nascence.spaces import Architecture, Derivable, name_of
 
 
 class Reinforce:
@@ -55,7 +46,7 @@ class Reinforce:
 
     def __init__(
         self,
-        space: DerivingSpace,
+        space: Derivable,
         *,
         generator: torch.Generator,
         rate: float = 0.2,
@@ -67,7 +58,7 @@ class Reinforce:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, DerivingSpace):
+        if not isinstance(space, Derivable):
             raise ValueError(f"{name_of(space)} has no derive; the policy needs it")
         if not rate > 0 or not 0 <= momentum < 1 or not clip > 0:
             raise ValueError(

@@ -1,6 +1,5 @@
 """Monte-Carlo tree search over regions that are learnt from the scores: LaNAS and LA-MCTS."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from nascence.search.partition import (
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
 from nascence.search.support_vectors import Array, Kernel
-from nascence.spaces import Architecture, SearchSpace
+from nascence.spaces import Architecture, Listable, SearchSpace
 
 MOST_ENUMERATED = 100_000
 """Spaces of up to so many architectures are divided whole."""
@@ -182,10 +181,7 @@ class _TreeSearch:
 
     def _listed(self) -> tuple[Any, Array] | None:
         """All architectures, (n, decisions), and their codes, if they can be listed."""
-        size = getattr(self.space, "size", None)
-        if not isinstance(size, int) or size > MOST_ENUMERATED:
-            return None
-        if not isinstance(self.space, Iterable):
+        if not isinstance(self.space, Listable) or self.space.size > MOST_ENUMERATED:
             return None
         every = np.array(list(self.space))
         return every, self._codes(every).astype(np.float32)  # half the time of float64

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -17,7 +17,8 @@ from nascence.spaces.additive import (
     total,
 )
 from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.decisions import Architecture, Decision
+from nascence.spaces.space import Choose
 
 KERNELS_AND_EXPANSIONS = ((3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6))
 MBCONVS = tuple(f"{k}x{k}_MBConv{expansion}" for k, expansion in KERNELS_AND_EXPANSIONS)
@@ -109,10 +110,25 @@ class Mobile(AdditiveSpace):
 
     @staticmethod
     def strides_for(side: int) -> dict[str, Any]:
-        """Strides, as arguments, that leave images of ``side`` pixels 4 or more where they can."""
+        """Return strides that leave images of ``side`` pixels 4 or more where they can."""
         if side >= 128:
             return {"stem_stride": 2, "strides": (2, 2, 2, 1, 2, 1)}
         return {"stem_stride": 1 if side < 64 else 2, "strides": (1, 2, 2, 1, 2, 1)}
+
+    @classmethod
+    def for_images(
+        cls, image_shape: tuple[int, int, int], *, classes: int, **settings: Any
+    ) -> Self:
+        """Return the space for images of one shape, with :meth:`strides_for` the shorter side.
+
+        Args:
+            image_shape: channels, height and width, in pixels.
+            classes: of the classifier.
+            settings: further ones of the class, but for strides and side.
+        """
+        channels, *sides = image_shape
+        settings |= {"side": min(sides), **cls.strides_for(min(sides))}
+        return cls(classes=classes, in_channels=channels, **settings)
 
     @property
     def description(self) -> str:
@@ -168,7 +184,7 @@ class Mobile(AdditiveSpace):
         )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
+        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
         side = self.default_side if side is None else side
         check_positive("side", side)
         stem, first = self._channels(STEM), self._channels(FIRST)

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from nascence.spaces.additive import (
     total,
 )
 from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.decisions import Architecture, Decision
+from nascence.spaces.space import Choose
 
 UNITS = ("shuffle_3x3", "shuffle_5x5", "shuffle_7x7", "xception")
 KERNELS = (3, 5, 7)
@@ -154,10 +155,25 @@ class ShuffleNetSpace(AdditiveSpace):
 
     @staticmethod
     def strides_for(side: int) -> dict[str, Any]:
-        """Strides, as arguments, that leave images of ``side`` pixels 4 or more where they can."""
+        """Return strides that leave images of ``side`` pixels 4 or more where they can."""
         if side >= 128:
             return {"stem_stride": 2, "strides": (2, 2, 2, 2)}
         return {"stem_stride": 1 if side < 64 else 2, "strides": (1, 2, 2, 2)}
+
+    @classmethod
+    def for_images(
+        cls, image_shape: tuple[int, int, int], *, classes: int, **settings: Any
+    ) -> Self:
+        """Return the space for images of one shape, with :meth:`strides_for` the shorter side.
+
+        Args:
+            image_shape: channels, height and width, in pixels.
+            classes: of the classifier.
+            settings: further ones of the class, but for strides and side.
+        """
+        channels, *sides = image_shape
+        settings |= {"side": min(sides), **cls.strides_for(min(sides))}
+        return cls(classes=classes, in_channels=channels, **settings)
 
     @property
     def description(self) -> str:
@@ -210,7 +226,7 @@ class ShuffleNetSpace(AdditiveSpace):
         )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
+        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
         side = self.default_side if side is None else side
         check_positive("side", side)
         side = -(-side // self.stem_stride)

@@ -7,7 +7,7 @@ import torch
 
 from nascence.data import Dataset, random_labels
 from nascence.search.evaluator import Evaluator
-from nascence.spaces import NetworkSpace, ProductSpace, SearchSpace
+from nascence.spaces import NetworkSpace, SearchSpace
 from nascence.supernets.angle_evaluator import AngleEvaluator
 from nascence.supernets.evaluators import OneShotEvaluator
 from nascence.supernets.paths import restricted_paths
@@ -53,7 +53,7 @@ def convergence_evaluator(
     """
     if kind not in ("angle", "accuracy", "rlnas"):
         raise ValueError(f"kind is {kind!r}; use 'angle', 'accuracy' or 'rlnas'")
-    if not isinstance(space, NetworkSpace) or not isinstance(space, ProductSpace):
+    if not isinstance(space, NetworkSpace):
         raise ValueError("this space defines no network, so that it has no supernet")
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)
@@ -66,7 +66,7 @@ def convergence_evaluator(
         data,
         generator=torch.Generator().manual_seed(seed),
         steps=steps,
-        sampler=restricted_paths,  # type: ignore[arg-type]
+        sampler=restricted_paths,
         batch_size=BATCH,
         checkpoint=None if out is None else out / f"convergence-{labels}.pt",
     ).supernet
