@@ -15,7 +15,7 @@ LEVELS = {
     "gradient": 5,
     "gan": 6,
     "jobs": 7,
-    **dict.fromkeys(("design", "report", "export"), 8),
+    **dict.fromkeys(("design", "report", "export", "testing"), 8),
     "cli": 9,
 }
 BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}

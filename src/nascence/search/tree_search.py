@@ -1,5 +1,6 @@
 """Monte-Carlo tree search over regions that are learnt from the scores: LaNAS and LA-MCTS."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -275,7 +276,7 @@ class LaMCTS(_TreeSearch):
             raise ValueError(f"kernel is {kernel!r}; use 'rbf', 'poly' or 'linear'")
         super().__init__(
             space,
-            divide_by_clusters(kernel),
+            partial(divide_by_clusters, kernel=kernel),
             name=f"LaMCTS(leaf_size={leaf_size}, kernel={kernel!r}, exploration={exploration}, "
             f"initial={initial}, refit={refit}",
             generator=generator,

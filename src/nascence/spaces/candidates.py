@@ -74,7 +74,7 @@ class CandidateSpace(CostedSpace):
         return RestrictedCandidates(self, choices)
 
 
-class RestrictedCandidates(Restricted):
+class RestrictedCandidates(Restricted, CandidateSpace):
     """What is left of a :class:`CandidateSpace`: a supernet of it holds nothing else.
 
     Args:

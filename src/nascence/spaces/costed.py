@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces.decisions import Architecture, Choices, Decision, check_choices
+from nascence.spaces.decisions import (
+    Architecture,
+    Choices,
+    Decision,
+    check_choices,
+    check_weights,
+)
 from nascence.spaces.product import ProductSpace
 
 COMPARED = 20_000
@@ -96,10 +102,7 @@ class Restricted(CostedSpace):
     def widen(self, architecture: Architecture) -> Architecture:
         """Return the same architecture by the indices of the whole space."""
         architecture = super().check(architecture)
-        return self._wide(architecture)
-
-    def _wide(self, indices: Sequence[int]) -> Architecture:
-        return tuple(kept[index] for index, kept in zip(indices, self.choices, strict=True))
+        return tuple(kept[index] for index, kept in zip(architecture, self.choices, strict=True))
 
     def narrow(self, architecture: Architecture) -> Architecture:
         """Undo :meth:`widen`; raises ``ValueError`` for a choice that is not left."""
@@ -152,6 +155,7 @@ class Restricted(CostedSpace):
 
     def derive(self, weights: Sequence[Tensor]) -> Architecture:
         """Choose by one weight for each choice that is left, as the whole space does."""
+        check_weights(weights, self.decisions)
         full = []
         for vector, kept, (_, values) in zip(
             weights, self.choices, self.space.decisions, strict=True
@@ -163,20 +167,14 @@ class Restricted(CostedSpace):
 
     def operations(self, choices: Choices) -> Choices:
         """Return those of the choices that the whole space can drop one by one."""
-        own = self.space.operations(tuple(map(self._wide_of, choices, self.choices)))
+        wide = (
+            tuple(kept[index] for index in indices)
+            for indices, kept in zip(choices, self.choices, strict=True)
+        )
         return tuple(
             tuple(kept.index(index) for index in indices)
-            for indices, kept in zip(own, self.choices, strict=True)
+            for indices, kept in zip(self.space.operations(tuple(wide)), self.choices, strict=True)
         )
-
-    def restricted(self, choices: Sequence[Sequence[int]]) -> "Restricted":
-        """Return what is left of the whole space if these of the choices left are."""
-        kept = check_choices(choices, self.decisions)
-        return self.space.restricted(tuple(map(self._wide_of, kept, self.choices)))
-
-    @staticmethod
-    def _wide_of(indices: Sequence[int], kept: Sequence[int]) -> tuple[int, ...]:
-        return tuple(kept[index] for index in indices)
 
     def build(self, architecture: Architecture) -> nn.Module:
         """Build the network, with PyTorch's initialisation from the global generator."""

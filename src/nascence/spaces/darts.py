@@ -320,7 +320,7 @@ class RestrictedDarts(RestrictedCandidates):
         ValueError: an edge without ``none``, or with nothing but it.
     """
 
-    def __init__(self, space: Darts, choices: Sequence[Sequence[int]]) -> None:
+    def __init__(self, space: "Darts | RestrictedDarts", choices: Sequence[Sequence[int]]) -> None:
         super().__init__(space, choices)
         for indices, (name, _) in zip(self.choices, space.decisions, strict=True):
             if indices[0] != 0 or len(indices) == 1:
@@ -355,3 +355,7 @@ class RestrictedDarts(RestrictedCandidates):
         if not found:
             raise ValueError("nothing is left to change; this space holds one network of its kind")
         return found[int(torch.randint(len(found), (), generator=generator))]
+
+    def restricted(self, choices: Sequence[Sequence[int]]) -> "RestrictedDarts":
+        """Return the space of the architectures that use only these of the choices left."""
+        return RestrictedDarts(self, choices)

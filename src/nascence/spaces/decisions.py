@@ -73,7 +73,10 @@ def one_hot(architectures: Any, decisions: tuple[Decision, ...]) -> NDArray[np.f
 
 
 def check_choices(
-    choices: Sequence[Sequence[int]], decisions: tuple[Decision, ...], *, held: Choices | None = None
+    choices: Sequence[Sequence[int]],
+    decisions: tuple[Decision, ...],
+    *,
+    held: Choices | None = None,
 ) -> Choices:
     """Return ``choices`` in order, or raise ``ValueError`` where they are not of ``decisions``.
 

@@ -22,7 +22,7 @@ from nascence.spaces.cell import (
     representatives,
     skeleton,
 )
-from nascence.spaces.decisions import Architecture, Decision, check_architecture
+from nascence.spaces.decisions import Architecture, Decision, check_architecture, shortened
 from nascence.spaces.space import CellGraph, Choose, name_of
 
 
@@ -121,14 +121,14 @@ class NB201(CandidateSpace):
             or [setting.partition("=")[0] + "=" for setting in settings] != names
         ):
             form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|" + "".join(f";{name}…" for name in names)
-            raise ValueError(f"cannot read the architecture {text!r}; its form is {form}")
+            raise ValueError(f"cannot read the architecture {shortened(text)}; its form is {form}")
         values = []
         for edge, (source, target) in zip(edges, EDGES, strict=True):
             operation, _, origin = edge.partition("~")
             if origin != str(source):
                 raise ValueError(
-                    f"edge {edge!r} in {text!r} should end with ~{source}: it joins node "
-                    f"{source} to node {target}"
+                    f"edge {shortened(edge)} in {shortened(text)} should end with ~{source}: it "
+                    f"joins node {source} to node {target}"
                 )
             values.append(operation)
         values += [setting.partition("=")[2] for setting in settings]

@@ -15,7 +15,7 @@ from torch import nn
 from nascence.spaces.additive import check_positive
 from nascence.spaces.candidates import CandidateSpace
 from nascence.spaces.cell import Cell, candidates, convolution, live_edges
-from nascence.spaces.decisions import Architecture, Decision, check_architecture
+from nascence.spaces.decisions import Architecture, Decision, check_architecture, shortened
 from nascence.spaces.space import CellGraph, Choose
 
 OPERATIONS = (
@@ -102,7 +102,8 @@ class SmallSpace(CandidateSpace):
         operations = text.strip().split(",")
         if len(operations) != len(EDGES):
             raise ValueError(
-                f"cannot read the architecture {text!r}; its form is four operations with commas"
+                f"cannot read the architecture {shortened(text)}; its form is four operations with "
+                "commas"
             )
         return self.indices(operations)
 

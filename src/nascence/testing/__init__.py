@@ -1,0 +1,1 @@
+"""What every space, strategy, score and optimizer must do, as functions that tests call."""
