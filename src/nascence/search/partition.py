@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +144,8 @@ def select_leaf(
     return region
 
 
-class _Line(NamedTuple):
+@dataclass(frozen=True)
+class _Line:
     """Good is where a linear function of the points is not negative."""
 
     centre: Array
@@ -155,7 +155,8 @@ class _Line(NamedTuple):
         return (points - self.centre) @ self.weights >= 0
 
 
-class _Curve(NamedTuple):
+@dataclass(frozen=True)
+class _Curve:
     """Good is the positive side of a support-vector boundary, in float32 for float32 points."""
 
     boundary: Boundary
