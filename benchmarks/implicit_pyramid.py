@@ -128,7 +128,7 @@ def pretrained(data: Dataset, out: Path, steps: int) -> ResNet:
         generator=torch.Generator().manual_seed(0),
         steps=steps,
         batch_size=128,
-        sides=lambda fraction: (24, 32, 48, 64)[round(fraction * steps) % 4],
+        resolution_schedule=lambda fraction: (24, 32, 48, 64)[round(fraction * steps) % 4],
         measurements=5,
         checkpoint=out / "backbone.pt",
         progress=_say("backbone"),

@@ -18,14 +18,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nascence.optim.cohorts import training_tasks
-from nascence.optim.families import family
-from nascence.optim.opt_list import greedy_order, save_opt_list
-from nascence.optim.rollout import mean_losses
-from nascence.optim.trials import normalise, run_trials
-from nascence.optim.tuned_adam import NAdamWCosine, sample_nadamw
+from nascence.optim.baselines.opt_list import greedy_order, save_opt_list
+from nascence.optim.baselines.tuned_adam import NAdamWCosine, sample_nadamw
+from nascence.optim.compare.rollout import mean_losses
+from nascence.optim.compare.trials import normalise, run_trials
 from nascence.params import Params
-from nascence.task import Stack, seed_of, stacks
+from nascence.task import Stack, seed_of, stacks, training_tasks
+from nascence.tasks import family
 
 # Tasks of each family, of problems whose step costs no more than LARGEST_COST.
 TASKS = {

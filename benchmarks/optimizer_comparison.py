@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from nascence.optim.comparison import Result, Settings, compare, group_of
-from nascence.optim.contestants import NAMES, contestants, seen_families
-from nascence.optim.families import chosen
-from nascence.optim.standings import standings
+from nascence.optim.compare.comparison import Result, compare, group_of
+from nascence.optim.compare.contestants import NAMES, contestants, seen_families
+from nascence.optim.compare.standings import standings
 from nascence.report.optimizer_page import write_comparison
+from nascence.tasks import chosen
 
 LARGEST_COST = 700_000
 
@@ -61,10 +61,14 @@ def main() -> None:
     held_out = seen_families(weights)
     for kind, tasks in (("held-out", arguments.unseen_tasks), ("training", arguments.seen_tasks)):
         families = chosen(kind, max_cost=LARGEST_COST)
-        settings = Settings(tasks, arguments.steps, arguments.seeds)
         try:
             found = compare(
-                *(entrants, families, settings), out=arguments.out / kind, progress=progress
+                *(entrants, families),
+                out=arguments.out / kind,
+                tasks=tasks,
+                steps=arguments.steps,
+                seeds=arguments.seeds,
+                progress=progress,
             )
         except LegOver:
             print("the same command goes on")

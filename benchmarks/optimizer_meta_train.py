@@ -20,13 +20,12 @@ import torch
 from torch import Tensor
 
 from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
-from nascence.optim.cohorts import training_tasks
-from nascence.optim.families import FAMILIES, TRAINING
+from nascence.optim.compare.rollout import Rollout, rollout
 from nascence.optim.native import compiled
-from nascence.optim.rollout import Rollout, rollout
 from nascence.optim.theta import fill_, flatten
 from nascence.params import Params, write_whole
-from nascence.task import Stack, Task, stacks
+from nascence.task import Stack, Task, stacks, training_tasks
+from nascence.tasks import FAMILIES, TRAINING
 
 HELD_OUT = 0.2
 RATES = [3e-7] + [factor * 10.0**power for power in range(-6, 0) for factor in (1, 3)] + [1.0]

@@ -25,7 +25,7 @@ from nascence.optim import (
     Learned,
     LearnedOptimizer,
     Small,
-    perceptron_step,
+    perceptron,
 )
 
 
@@ -62,7 +62,7 @@ def transient_bytes(run: Callable[[], object]) -> int:
 
 def products(count: int, *sizes: int) -> Callable[[], None]:
     """Matrix products alone, for ``count`` parameters in the pieces of the step."""
-    width = perceptron_step.PIECE
+    width = perceptron.PIECE
     weights = [torch.randn(b, a) for a, b in pairwise(sizes)]
     layers = [torch.randn(size, width) for size in sizes]
 

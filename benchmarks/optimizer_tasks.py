@@ -19,12 +19,12 @@ import time
 import torch
 
 from nascence.optim import Adam, Small
-from nascence.optim.evolution import advance, start
-from nascence.optim.families import CostedFamily, chosen
-from nascence.optim.rollout import rollout
+from nascence.optim.compare.rollout import rollout
+from nascence.optim.meta.evolution import advance, start
 from nascence.optim.theta import flatten
 from nascence.params import Params
 from nascence.task import Stack, stacks
+from nascence.tasks import CostedFamily, chosen
 
 PAIRS = 64
 RATES = (1e-3, 1e-2, 1e-1, 1.0)

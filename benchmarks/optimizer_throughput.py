@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from nascence.optim import Small, meta_train
-from nascence.optim.families import Yardstick
+from nascence.tasks import Yardstick
 
 
 def main() -> None:

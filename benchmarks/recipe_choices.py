@@ -33,7 +33,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "as it is (identity blocks)": {},
     "plain blocks": {"block": "plain"},
     "RepVGG blocks": {"block": "repvgg"},
-    "images always at full size": {"sides": None},
+    "images always at full size": {"resolution_schedule": None},
     "no average of weights": {"average_decay": None},
     "width 16": {"width": 16},
     "ResNet, AdamW 1e-3": {"baseline": 1e-3},

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nascence import data
+from nascence.core.randomness import derived_seed
 from nascence.metrics import (
     Batch,
     kendall_tau,
@@ -37,7 +38,6 @@ from nascence.metrics import (
     spearman,
     top_kendall_tau,
 )
-from nascence.search import derived_seed
 from nascence.spaces import NB201, Architecture
 from nascence.spaces.cell import EDGES, OPERATIONS
 from zero_cost_fit import predicted
@@ -122,7 +122,7 @@ def score_cell(
         name, _, given = wanted.partition(":")
         cells = int(given) if given else CELLS.get(name, 1)
         if cells not in networks:
-            torch.manual_seed(derived_seed(seed, cell))
+            torch.manual_seed(derived_seed(seed, *cell, derivation="search"))
             networks[cells] = NB201(cells=cells).build(cell)
         if name in TOGETHER and wanted not in found:
             together = saliencies(networks[cells], small)

@@ -4,8 +4,9 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"params", "task", "training", "recalibration", "data", "graph"}
-SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet", "optim"}
+CORE = {"core", "params", "task", "training", "recalibration", "data", "graph"}
+SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
+SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
@@ -18,7 +19,7 @@ LEVELS = {
     **dict.fromkeys(("design", "report", "export", "testing"), 8),
     "cli": 9,
 }
-BARE = {"hypernet", "optim", "spaces", "graph", "training", "data"}
+BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}
 
 

@@ -8,11 +8,11 @@ parameters and the paths of a supernet (Guo et al., SPOS, ECCV 2020, section 3.4
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nascence.core.modes import evaluation_mode
 from nascence.params import Params
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # how their names end
@@ -21,18 +21,15 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # how their
 @contextmanager
 def _collecting(model: nn.Module) -> Iterator[None]:
     """Batch normalisation collects plain means; every other module is in evaluation mode."""
-    modes = [(module, module.training) for module in model.modules()]
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [module.momentum for module in norms]
     try:
-        model.eval()
-        for norm in norms:
-            norm.train()
-            norm.momentum = None
-        yield
+        with evaluation_mode(model):
+            for norm in norms:
+                norm.train()
+                norm.momentum = None
+            yield
     finally:
-        for module, training in modes:
-            module.training = training
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
@@ -49,7 +46,7 @@ def recalibrate(model: nn.Module, params: Params, batches: Iterable[Tensor]) -> 
             value.zero_()
         elif name.endswith("running_var"):
             value.fill_(1)
-    with torch.no_grad(), _collecting(model):
+    with _collecting(model):
         for batch in batches:
             functional_call(model, {**params, **buffers}, (batch,))
     return buffers

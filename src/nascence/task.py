@@ -5,6 +5,7 @@ tensors that make it this one: the scale of its initial values, its subset of th
 matrix. Tasks of one problem are stacked, so that thousands of them are optimised at once.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from nascence.core.randomness import derived_seed
 from nascence.params import Params
 
 TaskSplit = Literal["train", "inner-valid", "outer-valid", "test"]
@@ -121,6 +123,11 @@ class Stack:
         """The constants of one task."""
         return {name: value[index] for name, value in self.constants.items()}
 
+    def repeated(self, count: int) -> "Stack":
+        """All tasks ``count`` times, one copy of the stack after the other."""
+        constants = {name: torch.cat([value] * count) for name, value in self.constants.items()}
+        return Stack(self.names * count, self.problem, constants)
+
     def init(self, *, generator: torch.Generator) -> Params:
         """Random initial parameters, ``(tasks, ...)`` each."""
         each = [
@@ -147,12 +154,14 @@ def stacks(tasks: Iterable[Task]) -> list[Stack]:
     return [Stack.of(group) for group in groups.values()]
 
 
+def training_tasks(length: int, held_out: float) -> int:
+    """How many tasks of a family of ``length``, from the first on, meta-training may use."""
+    return max(1, math.floor(length * (1 - held_out)))
+
+
 def seed_of(name: str, index: int) -> int:
     """A 63-bit seed for task ``index`` of a family, the same on every machine and version."""
-    import hashlib
-
-    digest = hashlib.blake2b(f"{name}/{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    return derived_seed(name, index)
 
 
 def _check_split(split: str) -> None:

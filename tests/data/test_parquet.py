@@ -12,6 +12,7 @@ from PIL import Image
 
 from nascence.data import DataError, load
 from nascence.data.parquet import read_parquet
+from nascence.data.source import EncodedImages
 
 Paint = Callable[..., Image.Image]
 
@@ -189,3 +190,115 @@ def test_not_parquet_and_damaged(tmp_path: Path, write: Callable[..., Path]) -> 
     with pytest.raises(DataError, match="is damaged") as caught:
         load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_class_names_of_files_are_put_together_by_name(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    write([0, 1, 2], name="set/train-0.parquet", names=["a", "b", "c"])
+    write([0, 1, 2], name="set/train-1.parquet", names=["c", "a", "d"])
+    write([0, 1], name="set/test-0.parquet", names=["b", "d"])
+    source = read_parquet(tmp_path / "set")
+    assert source.class_names == ("a", "b", "c", "d")
+    assert source.train.labels.tolist() == [0, 1, 2, 2, 0, 3]
+    assert source.validation is not None
+    assert source.validation.labels.tolist() == [1, 3]
+    write(["d", "a"], name="set/test-0.parquet")
+    source = read_parquet(tmp_path / "set")
+    assert source.validation is not None
+    assert source.validation.labels.tolist() == [3, 0]
+    write([0, 1], name="set/test-0.parquet", names=["b", "e"])
+    with pytest.raises(DataError, match=r"label 'e' in row 1 of test-0\.parquet is out of range"):
+        read_parquet(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["a", "b"], [0, 1]),
+        ([0, 1], ["a", "b"]),
+        ([True, False], [1, 0]),
+        (["a", "b"], [0.0, 1.0]),
+    ],
+)
+def test_names_beside_numbers_are_refused(
+    first: list[Any], second: list[Any], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    write(first, name="set/train.parquet")
+    write(second, name="set/test.parquet")
+    with pytest.raises(DataError, match="are names; all files need the same kind"):
+        read_parquet(tmp_path / "set")
+
+
+def test_types_of_columns(tmp_path: Path, png: Callable[[int], bytes]) -> None:
+    data = [png(row) for row in range(4)]
+    images = [
+        *(pa.array(data, kind) for kind in (pa.binary(), pa.large_binary(), pa.binary_view())),
+        pa.array([{"bytes": x} for x in data], pa.struct([("bytes", pa.binary_view())])),
+    ]
+    text = ["x", "y", "y", "x"]
+    labels: list[tuple[pa.Array, tuple[str, ...], list[int]]] = [
+        *(
+            (pa.array(text, kind), ("x", "y"), [0, 1, 1, 0])
+            for kind in (pa.string(), pa.string_view())
+        ),
+        (pa.array(text, pa.large_string()).dictionary_encode(), ("x", "y"), [0, 1, 1, 0]),
+        (pa.array([3, 0, 1, 2], pa.uint8()), ("0", "1", "2", "3"), [3, 0, 1, 2]),
+        (pa.array([1, 0, 0, 1]).dictionary_encode(), ("0", "1"), [1, 0, 0, 1]),
+        (pa.array([True, False, False, True]), ("false", "true"), [1, 0, 0, 1]),
+    ]
+    path = tmp_path / "set.parquet"
+    for image in images:
+        for label, names, expected in labels:
+            pq.write_table(pa.table({"image": image, "label": label}), path)
+            source = read_parquet(path)
+            assert source.class_names == names
+            assert source.train.labels.tolist() == expected
+            assert isinstance(source.train, EncodedImages)
+            assert [item.content for block in source.train.blocks() for item in block] == data
+
+
+def test_shards_of_different_types(write: Callable[..., Path], tmp_path: Path) -> None:
+    write(pa.array([0, 1], pa.int8()), name="set/train-0.parquet")
+    write(pa.array([1, 0], pa.int64()), name="set/train-1.parquet", plain=True)
+    assert read_parquet(tmp_path / "set").train.labels.tolist() == [0, 1, 1, 0]
+    write([[1], [0]], name="set/train-1.parquet")
+    with pytest.raises(
+        DataError, match=r"column 'label' of .*train-1\.parquet is list<.*it is int8"
+    ):
+        read_parquet(tmp_path / "set")
+
+
+def test_names_nested_too_deep_are_none(tmp_path: Path, png: Callable[[int], bytes]) -> None:
+    table = pa.table({"image": [png(0), png(1)], "label": [0, 1]})
+    about = b'{"info":' + b"[" * 100_000
+    pq.write_table(table.replace_schema_metadata({b"huggingface": about}), tmp_path / "a.parquet")
+    assert read_parquet(tmp_path / "a.parquet").class_names == ("0", "1")
+
+
+def test_folders_of_splits(write: Callable[..., Path], tmp_path: Path) -> None:
+    write([0, 1, 1], name="set/default/train/0000.parquet")
+    write([1, 0], name="set/default/test/0000.parquet")
+    source = read_parquet(tmp_path / "set")
+    assert source.train.labels.tolist() == [0, 1, 1]
+    assert source.validation is not None
+    assert source.validation.labels.tolist() == [1, 0]
+
+
+def test_other_parquet_files_are_left_out(
+    write: Callable[..., Path], class_folders: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = class_folders({"a": 4, "b": 4})
+    pq.write_table(pa.table({"file_name": ["a/0.png"]}), root / "metadata.parquet")
+    pq.write_table(pa.table({"x": [1.0]}), root / "a" / "features.parquet")
+    (root / "broken.parquet").write_bytes(b"")
+    assert load(root).class_names == ("a", "b")
+    write([0, 1], name="set/data.parquet")
+    with pytest.raises(DataError, match="as the 4 parquet files in it, or as class folders"):
+        load(root)
+    write([0, 1] * 4, name="other/0.parquet")
+    pq.write_table(pa.table({"x": [1.0]}), tmp_path / "other" / "statistics.parquet")
+    assert load(tmp_path / "other").skipped == ("statistics.parquet is not read",)
+    (tmp_path / "other" / "1.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"1\.parquet is not a readable parquet file"):
+        load(tmp_path / "other")

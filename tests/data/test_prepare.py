@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from nascence.data import DataError
-from nascence.data.prepare import Settings, prepare
+from nascence.data.prepare import Preparation, prepare
 from nascence.data.source import ArrayImages, Source
 
-SETTINGS = Settings(None, 0.25, 0, None, None)
+SETTINGS = Preparation(None, 0.25, 0, None, None)
 
 
 def in_memory(name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from nascence.core.files import LockedError
 from nascence.design.folder import RunError, RunFolder, environment, next_free
 from nascence.design.settings import Settings
 
@@ -64,7 +65,7 @@ def test_a_damaged_result_is_said(tmp_path: Path) -> None:
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", Settings())
     other = RunFolder.open(tmp_path / "run")
-    with folder.held(), pytest.raises(RunError, match="another process"), other.held():
+    with folder.held(), pytest.raises(LockedError, match="another process"), other.held():
         pytest.fail("held twice")
     with other.held():
         pass

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset
 from nascence.design import network, recipe
 from nascence.design.folder import RunError
 from nascence.export import save_weights
 from nascence.metrics import naswot
 from nascence.params import CheckpointError
-from nascence.search import LimitError, derived_seed, sample_allowed
+from nascence.search import LimitError, sample_allowed
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|;width=8;cells=2"
 DEAD = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|;width=8;cells=2"
@@ -43,7 +44,9 @@ def test_score_is_codes_per_image_and_macs(cost: network.Cost, noise: Dataset) -
     space = network.space_of("identity", classes=3, in_channels=3)
     batch = noise.batch(12, generator=torch.Generator().manual_seed(1))
     architecture = space.parse(CELL)
-    model = network.build(space, architecture, seed=derived_seed(5, architecture))
+    model = network.build(
+        space, architecture, seed=derived_seed(5, *architecture, derivation="search")
+    )
     expected = naswot(model, batch) / 12 + math.log(cost.macs(architecture))
     assert network.Score(space, cost, batch, seed=5)(architecture) == pytest.approx(expected)
 

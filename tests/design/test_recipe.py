@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("side", [8, 16, 28, 32, 64, 224])
 def test_sides_grow_to_the_full_one(side: int) -> None:
-    sides = recipe.designed(side)["sides"]
+    sides = recipe.designed(side)["resolution_schedule"]
     seen = [sides(step / 100) for step in range(100)]
     assert seen == sorted(seen)
     assert seen[-1] == side

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nascence.core.resumable import CheckpointError
 from nascence.graph import Graph, trace
-from nascence.hypernet import GHN, load, meta_train
+from nascence.hypernet import GHN, load, meta_train, read_card
 
 IMAGES = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 4
@@ -40,8 +41,8 @@ def small() -> GHN:
 
 def run(folder: Path, **settings: object) -> GHN:
     ghn = small()
-    options: dict[str, object] = {"steps": 12, "meta_batch": 2, "batch": 8, "warmup": 2}
-    meta_train(ghn, networks, 20, IMAGES, LABELS, folder=folder, **{**options, **settings})
+    options: dict[str, object] = {"steps": 12, "meta_batch": 2, "batch_size": 8, "warmup": 2}
+    meta_train(ghn, networks, 20, IMAGES, LABELS, out=folder, **{**options, **settings})
     return ghn
 
 
@@ -58,10 +59,10 @@ def test_loss_falls_and_the_files_tell(tmp_path: Path) -> None:
         1,
         IMAGES[:8].repeat(5, 1, 1, 1),
         LABELS[:8].repeat(5),
-        folder=tmp_path,
+        out=tmp_path,
         steps=80,
         meta_batch=1,
-        batch=16,
+        batch_size=16,
         learning_rate=1e-2,
         log_every=20,
         card={"data": "noise"},
@@ -80,12 +81,12 @@ def test_legs_give_the_weights_of_one_leg(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole")
     calls = 0
     while True:
-        # no time at all still starts and saves; a leg of one step each follows
+        # no time at all is enough for a step
         calls += 1
         ghn = small()
         report = meta_train(
-            ghn, networks, 20, IMAGES, LABELS, folder=tmp_path / "legs", steps=12,
-            meta_batch=2, batch=8, warmup=2, seconds=0.05 if calls > 1 else 0.0,
+            ghn, networks, 20, IMAGES, LABELS, out=tmp_path / "legs", steps=12,
+            meta_batch=2, batch_size=8, warmup=2, seconds=0.05 if calls > 1 else 1e-9,
         )  # fmt: skip
         if report.finished:
             break
@@ -103,7 +104,7 @@ def test_a_kill_between_checkpoints_changes_nothing(tmp_path: Path) -> None:
 
     whole = run(tmp_path / "whole", log_every=1)
     with pytest.raises(Killed):
-        run(tmp_path / "cut", log_every=1, checkpoint_every=0.0, progress=kill)
+        run(tmp_path / "cut", log_every=1, checkpoint_seconds=0.0, progress=kill)
     with (tmp_path / "cut" / "log.jsonl").open("a") as file:
         file.write('{"step": 9, "lo')
     assert same(whole, run(tmp_path / "cut", log_every=1))
@@ -115,13 +116,13 @@ def test_a_kill_between_checkpoints_changes_nothing(tmp_path: Path) -> None:
 def test_networks_without_a_finite_loss_are_replaced_and_counted(tmp_path: Path) -> None:
     ghn = small()
     report = meta_train(
-        ghn, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=12, meta_batch=2, batch=8
+        ghn, networks, 20, IMAGES, LABELS, out=tmp_path, steps=12, meta_batch=2, batch_size=8
     )
     assert report.replaced > 0
     assert all(torch.isfinite(value).all() for value in ghn.parameters())
     with pytest.raises(RuntimeError, match="20 networks in a row"):
         meta_train(
-            small(), lambda index: networks(4), 5, IMAGES, LABELS, folder=tmp_path / "b", steps=2
+            small(), lambda index: networks(4), 5, IMAGES, LABELS, out=tmp_path / "b", steps=2
         )
 
 
@@ -145,7 +146,7 @@ def test_networks_that_do_not_fit_in_memory_are_replaced_and_counted(
         return graph, nn.Sequential(*model, TooLarge(error)) if index % 2 else model
 
     report = meta_train(
-        small(), some, 20, IMAGES, LABELS, folder=tmp_path, steps=6, meta_batch=2, batch=8
+        small(), some, 20, IMAGES, LABELS, out=tmp_path, steps=6, meta_batch=2, batch_size=8
     )
     assert report.finished
     assert report.replaced > 0
@@ -160,8 +161,26 @@ def test_an_interrupt_in_progress_ends_after_a_checkpoint(tmp_path: Path) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", progress=stop)
-    assert torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["step"] == 6
+    assert torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["run"]["step"] == 6
     assert same(run(tmp_path / "whole"), run(tmp_path / "cut"))
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut short", "of an earlier step"])
+def test_weights_are_written_from_the_state_that_is_there(tmp_path: Path, damage: str) -> None:
+    """As after a kill between the state and the weights."""
+    file = tmp_path / "ghn.safetensors"
+    if damage == "of an earlier step":
+        run(tmp_path / "other", steps=6)
+    whole = run(tmp_path)
+    card, content = read_card(file), file.read_bytes()
+    file.unlink()
+    if damage == "cut short":
+        file.write_bytes(content[:100])
+    if damage == "of an earlier step":
+        (tmp_path / "other" / "ghn.safetensors").rename(file)
+    assert same(whole, run(tmp_path))
+    assert same(whole, load(file))
+    assert read_card(file) == {**card, "cpu_seconds": read_card(file)["cpu_seconds"]}
 
 
 def test_validation_comes_in_its_turn_and_at_the_end(tmp_path: Path) -> None:
@@ -176,10 +195,10 @@ def test_meta_batch_is_the_mean_of_its_networks(tmp_path: Path) -> None:
     for name, meta_batch in (("one", 1), ("two", 2)):
         folder = tmp_path / name
         meta_train(
-            small(), lambda index: networks(0), 1, IMAGES, LABELS, folder=folder, steps=1,
-            meta_batch=meta_batch, batch=8, clip=1e9, weight_decay=0.0,
+            small(), lambda index: networks(0), 1, IMAGES, LABELS, out=folder, steps=1,
+            meta_batch=meta_batch, batch_size=8, clip=1e9, weight_decay=0.0,
         )  # fmt: skip
-        state = torch.load(folder / "state.pt", weights_only=True)["optimizer"]["state"]
+        state = torch.load(folder / "state.pt", weights_only=True)["run"]["optimizer"]["state"]
         found.append(torch.cat([row["exp_avg"].flatten() for row in state.values()]))
     assert torch.allclose(found[0], found[1], atol=1e-8)
 
@@ -190,21 +209,21 @@ def test_workers_give_the_same_weights(tmp_path: Path) -> None:
 
 def test_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
-    with pytest.raises(ValueError, match=r"holds a run with batch=8, not 4"):
-        run(tmp_path, batch=4)
+    with pytest.raises(CheckpointError, match=r"holds a run with batch_size=8, not 4"):
+        run(tmp_path, batch_size=4)
     other = GHN(width=12, classes=4, max_shape=(8, 8, 3, 3))
-    with pytest.raises(ValueError, match="run of another hypernetwork"):
+    with pytest.raises(CheckpointError, match="is of another hypernetwork"):
         meta_train(
-            other, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=12, meta_batch=2,
-            batch=8, warmup=2,
+            other, networks, 20, IMAGES, LABELS, out=tmp_path, steps=12, meta_batch=2,
+            batch_size=8, warmup=2,
         )  # fmt: skip
     (tmp_path / "state.pt").write_bytes(b"garbage")
-    with pytest.raises(ValueError, match="not a readable run"):
+    with pytest.raises(CheckpointError, match="not a checkpoint that can be read"):
         run(tmp_path)
     with pytest.raises(ValueError, match="steps is 0"):
         run(tmp_path / "c", steps=0)
     with pytest.raises(ValueError, match="must be floating-point"):
-        meta_train(small(), networks, 1, IMAGES.byte(), LABELS, folder=tmp_path / "d", steps=1)
+        meta_train(small(), networks, 1, IMAGES.byte(), LABELS, out=tmp_path / "d", steps=1)
 
 
 _SHARED = """
@@ -245,7 +264,9 @@ def test_a_function_trains_as_its_module(tmp_path: Path) -> None:
     found = []
     for name, source in (("function", functions), ("module", modules)):
         found.append(small())
-        meta_train(found[-1], source, 20, IMAGES, LABELS, folder=tmp_path / name, steps=5, batch=8)
+        meta_train(
+            found[-1], source, 20, IMAGES, LABELS, out=tmp_path / name, steps=5, batch_size=8
+        )
     assert same(*found)
 
 
@@ -264,7 +285,7 @@ def test_average_by_hand_and_its_file(tmp_path: Path) -> None:
         return {}
 
     meta_train(
-        ghn, networks, 20, IMAGES, LABELS, folder=tmp_path, steps=25, meta_batch=1, batch=8,
+        ghn, networks, 20, IMAGES, LABELS, out=tmp_path, steps=25, meta_batch=1, batch_size=8,
         schedule="constant", average=0.99, progress=watch, validation=validate,
     )  # fmt: skip
     for step, kept in ((10, 10 / 110), (20, 20 / 120)):
@@ -284,12 +305,12 @@ def test_constant_runs_go_on_and_decay_starts_from_them(tmp_path: Path) -> None:
     longer = run(tmp_path / "a", steps=24, **options)
     assert same(longer, run(tmp_path / "b", steps=24, **options))
     ended = run(tmp_path / "end", schedule="decay", start=tmp_path / "a", steps=4, warmup=0)
-    rows = torch.load(tmp_path / "end" / "state.pt", weights_only=True)["optimizer"]["state"]
+    rows = torch.load(tmp_path / "end" / "state.pt", weights_only=True)["run"]["optimizer"]["state"]
     assert {int(row["step"]) for row in rows.values()} == {28}  # the moments went along
     assert not same(ended, longer)
     twice = run(tmp_path / "end", schedule="decay", start=tmp_path / "a", steps=4, warmup=0)
     assert same(ended, twice)
-    with pytest.raises(ValueError, match="holds a run with start="):
+    with pytest.raises(CheckpointError, match="holds a run with start="):
         run(tmp_path / "end", schedule="decay", start=tmp_path / "b", steps=4, warmup=0)
     with pytest.raises(ValueError, match="nowhere"):
         run(tmp_path / "c", start="nowhere")
@@ -313,7 +334,9 @@ def test_runs_of_earlier_versions_go_on(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", progress=stop)
     path = tmp_path / "cut" / "state.pt"
-    state = torch.load(path, weights_only=True)
+    content = torch.load(path, weights_only=True)
+    state = {**content["identity"], **content["run"]}  # all on one level
+    state["settings"]["batch"] = state["settings"].pop("batch_size")
     del state["cpu_seconds"]
     for name in ("schedule", "average", "start"):
         del state["settings"][name]

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from nascence.hypernet.run_settings import Settings, check
+from nascence.hypernet.run_settings import RunSettings, check
 
-SETTINGS = Settings(5, 10, 2, 4, 1e-3, 0.0, 1, 5.0, 0.0, 0)
+SETTINGS = RunSettings(5, 10, 2, 4, 1e-3, 0.0, 1, 5.0, 0.0, 0)
 
 
 def test_what_cannot_be_trained_on_is_named() -> None:

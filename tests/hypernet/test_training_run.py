@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from nascence.graph import Graph, trace
 from nascence.hypernet import GHN
-from nascence.hypernet.run_settings import Settings
+from nascence.hypernet.run_settings import RunSettings
 from nascence.hypernet.training_run import Run
 
 IMAGES = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -25,7 +25,7 @@ def test_a_step_follows_the_gradient_of_the_mean_loss(tmp_path: Path) -> None:
     def source(index: int) -> tuple[Graph, nn.Module]:
         return networks[index]
 
-    settings = Settings(2, 10, 2, 8, 1e-3, 0.0, 0, 1e9, 0.0, 0, "constant")
+    settings = RunSettings(2, 10, 2, 8, 1e-3, 0.0, 0, 1e9, 0.0, 0, "constant")
     run = Run(ghn, source, IMAGES, LABELS, tmp_path, settings, {})
     images, labels = run.batch()
     losses = [
@@ -58,7 +58,7 @@ def test_batches_are_shifted_by_at_most_the_crop(tmp_path: Path) -> None:
     plain, shifted = (
         Run(ghn, lambda index: None, images, LABELS, tmp_path, settings, {}).batch()  # type: ignore[arg-type,return-value]
         for settings in (
-            Settings(2, 10, 1, 16, 1e-3, 0.0, 0, 1e9, 0.0, 0, crop=crop) for crop in (0, 2)
+            RunSettings(2, 10, 1, 16, 1e-3, 0.0, 0, 1e9, 0.0, 0, crop=crop) for crop in (0, 2)
         )
     )
     assert torch.equal(plain[1], shifted[1])

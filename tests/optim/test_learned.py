@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from nascence.optim import FeedForward, Hierarchical, Learned, LearnedOptimizer, Small
 
+pytestmark = pytest.mark.filterwarnings("ignore:the optimizer uses the training loss")
+
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 ARCHITECTURES: dict[str, Callable[[], LearnedOptimizer]] = {
     "small": Small,
@@ -291,6 +293,9 @@ def test_sparse_gradients_are_refused(make_learned: MakeOptimizer) -> None:
     ("settings", "message"),
     [
         ({"lr": -1.0}, "lr=-1.0"),
+        ({"lr": torch.inf}, "lr=inf.*finite"),
+        ({"lr": torch.nan}, "lr=nan.*finite"),
+        ({"weight_decay": torch.inf}, "weight_decay=inf.*finite"),
         ({"num_steps": 0}, "num_steps is 0"),
         ({"state_dtype": torch.int8}, "float32 or bfloat16"),
     ],
@@ -336,9 +341,14 @@ def test_all_ways_to_give_the_loss_are_one() -> None:
                 optimizer.step(lambda loss=loss: loss)
             elif way == "argument":
                 optimizer.step(loss=loss.item())
-            else:
-                optimizer.loss = loss if way == "setter" else None
+            elif way == "setter":
+                optimizer.loss = loss
                 optimizer.step()
+            elif step:
+                optimizer.step()
+            else:
+                with pytest.warns(RuntimeWarning, match="was told none"):
+                    optimizer.step()
         ends.append(values(model))
     for end in ends[1:3]:
         torch.testing.assert_close(end, ends[0], rtol=1e-6, atol=1e-7)
@@ -391,27 +401,3 @@ def test_the_fast_step_is_the_plain_one_over_2000_steps(name: str, compiled: boo
         updates, state = plain.update({"": grad}, state, params, loss=loss)
         params = {"": params[""] + updates[""]}
     torch.testing.assert_close(fast.detach(), params[""], rtol=1e-5, atol=2e-5)
-
-
-def _one_of_two(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    distributed = torch.distributed
-    distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
-    model = nn.parallel.DistributedDataParallel(network())
-    optimizer = Learned(model.parameters(), weights=Hierarchical())
-    for step in range(3):
-        optimizer.zero_grad()
-        loss = loss_of(model, 10 * step + rank)  # another batch, so another loss
-        loss.backward()
-        optimizer.step(loss=loss)
-    torch.save(values(model), f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_processes_that_train_together_stay_together(tmp_path: Any) -> None:
-    torch.multiprocessing.start_processes(
-        _one_of_two, (str(tmp_path),), nprocs=2, start_method="fork"
-    )
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    torch.testing.assert_close(first, second, rtol=0, atol=0)

@@ -7,7 +7,7 @@ import pytest
 from nascence.optim import Adam, Small, native
 from nascence.optim.native import compiled, library
 
-SOURCE = "small_step.cpp"
+SOURCE = "small/step.cpp"
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from nascence.optim.probe import Probe
-from nascence.optim.standings import ALL, Standing
+from nascence.optim.compare.probe import Probe
+from nascence.optim.compare.standings import ALL, Standing
 from nascence.report.optimizer_page import (
     box_figure,
     probe_figure,

@@ -13,7 +13,6 @@ from nascence.search import (
     RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
-    derived_seed,
 )
 from nascence.spaces import NB201, Architecture
 
@@ -39,12 +38,6 @@ def test_score_is_the_mean_over_the_seeds() -> None:
     assert len(set(single)) == 3
     mean = MetricEvaluator(SPACE, naswot, BATCH, seeds=(0, 1, 2))(FIRST)
     assert mean == pytest.approx(sum(single) / 3)
-
-
-def test_derived_seeds_differ() -> None:
-    seeds = {derived_seed(seed, architecture) for seed in range(10) for architecture in SPACE}
-    assert len(seeds) == 10 * SPACE.size
-    assert all(0 <= seed < 1 << 63 for seed in seeds)
 
 
 def test_no_seed_is_refused() -> None:

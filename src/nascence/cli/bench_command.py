@@ -9,11 +9,11 @@ import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
 from nascence.cli.latency_command import latency
+from nascence.core.files import locked
 
 if TYPE_CHECKING:
-    from nascence.optim.comparison import Settings
-    from nascence.optim.contestants import Contestant
-    from nascence.optim.standings import Standing
+    from nascence.optim.compare.contestants import Contestant
+    from nascence.optim.compare.standings import Standing
     from nascence.task import TaskFamily
 
 bench = typer.Typer(no_args_is_help=True, help="Compare with other methods, and draw it.")
@@ -73,16 +73,16 @@ def optimizers(
     Losses are normalised: 0 is the best that hand-made ones reached, 1 no progress.
     """
     with failures_as_lines():
-        from nascence.optim.comparison import Settings
-        from nascence.optim.contestants import contestants
-        from nascence.optim.families import chosen
+        from nascence.optim.compare.contestants import contestants
+        from nascence.tasks import chosen
 
         tuned = _numbers("--trials", trials)
         entrants = contestants(_words(names), weights=_words(weights), trials=tuned)
         if probe:
             facts, words = _probe(entrants, out, 2000 if steps is None else steps)
         else:
-            settings = Settings(tasks, 100 if steps is None else steps, seeds, seed)
+            settings = {"tasks": tasks, "steps": 100 if steps is None else steps}
+            settings |= {"seeds": seeds, "seed": seed, "batches": 5}
             try:
                 facts, words = _compare(
                     entrants,
@@ -102,24 +102,28 @@ def _compare(
     entrants: "Sequence[Contestant]",
     families: "Sequence[TaskFamily]",
     weights: list[str],
-    settings: "Settings",
+    settings: dict[str, int],
     *,
     out: Path,
     quiet: bool,
 ) -> tuple[dict[str, Any], str]:
     """Run what is missing, write the page; the facts, and the same in words."""
-    from dataclasses import asdict
-
-    from nascence.optim.comparison import compare, group_of
-    from nascence.optim.contestants import seen_families
-    from nascence.optim.standings import standings
+    from nascence.optim.compare.comparison import compare, group_of
+    from nascence.optim.compare.contestants import seen_families
+    from nascence.optim.compare.standings import standings
     from nascence.report.optimizer_page import write_comparison
 
     held_out = seen_families(weights)
-    with shown(out, quiet=quiet) as show:
+    with locked(out), shown(out, quiet=quiet) as show:
         results = compare(
-            *(entrants, families, settings),
+            entrants,
+            families,
             out=out,
+            tasks=settings["tasks"],
+            steps=settings["steps"],
+            seeds=settings["seeds"],
+            seed=settings["seed"],
+            batches=settings["batches"],
             progress=lambda done, what: show("optimizers", done, what),
         )
     known = {each.name: each for each in families}
@@ -132,13 +136,13 @@ def _compare(
     page = out / "report.html"
     described = (
         f"{len(groups)} tasks of {len(families)} families",
-        f"{settings.steps:,} steps",
-        f"{settings.seeds} repetitions" if settings.seeds > 1 else "1 repetition",
+        f"{settings['steps']:,} steps",
+        f"{settings['seeds']} repetitions" if settings["seeds"] > 1 else "1 repetition",
         f"{sum(result.seconds for result in results):,.0f} s of CPU time",
     )
     write_comparison(found, page, facts=described)
     facts = {
-        "settings": asdict(settings),
+        "settings": settings,
         "families": [each.name for each in families],
         "seen": held_out,
         "tasks": groups,
@@ -165,7 +169,7 @@ def _tables(found: "Sequence[Standing]") -> list[str]:
 
 def _probe(entrants: "Sequence[Contestant]", out: Path, steps: int) -> tuple[dict[str, Any], str]:
     """Draw the trajectories of all optimizers that have one setting."""
-    from nascence.optim.probe import probe
+    from nascence.optim.compare.probe import probe
     from nascence.report.optimizer_page import probe_rows, write_probe
 
     single = [each for each in entrants if each.theta is None]

@@ -1,6 +1,5 @@
 """What every command shares: exit codes, one-line failures, progress on stderr."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +36,14 @@ def failures_as_lines() -> Iterator[None]:
         raise typer.Exit(USAGE) from error
 
 
+def check_new_file(path: Path | None) -> None:
+    """Raise ValueError for a file to write that is there already or has no folder."""
+    if path is not None and path.exists():
+        raise ValueError(f"{path} is there already; give another file or remove it")
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it or choose another")
+
+
 def line(message: str) -> None:
     """Print one line on stderr."""
     typer.echo("nascence: " + " ".join(message.split()), err=True)
@@ -44,19 +51,10 @@ def line(message: str) -> None:
 
 @contextmanager
 def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], None]]:
-    """Progress bars on stderr, one for each stage. Ctrl-C stops after a checkpoint."""
+    """Progress bars on stderr, one for each stage."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    interrupted = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-
-    previous = signal.signal(signal.SIGINT, interrupt)
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(),
@@ -76,13 +74,9 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
                     display.update(bars[stage], message=message)
                 if fraction >= 1:
                     display.stop_task(bars[stage])
-                if interrupted:
-                    raise KeyboardInterrupt
 
             yield show
     except KeyboardInterrupt:
         if (path / "config.yaml").exists():
             line(f"stopped; go on with: nascence resume {path}")
         raise
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, failures_as_lines
+from nascence.cli.console import Json, check_new_file, failures_as_lines
 
 if TYPE_CHECKING:
     from nascence.reparam import FoldReport
@@ -40,8 +40,7 @@ def fold(
     with failures_as_lines():
         sizes = _shape_of(shape)
         for path in (onnx, out):
-            if path is not None and path.exists():
-                raise ValueError(f"{path} is there already; give another file or remove it")
+            check_new_file(path)
         from nascence.cli.networks import network
         from nascence.reparam import fold_network
 

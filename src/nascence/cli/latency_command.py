@@ -85,12 +85,13 @@ def _checked(table: Any, space: Any, count: int, generator: Any) -> dict[str, An
 
     import torch
 
+    from nascence.core.randomness import seeded
     from nascence.latency.measurement import network_milliseconds
 
     drawn = [space.sample(generator=generator) for _ in range(count)]
     side = table.side
     images = torch.randn(table.batch, space.in_channels, side, side, generator=generator)
-    with torch.random.fork_rng([]):
+    with seeded(None):
         times = network_milliseconds([space.build(each) for each in drawn], images)
     measured = [statistics.median(each) for each in times]
     predicted = [table.of(each) for each in drawn]

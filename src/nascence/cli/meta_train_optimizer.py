@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.core.files import locked
 
 
 def optimizer(
@@ -65,7 +66,7 @@ def optimizer(
     with failures_as_lines():
         from nascence.design.settings import parse_duration
         from nascence.optim import create, load, meta_train
-        from nascence.optim.families import chosen
+        from nascence.tasks import chosen
 
         tasks = chosen(families, max_cost=max_cost)
         untrained = create(architecture) if start is None else load(start)
@@ -74,7 +75,7 @@ def optimizer(
         if steps < 1 or workers < 1:
             raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
         try:
-            with shown(out, quiet=quiet) as show:
+            with locked(out), shown(out, quiet=quiet) as show:
                 result = meta_train(
                     untrained,
                     tasks,

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nascence.cli.devices import device_of
+from nascence.core.files import is_unused, locked, write_whole
+from nascence.core.randomness import seeded
 from nascence.data import Dataset, Split
 from nascence.data import load as load_data
 from nascence.hypernet import GHN, in_processes, meta_train, read_card, validation
@@ -98,7 +101,7 @@ def networks_of(split: str, choices: Choices, classes: int) -> DeepNets:
 
 
 def run(
-    folder: Path,
+    out: Path,
     choices: Choices,
     *,
     seconds: float = math.inf,
@@ -107,11 +110,11 @@ def run(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """One leg of the run in ``folder``, which it makes or takes up; returns what it came to.
+    """One leg of the run in ``out``, which it makes or takes up; returns what it came to.
 
     ``processes`` on this machine share each meta-batch, or those that ``torchrun`` started; the
     weights are those of one process up to rounding. Raises ValueError for a folder with another
-    run, or with anything else in it.
+    run or anything else in it, and OSError for one that another process works on.
     """
     choices.check()
     if not 1 <= processes <= choices.meta_batch:
@@ -122,48 +125,47 @@ def run(
     launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if launched and not dist.is_initialized():
         dist.init_process_group()
-    if not launched or dist.get_rank() == 0:
-        _take(folder, choices)
-    if processes > 1:
-        shared = (folder, choices, seconds, workers, "cpu", None if progress is None else _print)
-        return dict(in_processes(processes, leg, *shared))
-    facts = leg(folder, choices, seconds, workers, device, progress)
+    first = not launched or dist.get_rank() == 0
+    with locked(out) if first else nullcontext():
+        if first:
+            _claim(out, choices)
+        if processes > 1:
+            shared = (out, choices, seconds, workers, "cpu", None if progress is None else _print)
+            return dict(in_processes(processes, leg, *shared))
+        facts = leg(out, choices, seconds, workers, device, progress)
     if launched:
         dist.destroy_process_group()
     return facts
 
 
-def _take(folder: Path, choices: Choices) -> None:
-    """Make the folder, or check that it holds the same run."""
-    path = folder / "choices.json"
+def _claim(out: Path, choices: Choices) -> None:
+    """Note the choices in an unused folder, or check that it holds the same run."""
+    path = out / "choices.json"
     wanted = json.loads(json.dumps(asdict(choices)))
-    if not folder.exists() or not any(folder.iterdir()):
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_name("choices.json.part")
-        part.write_text(json.dumps(wanted, indent=1))
-        os.replace(part, path)
+    if is_unused(out):
+        write_whole(path, json.dumps(wanted, indent=1).encode())
         return
     if not path.is_file():
-        raise ValueError(f"{folder} holds something else; choose another folder")
+        raise ValueError(f"{out} holds something else; choose another folder")
     try:
         known = json.loads(path.read_text())
-        for name in ("schedule", "average", "start"):  # runs of earlier versions have none
+        for name in ("schedule", "average", "start", "crop"):  # runs of earlier versions have none
             known.setdefault(name, getattr(Choices, name))
         differing = [name for name in wanted if known[name] != wanted[name]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     if choices.schedule == "constant":
         differing = [name for name in differing if name != "steps"]
     if differing:
         name = differing[0]
         raise ValueError(
-            f"{folder} holds a run with --{name.replace('_', '-')} {known[name]}, not "
+            f"{out} holds a run with --{name.replace('_', '-')} {known[name]}, not "
             f"{wanted[name]}; continue with its settings or choose another folder"
         )
 
 
 def leg(
-    folder: Path,
+    out: Path,
     choices: Choices,
     seconds: float,
     workers: int,
@@ -176,8 +178,8 @@ def leg(
         place = torch.device("cuda", dist.get_rank() % torch.cuda.device_count())
     data = load_data(choices.data, size=choices.size)
     images, labels = _floats(data, data.train, None)
-    torch.manual_seed(choices.seed)
-    ghn = KINDS[choices.kind](classes=data.classes).to(place)
+    with seeded(choices.seed):
+        ghn = KINDS[choices.kind](classes=data.classes).to(place)
     networks = networks_of("train", choices, data.classes)
     spent = time.process_time()
     report = meta_train(
@@ -186,10 +188,10 @@ def leg(
         len(networks),
         images,
         labels,
-        folder=folder,
+        out=out,
         steps=choices.steps,
         meta_batch=choices.meta_batch,
-        batch=choices.batch,
+        batch_size=choices.batch,
         learning_rate=choices.learning_rate,
         label_smoothing=choices.label_smoothing,
         crop=choices.crop,
@@ -204,14 +206,14 @@ def leg(
         card={"data": data.name, "classes": data.classes, "choices": asdict(choices)},
         progress=None if progress is None else lambda f, line: progress("meta-train", f, line),
     )
-    file = folder / "ghn.safetensors"
+    file = out / "ghn.safetensors"
     return {
         **report._asdict(),
         "loss": report.loss if math.isfinite(report.loss) else None,
         "cpu_seconds": time.process_time() - spent,
         "weights": str(file),
         "steps": choices.steps,
-        "validation": _last_validation(folder),
+        "validation": _last_validation(out),
         "card": read_card(file) if file.is_file() else {},
     }
 
@@ -252,10 +254,10 @@ def _placed(pair: Any, device: torch.device) -> Any:
     return graph, model.to(device)
 
 
-def _last_validation(folder: Path) -> dict[str, float]:
+def _last_validation(out: Path) -> dict[str, float]:
     """The accuracies of the last validation pass in the log."""
     found: dict[str, float] = {}
-    path = folder / "log.jsonl"
+    path = out / "log.jsonl"
     for line in path.read_text().splitlines() if path.is_file() else ():
         row = json.loads(line)
         found = {k: v for k, v in row.items() if k.startswith("accuracy_")} or found

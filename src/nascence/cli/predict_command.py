@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, failures_as_lines
+from nascence.cli.console import Json, check_new_file, failures_as_lines
 
 
 def predict(
@@ -61,8 +61,7 @@ def predict(
             raise ValueError(
                 f"--images is {images} and --noise {noise}; at least 2 and 0 are needed"
             )
-        if out is not None and out.exists():
-            raise ValueError(f"{out} is there already; give another file or remove it")
+        check_new_file(out)
         facts = _predicted(
             source, data, architecture, size, classes, weights, images, head, noise, out, seed,
             device,

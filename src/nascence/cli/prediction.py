@@ -1,8 +1,6 @@
 """The work of ``nascence predict``: a network, predicted parameters, and what they are worth."""
 
-import copy
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.core.weights import write_weights
 from nascence.data import Dataset
 from nascence.graph import Graph, trace
 from nascence.hypernet import (
@@ -21,8 +20,7 @@ from nascence.hypernet import (
     ridge_head,
     state_of,
 )
-
-Params = dict[str, Tensor]
+from nascence.params import Params
 
 
 class Prediction(NamedTuple):
@@ -111,15 +109,5 @@ def _no_head(model: nn.Module, graph: Graph, classes: int) -> str | None:
 
 
 def save_state(state: Params, path: Path, facts: dict[str, Any]) -> None:
-    """Write a state as safetensors with ``facts`` as its card; whole or not at all."""
-    from safetensors.torch import save_file
-
-    tensors = {name: copy.deepcopy(value.detach().cpu().contiguous()) for name, value in
-               state.items()}  # fmt: skip
-    part = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, part, metadata={"card": json.dumps(facts)})
-        part.chmod(0o644)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a state as safetensors with ``facts`` as its card, whole or not at all."""
+    write_weights(path, state, metadata={"card": json.dumps(facts)}, parents=False)

@@ -17,6 +17,7 @@ from nascence.cli.given import Given, budget_of, decisions_of, limit_of
 from nascence.cli.gradient_search import STRATEGIES, gradient_search
 from nascence.cli.once_for_all_search import STRATEGY as ONCE_FOR_ALL
 from nascence.cli.once_for_all_search import once_for_all_search
+from nascence.core.files import locked
 
 if TYPE_CHECKING:
     from nascence.jobs.search import Outcome
@@ -136,14 +137,15 @@ def search(
             as_json,
             quiet,
         )
-        if space == GENERATORS or strategy == AUTOGAN:
-            gan_search(given)
-        elif strategy in STRATEGIES:
-            gradient_search(given)
-        elif strategy == ONCE_FOR_ALL:
-            once_for_all_search(given)
-        else:
-            _scored_search(given)
+        with locked(given.folder, shared=shared):
+            if space == GENERATORS or strategy == AUTOGAN:
+                gan_search(given)
+            elif strategy in STRATEGIES:
+                gradient_search(given)
+            elif strategy == ONCE_FOR_ALL:
+                once_for_all_search(given)
+            else:
+                _scored_search(given)
 
 
 def _scored_search(given: Given) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 WHOLE = 1 << 30  # bytes up to which the hash covers everything
 PIECE = 1 << 20
 
@@ -103,7 +103,7 @@ def read(folder: Path) -> tuple[Stored, Arrays] | None:
             arrays[name] = np.memmap(folder / name, kind, mode="c", shape=shape)
         if fingerprint(arrays, stored.class_names) != stored.fingerprint:
             return None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except Exception:  # whatever a damaged entry raises, it is made again
         return None
     return stored, arrays
 

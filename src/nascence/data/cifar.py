@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100 as their author ships them, binary or Python, unpacked or not."""
 
 import tarfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.errors import DataError, printable
+from nascence.data.errors import DataError, foreign, printable
 from nascence.data.pickled import PickleError, read_pickled
 from nascence.data.source import ArrayImages, Source, check_labels
 
@@ -72,23 +71,19 @@ def read_cifar(path: Path) -> Source:
     if path.is_dir():
         folder = _folder(path) or path
         return _source({file.name for file in folder.iterdir()}, _reader(folder), where)
-    try:
-        with tarfile.open(path) as archive:
-            members = {
-                PurePosixPath(member.name).name: member
-                for member in archive.getmembers()
-                if member.isfile() and member.size <= MOST_BYTES
-            }
+    unreadable = f"{where} is not a readable archive"
+    with foreign(unreadable, "download it again"), tarfile.open(path) as archive:
+        members = {
+            PurePosixPath(member.name).name: member
+            for member in archive.getmembers()
+            if member.isfile() and member.size <= MOST_BYTES
+        }
 
-            def read(name: str) -> bytes:
-                file = archive.extractfile(members[name])
-                return file.read() if file else b""
+        def read(name: str) -> bytes:
+            file = archive.extractfile(members[name])
+            return file.read() if file else b""
 
-            return _source(set(members), read, where)
-    except PermissionError:
-        raise
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{where} is not a readable archive; download it again") from error
+        return _source(set(members), read, where)
 
 
 def _reader(folder: Path) -> Read:
@@ -119,7 +114,8 @@ def _source(names: set[str], read: Read, where: str) -> Source:
     class_names = _class_names(read, kind, where) if kind.names in names else None
     class_names = class_names or tuple(str(label) for label in range(kind.classes))
     skipped = tuple(f"{name} is missing from {where}" for name in missing)
-    return Source(class_names, train, test, skipped)
+    origins = "its training batches", None if test is None else "its test images"
+    return Source(class_names, train, test, origins, skipped)
 
 
 def _join(parts: list[tuple[NDArray[np.uint8], NDArray[np.int64]]], where: str) -> ArrayImages:

@@ -49,6 +49,8 @@ class Dataset:
             so that a constant channel does not divide by zero.
         skipped: One line for each file that was skipped and why.
         fingerprint: Hash of images, labels and class names, to recognise the same data again.
+        reading: How the source was understood, in one line: ``"4 classes from train/, validated
+            on val/"``.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Dataset:
     std: tuple[float, ...]
     skipped: tuple[str, ...]
     fingerprint: str
+    reading: str = ""
 
     @property
     def classes(self) -> int:

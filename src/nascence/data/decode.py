@@ -12,27 +12,10 @@ from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
 from nascence.data.jpeg import SharedHeaders
+from nascence.data.png import exact
 
 # EPS is left out on purpose: Pillow hands it to an external interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ]
-)
 MOST_PIXELS = 40_000_000  # about 160 MB while one image is decoded
 MOST_BYTES = 1 << 28
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
@@ -93,6 +76,9 @@ def _check_pixels(width: int, height: int) -> None:
 
 def is_grey(image: Image.Image) -> bool:
     """Whether an image has one channel beside transparency, judged from its header."""
+    tile = getattr(image, "tile", None)
+    if tile and tile[0].args == "LA;16B":  # of which Pillow makes colour
+        return True
     return image.mode[0] in "1LIF" and image.mode != "LAB"
 
 
@@ -105,7 +91,7 @@ def decode(
 ) -> NDArray[np.uint8]:
     """Decode one image to uint8 ``(H, W)`` where ``grey``, else ``(H, W, 3)``.
 
-    Orientation tags are honoured, transparency is laid on white, 16-bit values are scaled to
+    Orientation tags are honoured, transparency is laid on white, 16-bit values are rounded to
     8 bits, palettes and other colour models become RGB, and of an animation the first frame is
     taken. ``size`` is ``(height, width)``, reached by the largest centred crop of that shape and
     bicubic resampling with antialiasing. ``headers`` is shared by the images of one data set.
@@ -123,7 +109,8 @@ def decode(
         if known is None:
             if headers is not None:
                 headers.remember(data, image)
-            image = eight_bits(upright(_load(image, size)))
+            loaded = _load(image, size)
+            image = eight_bits(upright(exact(data, loaded) or loaded))
         image = image if grey or image.mode == "RGB" else image.convert("RGB")
         return np.asarray(fit(image, size))
     except (UnusableImageError, ColourError):

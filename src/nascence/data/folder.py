@@ -1,18 +1,21 @@
 """A folder with one folder of images for each class."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from nascence.data.decode import SUFFIXES
 from nascence.data.errors import DataError, printable
+from nascence.data.layout import (
+    IMAGE_SUFFIXES,
+    folder_splits,
+    is_image_name,
+    subfolders,
+    walk,
+)
 from nascence.data.source import EncodedImages, Item, Source, evenly
 
-TRAIN = ("train", "training")
-VALIDATION = ("validation", "valid", "val", "test", "testing")
 LAYOUT = "allowed is ROOT/CLASS/IMAGE or ROOT/train/CLASS/IMAGE with ROOT/validation/CLASS/IMAGE"
 Listing = dict[str, list[Path]]
 
@@ -25,41 +28,40 @@ def is_folder(path: Path) -> bool:
 def read_folder(root: Path) -> Source:
     """Images named by the folder that they lie in, at any depth.
 
-    Classes are sorted by name. ``train`` (or ``training``) and the first of ``validation``,
-    ``valid``, ``val``, ``test`` and ``testing`` are splits if they hold folders. Hidden files and
-    files that are not images by their name are left out; links are followed, but not in circles.
+    Classes are sorted by name; :mod:`nascence.data.layout` says which folders are splits. Hidden
+    files and files that are not images by their name are left out; links are followed, but not in
+    circles.
 
     Raises:
-        DataError: There are no class folders or no image files, or a class of the validation split
-            is missing from the training split.
+        DataError: There are no class folders or no image files, a class of the validation split
+            is missing from the training split, or the layout can be read in two ways.
     """
-    folders = {folder.name.lower(): folder for folder in _subfolders(root)}
-    train = next((folders[name] for name in TRAIN if name in folders), None)
-    if train is None or not _subfolders(train):
+    splits = folder_splits(root)
+    if splits is None:
         listing, ignored = _list_classes(root)
         skipped = _empty_classes(listing) + _describe(ignored, root)
-        return _source(root, listing, None, skipped)
-    held_out = next((folders[name] for name in VALIDATION if name in folders), None)
-    listing, ignored = _list_classes(train)
-    if held_out is None:
-        return _source(root, listing, None, _empty_classes(listing) + _describe(ignored, root))
-    validation, more = _list_classes(held_out)
-    skipped = _empty_classes(listing) + _empty_classes(validation) + _describe(ignored + more, root)
-    return _source(root, listing, validation, skipped)
-
-
-def _subfolders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not _hidden(path.name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))
+        return _source(root, listing, None, skipped, ("class folders", None))
+    listing, ignored = _list_classes(splits.train)
+    skipped = _empty_classes(listing)
+    validation = None
+    if splits.validation is not None:
+        validation, more = _list_classes(splits.validation)
+        ignored += more
+        skipped += _empty_classes(validation)
+    skipped += _describe(ignored, root)
+    skipped += [
+        f"folder {printable(path.relative_to(root))}/ is not read" for path in splits.left_out
+    ]
+    origin, *held_out = (
+        f"{printable(path.relative_to(root))}/" for path in splits[:2] if path is not None
+    )
+    return _source(root, listing, validation, skipped, (origin, held_out[0] if held_out else None))
 
 
 def _list_classes(root: Path) -> tuple[Listing, Counter[str]]:
     """Image files of each class, and how many others there were by suffix."""
-    classes = _subfolders(root)
-    loose = [path for path in root.iterdir() if path.is_file() and _is_image(path.name)]
+    classes = subfolders(root)
+    loose = [path for path in root.iterdir() if path.is_file() and is_image_name(path.name)]
     if not classes:
         got = f"{len(loose)} images but no class folders" if loose else "no folders and no images"
         raise DataError(
@@ -71,42 +73,16 @@ def _list_classes(root: Path) -> tuple[Listing, Counter[str]]:
     if loose:
         ignored["image outside the class folders"] += len(loose)
     for folder in classes:
-        files = list(_walk(folder, root))
-        listing[folder.name] = sorted(path for path in files if _is_image(path.name))
-        ignored.update(path.suffix.lower() for path in files if not _is_image(path.name))
+        files = list(walk(folder, root))
+        listing[folder.name] = sorted(path for path in files if is_image_name(path.name))
+        ignored.update(path.suffix.lower() for path in files if not is_image_name(path.name))
     if not any(listing.values()):
         count = sum(ignored.values())
         raise DataError(
             f"no image among the {count} files in the {len(classes)} folders of {printable(root)}; "
-            f"allowed are {' '.join(sorted(SUFFIXES))}; {LAYOUT}"
+            f"allowed are {' '.join(sorted(IMAGE_SUFFIXES))}; {LAYOUT}"
         )
     return listing, ignored
-
-
-def _is_image(name: str) -> bool:
-    suffix = os.path.splitext(name)[1].lower()
-    return not _hidden(name) and (suffix in SUFFIXES or suffix == "")
-
-
-def _walk(folder: Path, root: Path) -> Iterator[Path]:
-    """Files below a folder, each real folder visited once and none above it."""
-    above = Path(os.path.realpath(root))
-    seen = {str(above), *(str(parent) for parent in above.parents)}
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        real = os.path.realpath(current)
-        if real in seen:
-            continue
-        seen.add(real)
-        with os.scandir(current) as entries:
-            for entry in entries:
-                if _hidden(entry.name):
-                    continue
-                if entry.is_dir():
-                    waiting.append(Path(entry.path))
-                elif entry.is_file():
-                    yield Path(entry.path)
 
 
 def _empty_classes(listing: Listing) -> list[str]:
@@ -127,7 +103,13 @@ def _describe(ignored: Counter[str], root: Path) -> list[str]:
     return lines
 
 
-def _source(root: Path, train: Listing, validation: Listing | None, skipped: list[str]) -> Source:
+def _source(
+    root: Path,
+    train: Listing,
+    validation: Listing | None,
+    skipped: list[str],
+    origins: tuple[str, str | None],
+) -> Source:
     names = sorted(name for name, files in train.items() if files)
     if validation is not None:
         unknown = sorted(name for name, files in validation.items() if files and name not in names)
@@ -146,7 +128,12 @@ def _source(root: Path, train: Listing, validation: Listing | None, skipped: lis
         for path in listing.get(name, [])
     ]
     return Source(
-        tuple(printable(name) for name in names), part, held_out, tuple(skipped), tuple(files)
+        class_names=tuple(printable(name) for name in names),
+        train=part,
+        validation=held_out,
+        origins=origins,
+        skipped=tuple(skipped),
+        files=tuple(files),
     )
 
 

@@ -3,13 +3,12 @@
 import gzip
 import re
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.errors import DataError, printable
+from nascence.data.errors import DataError, foreign, printable
 from nascence.data.source import ArrayImages, Labels, Source, check_labels, name_classes
 
 FILE = re.compile(r"(?P<stem>.*?)(?P<split>train|t10k|test)-images[.-]idx3-ubyte(\.gz)?$")
@@ -78,7 +77,8 @@ def read_idx(path: Path) -> Source:
     if test is not None:
         labels = check_labels(test[1] - first, printable(tests[0].name), names)
         validation = ArrayImages(test[0], labels)
-    return Source(names, ArrayImages(train[0], train[1] - first), validation)
+    origins = where, printable(tests[0].name) if tests else None
+    return Source(names, ArrayImages(train[0], train[1] - first), validation, origins)
 
 
 def _stem(path: Path) -> str:
@@ -125,19 +125,17 @@ def read_array(path: Path, rank: int) -> NDArray[np.uint8]:
     """
     where = printable(path)
     opener = gzip.open if path.name.endswith(".gz") else open
-    try:
-        with opener(path, "rb") as file:
-            header = file.read(4 + 4 * rank)
-            if len(header) < 4 + 4 * rank or header[:4] != bytes((0, 0, 8, rank)):
-                raise DataError(
-                    f"{where} starts with {header[:4].hex() or 'nothing'}; an IDX file of bytes "
-                    f"with {rank} dimensions starts with 0000080{rank}: download it again"
-                )
-            shape = struct.unpack(f">{rank}I", header[4:])
-            size = int(np.prod(shape, dtype=object))
-            data = file.read(min(size, MOST_BYTES) + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{where} is damaged or no gzip file; download it again") from error
+    damaged = f"{where} is damaged or no gzip file"
+    with foreign(damaged, "download it again"), opener(path, "rb") as file:
+        header = file.read(4 + 4 * rank)
+        if len(header) < 4 + 4 * rank or header[:4] != bytes((0, 0, 8, rank)):
+            raise DataError(
+                f"{where} starts with {header[:4].hex() or 'nothing'}; an IDX file of bytes "
+                f"with {rank} dimensions starts with 0000080{rank}: download it again"
+            )
+        shape = struct.unpack(f">{rank}I", header[4:])
+        size = int(np.prod(shape, dtype=object))
+        data = file.read(min(size, MOST_BYTES) + 1)
     if len(data) != size or 0 in shape[1:]:
         raise DataError(
             f"{where} says {' x '.join(map(str, shape))} but holds {len(data)} values"

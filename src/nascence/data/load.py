@@ -19,7 +19,7 @@ from nascence.data.folder import is_folder, read_folder
 from nascence.data.idx import is_idx, read_idx
 from nascence.data.npz import is_npz, read_npz
 from nascence.data.parquet import is_parquet, read_parquet
-from nascence.data.prepare import Settings, prepare
+from nascence.data.prepare import Preparation, prepare
 from nascence.data.sample import NAME, read_sample
 from nascence.data.source import Source
 
@@ -43,7 +43,8 @@ def load(
 
     Args:
         source: A folder of class folders (with or without ``train`` and ``validation`` above
-            them); a parquet file or a folder of them in the Hugging Face layout; ``.npz``; the
+            them, see :mod:`nascence.data.layout`); a parquet file or a folder of them in the
+            Hugging Face layout; ``.npz``; the
             files of CIFAR-10, CIFAR-100, MNIST and its kin as their authors ship them; or
             ``"cifar10-sample"``, 5,000 and 1,000 images that come with the package.
         size: Side in pixels; images are resized and cropped at the centre to a square of it.
@@ -66,16 +67,17 @@ def load(
         DataError: The source cannot be used; the one-line message says what to do.
         MissingDataError: There is nothing at that path (also a ``FileNotFoundError``).
     """
-    settings = Settings(size, validation_fraction, seed, workers, progress)
+    settings = Preparation(size, validation_fraction, seed, workers, progress)
     try:
         found = _read(source)
         name = printable(source)
         folder = None if cache is False else Path(cache) if cache else store.default_folder()
+        reading = _reading(found, validation_fraction)
         if found.files is None or folder is None:
-            return _dataset(name, *prepare(found, name, settings, _in_memory))
+            return _dataset(name, reading, *prepare(found, name, settings, _in_memory))
         chosen = (size, validation_fraction, seed) if found.validation is None else (size,)
         entry = folder / "data" / store.key(found.files, found.class_names, found.skipped, *chosen)
-        return _dataset(name, *_through_cache(entry, found, name, settings))
+        return _dataset(name, reading, *_through_cache(entry, found, name, settings))
     except OSError as error:
         if isinstance(error, DataError):
             raise
@@ -111,7 +113,7 @@ def _in_memory(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _through_cache(
-    entry: Path, found: Source, name: str, settings: Settings
+    entry: Path, found: Source, name: str, settings: Preparation
 ) -> tuple[store.Stored, store.Arrays]:
     """What an entry holds, made first where it is absent or damaged."""
     if (hit := store.read(entry)) is not None:
@@ -130,7 +132,13 @@ def _through_cache(
     return store.read(entry) or prepare(found, name, settings, _in_memory)
 
 
-def _dataset(name: str, stored: store.Stored, arrays: store.Arrays) -> Dataset:
+def _reading(found: Source, fraction: float) -> str:
+    train, validation = found.origins
+    held_out = validation or f"{100 * fraction:.3g} % of each class"
+    return f"{len(found.class_names)} classes from {train}, validated on {held_out}"
+
+
+def _dataset(name: str, reading: str, stored: store.Stored, arrays: store.Arrays) -> Dataset:
     tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     return Dataset(
         name=name,
@@ -141,4 +149,5 @@ def _dataset(name: str, stored: store.Stored, arrays: store.Arrays) -> Dataset:
         std=stored.std,
         skipped=stored.skipped,
         fingerprint=stored.fingerprint,
+        reading=reading,
     )

@@ -1,13 +1,12 @@
 """Arrays in a NumPy archive."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.errors import DataError, printable
+from nascence.data.errors import DataError, foreign, printable
 from nascence.data.source import ArrayImages, Labels, Source, check_labels, name_classes
 
 TRAIN = (
@@ -50,10 +49,8 @@ def read_npz(path: Path) -> Source:
     where = printable(path.name)
     # Opened here, because numpy.load leaves a damaged archive open.
     with open(path, "rb") as file:
-        try:
+        with foreign(f"{where} is not a NumPy archive", "write it with numpy.savez"):
             archive = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{where} is not a NumPy archive; write it with numpy.savez") from error
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(
                 f"{where} holds a single array; write images and labels with numpy.savez"
@@ -80,7 +77,8 @@ def _source(archive: Any, where: str) -> Source:
         validation = ArrayImages(*_pair(archive, keys, held_out, where, names))
     if names is None:
         names = name_classes(labels, None if validation is None else validation.labels, where)
-    return Source(names, ArrayImages(images, labels), validation)
+    origins = keys[train[0]], held_out and keys[held_out[0]]
+    return Source(names, ArrayImages(images, labels), validation, origins)
 
 
 def _listed(names: list[str]) -> str:
@@ -108,17 +106,20 @@ def _pair(
 
 
 def _array(archive: Any, name: str, where: str) -> NDArray[Any]:
-    try:
-        return archive[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise DataError(f"{printable(name)} in {where} is damaged; write it again") from error
-        raise DataError(
-            f"{printable(name)} in {where} holds pickled Python objects, which are never loaded; "
-            "allowed are plain numbers: store images as one uint8 array of one shape"
-        ) from error
-    except Exception as error:  # a damaged archive may raise anything
-        raise DataError(f"{printable(name)} in {where} is damaged; write it again") from error
+    shown = f"{printable(name)} in {where}"
+    with foreign(f"{shown} is damaged", "write it again"):
+        try:
+            array = archive[name]
+        except ValueError as error:
+            if "allow_pickle" not in str(error):
+                raise
+            raise DataError(
+                f"{shown} holds pickled Python objects, which are never loaded; allowed are plain "
+                "numbers: store images as one uint8 array of one shape"
+            ) from error
+    if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
+        raise DataError(f"{shown} is not an array; write images and labels with numpy.savez")
+    return array
 
 
 def pixels(images: NDArray[Any], where: str) -> NDArray[np.uint8]:

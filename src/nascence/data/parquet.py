@@ -1,16 +1,13 @@
 """Parquet files in the layout of Hugging Face image data sets."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from nascence.data.errors import DataError, printable
+from nascence.data.layout import FileSplits, file_roles, file_splits, holds_images, subfolders, walk
+from nascence.data.parquet_file import IMAGE_COLUMNS, LABEL_COLUMNS, ParquetFile
 from nascence.data.source import (
     EncodedImages,
     Item,
@@ -21,215 +18,198 @@ from nascence.data.source import (
     name_classes,
 )
 
-IMAGE_COLUMNS = ("image", "img", "images", "jpg", "png", "webp")
-LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
-VALIDATION = ("validation", "valid", "val", "test")
 BLOCK = 256
 
 
 def read_parquet(path: Path) -> Source:
-    """One parquet file, or a folder of them, in it or in folders directly below.
+    """One parquet file, or a folder of them at any depth.
 
     Images are in the column ``image`` or ``img`` (or ``images``, ``jpg``, ``png``, ``webp``) as a
     struct with ``bytes``, or as plain binary; a ``path`` is never followed. Labels are in
-    ``label``, ``labels``, ``fine_label``, ``class`` or ``target``, whole numbers or strings. Class
-    names come from the metadata where they are. In a folder, files named ``train*`` are the
-    training split and files named ``validation*``, ``valid*``, ``val*`` or else ``test*`` the
-    validation split; with other names all files are one set.
+    ``label``, ``labels``, ``fine_label``, ``class`` or ``target``: whole numbers, strings, or true
+    and false. Class names come from the metadata where they are; files whose names differ are put
+    together by name. :mod:`nascence.data.layout` says which files are of which split.
 
     Raises:
-        DataError: A file is not parquet, a column is missing, or a label is out of range.
+        DataError: A file is not parquet, a column is missing or of another kind than in the other
+            files, a label is out of range, or the layout can be read in two ways.
     """
-    train_files, validation_files = _shards(path)
-    train = _Table(train_files)
-    names = train.class_names()
-    validation = _Table(validation_files) if validation_files else None
-    if names is None and train.labels_are_strings():
-        names = tuple(sorted(set(train.raw_labels().tolist())))
-    train_labels = train.labels(names)
-    validation_labels = validation.labels(names) if validation else None
+    splits, stray = _found(path)
+    train = [ParquetFile(file) for file in splits.train]
+    validation = [ParquetFile(file) for file in splits.validation]
+    where = printable(path)
+    image, label = _columns(train, where)
+    for file in (*train, *validation):
+        file.check(image, label, train[0])
+    names = _class_names(train, validation, label)
+    train_labels = _labels(train, label, names)
+    held_out_labels = _labels(validation, label, names) if validation else None
     if names is None:
-        names = name_classes(train_labels, validation_labels, printable(path))
+        names = name_classes(train_labels, held_out_labels, where)
     held_out = None
-    if validation is not None and validation_labels is not None:
-        held_out = validation.encoded(validation_labels)
-    files = (*train_files, *validation_files)
-    return Source(names, train.encoded(train_labels), held_out, files=files)
+    if held_out_labels is not None:
+        held_out = _encoded(validation, image, held_out_labels)
+    return Source(
+        class_names=names,
+        train=_encoded(train, image, train_labels),
+        validation=held_out,
+        origins=(_origin(splits.train), _origin(splits.validation) if validation else None),
+        skipped=tuple(
+            f"{printable(file.relative_to(path))} is not read"
+            for file in (*splits.left_out, *stray)
+        ),
+        files=(*splits.train, *splits.validation),
+    )
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether this is a parquet file, or a folder with some."""
-    if path.is_dir():
-        return bool(parquet_files(path))
-    return path.suffix.lower() == ".parquet"
+    """Whether this is a parquet file, or a folder of data in some.
+
+    Files beside class folders that hold no images, such as ``metadata.parquet``, are no data.
+    """
+    if not path.is_dir():
+        return path.suffix.lower() == ".parquet"
+    files = parquet_files(path)
+    return bool(files) and (
+        any(map(_is_data, files)) or not any(map(holds_images, subfolders(path)))
+    )
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Visible parquet files of a folder, else of the folders directly below it."""
-    for pattern in ("*.parquet", "*/*.parquet"):
-        found = [path for path in folder.glob(pattern) if path.is_file()]
-        found = [path for path in found if not path.name.startswith(".")]
-        if found:
-            return sorted(found)
-    return []
+    """Visible parquet files of a folder, at any depth."""
+    return sorted(file for file in walk(folder) if file.suffix.lower() == ".parquet")
 
 
-def _shards(path: Path) -> tuple[list[Path], list[Path]]:
+def _is_data(path: Path) -> bool:
+    """Whether a file has an image column; what cannot be read is no data."""
+    try:
+        return ParquetFile(path).column(IMAGE_COLUMNS, "image") is not None
+    except DataError:
+        return False
+
+
+def _found(path: Path) -> tuple[FileSplits, list[Path]]:
+    """The files of each split, and those that are no images: of no split, without such a column."""
     if path.is_file():
-        return [path], []
+        return FileSplits([path], [], []), []
     files = parquet_files(path)
-    train = [file for file in files if file.name.startswith("train")]
-    if not train:
-        return files, []
-    for prefix in VALIDATION:
-        held_out = [file for file in files if file.name.startswith(prefix)]
-        if held_out:
-            return train, held_out
-    return train, []
-
-
-class _Table:
-    """The image and label columns of some parquet files with one schema."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = files
-        self.where = printable(files[0].name if len(files) == 1 else files[0].parent)
-        self.schema = _schema(files[0])
-        self.image = self._column(IMAGE_COLUMNS, "image", _holds_images)
-        self.label = self._column(LABEL_COLUMNS, "label", _holds_labels)
-        for file in files[1:]:
-            schema = _schema(file)
-            for name in (self.image, self.label):
-                if name not in schema.names:
-                    raise DataError(
-                        f"{printable(file)} has no column {name!r} as {files[0].name} has; all "
-                        "files of a split need the same columns: remove or rewrite the file"
-                    )
-
-    def _column(self, known: Sequence[str], kind: str, fits: Any) -> str:
-        for name in known:
-            if name in self.schema.names and fits(self.schema.field(name).type):
-                return name
-        columns = ", ".join(f"{field.name}: {field.type}" for field in self.schema) or "none"
-        content = "struct with bytes, or binary" if kind == "image" else "whole numbers or strings"
+    classes = [folder for folder in subfolders(path) if holds_images(folder)]
+    if len(classes) > 1:
         raise DataError(
-            f"{self.where} has no {kind} column; columns are {printable(columns)[:300]}; allowed "
-            f"are {', '.join(known)} ({content}): rename the column"
+            f"{printable(path)} can be read in two ways: as the {len(files)} parquet files in it, "
+            f"or as class folders ({printable(classes[0].name)}/ and others hold images); move one "
+            "of the two away"
         )
+    unnamed = [file for file in files if not file_roles(file.relative_to(path))]
+    stray = [file for file in unnamed if not ParquetFile(file).has_any(IMAGE_COLUMNS)]
+    if len(stray) == len(files):
+        return FileSplits(files, [], []), []
+    return file_splits([file for file in files if file not in stray], path), stray
 
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names of a ClassLabel in the metadata, if there are any."""
-        try:
-            text = (self.schema.metadata or {})[b"huggingface"]
-            names = json.loads(text)["info"]["features"][self.label]["names"]
-        except (KeyError, ValueError, TypeError):
-            return None
-        if not (isinstance(names, list) and names and all(isinstance(n, str) for n in names)):
-            return None
-        return tuple(names)
 
-    def labels_are_strings(self) -> bool:
-        kind = self.schema.field(self.label).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+def _origin(files: Sequence[Path]) -> str:
+    first = printable(files[0].name)
+    return first if len(files) == 1 else f"{first} and {len(files) - 1} more"
 
-    def raw_labels(self) -> NDArray[Any]:
-        chunks = [chunk for file in self.files for chunk in _batches(file, self.label, 1 << 16)]
-        if not chunks:
-            raise DataError(f"{self.where} has no rows; each row must hold one image and its label")
-        column = pa.chunked_array(chunks)
-        if column.null_count:
-            row = column.is_null().to_numpy().argmax()
+
+def _columns(files: Sequence[ParquetFile], where: str) -> tuple[str, str]:
+    """Names of the image and the label column, from the first file."""
+    first = files[0]
+    image = first.column(IMAGE_COLUMNS, "image")
+    label = first.column(LABEL_COLUMNS, "label")
+    for name, known, kind, content in (
+        (image, IMAGE_COLUMNS, "image", "struct with bytes, or binary"),
+        (label, LABEL_COLUMNS, "label", "whole numbers or strings"),
+    ):
+        if name is None:
             raise DataError(
-                f"label in row {row} of {self.where} is missing ({column.null_count} such rows); "
-                "every image needs one: fill in or remove these rows"
+                f"{first.name} of {where} has no {kind} column; columns are {first.listed()}; "
+                f"allowed are {', '.join(known)} ({content}): rename or convert the column"
             )
-        return column.to_numpy()
+    return str(image), str(label)
 
-    def labels(self, names: tuple[str, ...] | None) -> Labels:
-        raw = self.raw_labels()
-        if not self.labels_are_strings():
-            return check_labels(raw, self.where, names)
-        index = {name: position for position, name in enumerate(names or ())}
-        for row, label in enumerate(raw):
-            if label not in index:
-                raise DataError(
-                    f"label {printable(str(label))!r} in row {row} of {self.where} is out of "
-                    f"range; allowed are the {len(index)} classes of the training split: correct "
-                    "the row"
-                )
-        return np.array([index[label] for label in raw], np.int64)
 
-    def encoded(self, labels: Labels) -> EncodedImages:
-        return EncodedImages(labels, self._blocks, self._probe)
+def _class_names(
+    train: Sequence[ParquetFile], validation: Sequence[ParquetFile], label: str
+) -> tuple[str, ...] | None:
+    """Names that the labels of all files have in common; ``None`` where labels are numbers."""
+    files = (*train, *validation)
+    declared = [names for file in files if (names := file.class_names(label))]
+    text = [file for file in files if file.is_text(label)]
+    if not text and len(set(declared)) < 2:
+        return declared[0] if declared else None
+    for file in files:
+        if not (file.is_text(label) or file.class_names(label)):
+            other = text[0].name if text else "the other files"
+            raise DataError(
+                f"labels of {file.name} are {file.kind(label)} without class names, those of "
+                f"{other} are names; all files need the same kind: rewrite the labels"
+            )
+    named = (file.class_names(label) or () for file in train)
+    written = (file.encoded(label)[1] for file in train if file.is_text(label))
+    return tuple(dict.fromkeys((*_flat(named), *sorted(set(_flat(written))))))
 
-    def _items(self, column: pa.Array, file: Path, start: int) -> list[Item]:
-        if pa.types.is_struct(column.type):
-            column = column.flatten()[column.type.get_field_index("bytes")]
-        name = printable(file.name)
-        return [
-            Item(f"row {start + offset} of {name}", value.as_py())
-            for offset, value in enumerate(column)
-        ]
 
-    def _blocks(self) -> Iterator[list[Item]]:
-        for file in self.files:
+def _flat(lists: Iterable[Sequence[str]]) -> list[str]:
+    return [name for names in lists for name in names]
+
+
+def _labels(files: Sequence[ParquetFile], label: str, names: tuple[str, ...] | None) -> Labels:
+    """Labels of files in a row as places in ``names``: int64 ``(N,)``."""
+    parts = [_of_file(file, label, names) for file in files]
+    labels = np.concatenate(parts)
+    if not len(labels):
+        raise DataError(f"{files[0].name} has no rows; each row must hold one image and its label")
+    return labels
+
+
+def _of_file(file: ParquetFile, label: str, names: tuple[str, ...] | None) -> Labels:
+    place = {name: index for index, name in enumerate(names or ())}
+    own: tuple[str, ...] | None
+    if file.is_text(label):
+        index, own = file.encoded(label)
+    else:
+        own = file.class_names(label) or names
+        index = check_labels(file.numbers(label), file.name, own)
+        if own is None or own == names:
+            return index
+    wanted = np.array([place.get(name, -1) for name in own], np.int64)
+    labels = wanted[index] if len(index) else index
+    unknown = np.flatnonzero(labels < 0)
+    if len(unknown):
+        row = unknown[0]
+        raise DataError(
+            f"label {printable(own[index[row]])!r} in row {row} of {file.name} is out of range; "
+            f"allowed are the {len(place)} classes of the training split: correct the row"
+        )
+    return labels
+
+
+def _encoded(files: Sequence[ParquetFile], image: str, labels: Labels) -> EncodedImages:
+    def blocks() -> Iterator[list[Item]]:
+        done = 0
+        for file in files:
             start = 0
-            for batch in _batches(file, self.image, BLOCK):
-                yield self._items(batch, file, start)
+            for batch in file.batches(image, BLOCK):
+                done += len(batch)
+                if done > len(labels):
+                    break
+                yield file.items(batch, start)
                 start += len(batch)
+        if done != len(labels):
+            raise DataError(
+                f"the {len(files)} files with {files[0].name} hold {len(labels)} labels and "
+                f"{'more' if done > len(labels) else done} images; write them again"
+            )
 
-    def _probe(self) -> list[Item]:
+    def probe() -> list[Item]:
         """The first rows of row groups spread over the files."""
-        groups = [
-            (file, group)
-            for file in self.files
-            for group in range(pq.read_metadata(file).num_row_groups)
-        ]
+        groups = [(file, group) for file in files for group in range(file.groups)]
         chosen = [groups[index] for index in evenly(len(groups), 8)]
         items: list[Item] = []
         for file, group in chosen:
-            batch = next(_batches(file, self.image, 1000 // len(chosen), [group]), None)
-            items += [] if batch is None else self._items(batch, file, 0)
+            batch = next(file.batches(image, 1000 // len(chosen), [group]), None)
+            items += [] if batch is None else file.items(batch, 0)
         return items
 
-
-def _schema(file: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{printable(file)} is not a readable parquet file ({_first_line(error)}); write it "
-            "again or remove it"
-        ) from error
-
-
-def _batches(
-    file: Path, column: str, size: int, groups: list[int] | None = None
-) -> Iterator[pa.Array]:
-    try:
-        with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(size, groups, [column]):
-                yield batch.column(0)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{printable(file)} is damaged ({_first_line(error)}); write it again or remove it"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return printable((str(error).splitlines() or [type(error).__name__])[0])[:200]
-
-
-def _holds_images(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        index = kind.get_field_index("bytes")
-        return index >= 0 and _holds_images(kind.field(index).type)
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _holds_labels(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _holds_labels(kind.value_type)
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return is_text or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return EncodedImages(labels, blocks, probe)

@@ -28,8 +28,8 @@ Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The arguments of :func:`nascence.data.load`, which says what they mean."""
+class Preparation:
+    """How images become arrays: arguments of :func:`nascence.data.load`, which explains them."""
 
     size: int | None
     validation_fraction: float
@@ -61,7 +61,7 @@ class _Pixels:
 
 
 def prepare(
-    source: Source, where: str, settings: Settings, allocate: Allocate
+    source: Source, where: str, settings: Preparation, allocate: Allocate
 ) -> tuple[Stored, Arrays]:
     """Decode, resize, split and measure a source.
 
@@ -109,7 +109,7 @@ def prepare(
 
 
 def _decode(
-    parts: list[Part], where: str, settings: Settings, allocate: Allocate
+    parts: list[Part], where: str, settings: Preparation, allocate: Allocate
 ) -> tuple[list[_Pixels], list[str]]:
     encoded = [part for part in parts if isinstance(part, EncodedImages)]
     if not encoded:
@@ -124,7 +124,7 @@ def _decode(
 
 
 def _decode_as(
-    form: Form, parts: list[EncodedImages], settings: Settings, allocate: Allocate
+    form: Form, parts: list[EncodedImages], settings: Preparation, allocate: Allocate
 ) -> tuple[list[_Pixels], list[str]]:
     total = sum(len(part.labels) for part in parts)
     pixels, failures = [], []
@@ -148,7 +148,7 @@ def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> 
     progress(before + done, total)
 
 
-def _resize(parts: list[ArrayImages], where: str, settings: Settings) -> list[_Pixels]:
+def _resize(parts: list[ArrayImages], where: str, settings: Preparation) -> list[_Pixels]:
     pixels = [
         _Pixels(resize_arrays(part.images, settings.size), part.labels, np.arange(len(part.labels)))
         for part in parts

@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+from nascence.core.randomness import drawn_seed
 from nascence.data.dataset import Dataset, Split
 
 
@@ -27,7 +28,7 @@ def random_labels(
     classes = data.classes if classes is None else classes
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise ValueError(f"classes is {classes!r}; it must be an int of 2 or more")
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     own = torch.Generator().manual_seed(seed)
 
     def drawn(split: Split) -> Split:

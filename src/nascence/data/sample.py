@@ -21,4 +21,10 @@ def read_sample() -> Source:
         chosen = items[start:stop]
         return EncodedImages(labels[start:stop], lambda: iter([chosen]), lambda: chosen[:100])
 
-    return Source(source.class_names, part(0, TRAIN), part(TRAIN, len(items)), files=source.files)
+    return Source(
+        class_names=source.class_names,
+        train=part(0, TRAIN),
+        validation=part(TRAIN, len(items)),
+        origins=("CIFAR-10's training images", "some of its test images"),
+        files=source.files,
+    )

@@ -51,12 +51,18 @@ Part = EncodedImages | ArrayImages
 class Source:
     """A data set before decoding, resizing and splitting.
 
-    ``files`` are what the content depends on; ``None`` where nothing needs caching.
+    Attributes:
+        class_names: One name for each class, in the order of the labels.
+        train, validation: The two parts; without the second, some of the first are held out.
+        origins: Where the two were found, in words: ``("train/", "val/")``.
+        skipped: One line for each thing that is not read.
+        files: What the content depends on; ``None`` where nothing needs caching.
     """
 
     class_names: tuple[str, ...]
     train: Part
     validation: Part | None
+    origins: tuple[str, str | None] = ("all images", None)
     skipped: tuple[str, ...] = ()
     files: tuple[Path, ...] | None = None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.errors import DataError, MissingDataError, printable
+from nascence.data.errors import DataError, MissingDataError, foreign, printable
 
 Decisions = tuple[tuple[str, tuple[str | int, ...]], ...]
 """Name and choices of every decision of the space that a table is of."""
@@ -181,30 +181,26 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     """
     if not Path(path).exists():
         raise MissingDataError(f"there is no table at {printable(path)}")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            facts = json.loads(archive["facts"].tobytes())
-            columns = {
-                name: _column(archive, place, int(decimals))
-                for place, (name, decimals) in enumerate(facts["columns"].items())
-            }
-            decisions = tuple((str(name), tuple(choices)) for name, choices in facts["decisions"])
-            rows = _rows(archive, decisions)
-            table = Table(str(facts["name"]), decisions, columns, str(facts["credit"]), rows)
-            sizes = {values.shape for values in columns.values()}
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError) as error:
-        raise DataError(f"{printable(path)} is not a table ({printable(str(error))})") from None
-    except Exception as error:  # zipfile and zlib raise their own kinds
-        raise DataError(f"{printable(path)} is not a table ({type(error).__name__})") from None
-    expected = math.prod(table.bases) if rows is None else len(rows)
-    if sizes != {(expected,)}:
-        raise DataError(
-            f"{printable(path)} is not a table: its columns must have {expected:,} rows each"
-        )
+    invalid = f"{printable(path)} is not a table"
+    remedy = "write it with benchmarks/make_tables.py"
+    with foreign(invalid, remedy), open(path, "rb") as file, np.load(file) as archive:
+        facts = json.loads(archive["facts"].tobytes())
+        columns = {
+            str(name): _column(archive, place, int(decimals))
+            for place, (name, decimals) in enumerate(facts["columns"].items())
+        }
+        decisions = tuple((str(name), tuple(choices)) for name, choices in facts["decisions"])
+        rows = _rows(archive, decisions)
+        table = Table(str(facts["name"]), decisions, columns, str(facts["credit"]), rows)
+        expected = math.prod(table.bases) if rows is None else len(rows)
+        if {values.shape for values in columns.values()} != {(expected,)}:
+            raise ValueError(f"its columns must have {expected:,} rows each")
     return table
 
 
 def _column(archive: Mapping[str, NDArray], place: int, decimals: int) -> NDArray[np.float64]:
+    if not 0 <= decimals <= 300:
+        raise ValueError(f"column {place} has {decimals} decimals; allowed are 0 to 300")
     values = archive[f"{place}"].astype(np.float64) / 10**decimals
     if f"{place}-missing" in archive:
         values[archive[f"{place}-missing"]] = np.nan

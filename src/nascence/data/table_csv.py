@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.errors import DataError, MissingDataError, printable
+from nascence.data.errors import DataError, MissingDataError, foreign, printable
 from nascence.data.table import Decisions, Table, bundled, nb201
 
 _ACCEL_DEVICES = ("zcu102", "vck190", "a100", "3090", "tpuv2", "tpuv3")
@@ -104,11 +104,9 @@ def _indices_of(digits: str, decisions: Decisions, path: str | os.PathLike[str])
 def _read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
     if not Path(path).exists():
         raise MissingDataError(f"there is no file at {printable(path)}")
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *cells = list(csv.reader(file)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{printable(path)} is not a CSV file ({printable(str(error))})") from None
+    invalid, remedy = f"{printable(path)} is not a CSV file", "download it again"
+    with foreign(invalid, remedy), open(path, newline="", encoding="utf-8") as file:
+        header, *cells = list(csv.reader(file)) or [[]]
     for number, line in enumerate(cells, 2):
         if len(line) != len(header):
             raise DataError(
@@ -120,7 +118,8 @@ def _read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]
 
 def _as_floats(cells: list[list[str]], path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """Numbers of a CSV, NaN for empty cells: (lines, columns)."""
-    try:
-        return np.array([[float(cell or "nan") for cell in line] for line in cells])
-    except ValueError as error:
-        raise DataError(f"{printable(path)} holds what is no number: {error}") from None
+    with foreign(f"{printable(path)} holds what is no number", "download it again"):
+        numbers = [[float(cell or "nan") for cell in line] for line in cells]
+    if not numbers:
+        raise DataError(f"{printable(path)} has no line below its header; download it again")
+    return np.array(numbers)

@@ -1,13 +1,12 @@
 """A run's folder: settings, events, and the result of every finished stage."""
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from nascence.core.files import append_line, is_unused, locked, write_whole
 from nascence.design.settings import Settings
-from nascence.params import write_whole
 
 _PACKAGES = ("nascence", "torch", "numpy", "optuna", "onnx", "onnxruntime", "pillow", "pyarrow")
 
@@ -40,27 +39,21 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, settings: Settings) -> "RunFolder":
         """A new folder. Raises RunError where something is there already."""
-        if (path / "config.yaml").exists():
-            raise RunError(
-                f"{path} already holds a run; go on with it by `nascence resume {path}` "
-                f"or give another folder with --out"
-            )
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file; give a folder with --out")
-        if path.exists() and any(path.iterdir()):
-            raise RunError(f"{path} is not empty; give a new or an empty folder with --out")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(
-                f"cannot make the folder {path}: {error.strerror}; give another with --out"
-            ) from error
-        folder = cls(path, settings)
-        write_whole(path / "env.json", json.dumps(environment(), indent=1).encode())
-        config = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-        # Written last: a folder with this file is a run that can be resumed.
-        write_whole(path / "config.yaml", config.encode())
-        return folder
+        with locked(path):
+            if (path / "config.yaml").exists():
+                raise RunError(
+                    f"{path} already holds a run; go on with it by `nascence resume {path}` "
+                    f"or give another folder with --out"
+                )
+            if not is_unused(path):
+                raise RunError(f"{path} is not empty; give a new or an empty folder with --out")
+            write_whole(path / "env.json", json.dumps(environment(), indent=1).encode())
+            config = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+            # Written last: a folder with this file is a run that can be resumed.
+            write_whole(path / "config.yaml", config.encode())
+        return cls(path, settings)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -77,23 +70,14 @@ class RunFolder:
             raise RunError(f"{config} cannot be understood ({reason}); start a new run") from error
         return cls(path, settings)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Keep every other process from working on this run."""
-        with (self.path / "run.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"another process is working on {self.path}; wait for it or stop it"
-                ) from error
-            yield
+        return locked(self.path)
 
     def event(self, kind: str, **fields: Any) -> None:
         """Append a line to ``events.jsonl``."""
         line = json.dumps({"time": round(time.time(), 3), "event": kind, **fields})
-        with (self.path / "events.jsonl").open("a") as file:
-            file.write(line + "\n")
+        append_line(self.path / "events.jsonl", line)
 
     def result(self, stage: str) -> dict[str, Any] | None:
         """What a finished stage left, or None."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
+from nascence.core.randomness import seeded
 from nascence.design import recipe
 from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.implicit import MDEQBackbone, MDEQClassifier, fixed_iterations, unrolled
@@ -57,8 +58,7 @@ SIZES = tuple(Size(streams, width) for width in (8, 16, 24, 32, 48, 64) for stre
 def build(size: Size, *, classes: int, in_channels: int, seed: int) -> MDEQClassifier:
     """A network with weights that depend on the seed alone."""
     head = max(size.width // 3, 4)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return MDEQClassifier(
             MDEQBackbone(
                 size.channels, in_channels=in_channels, solver="picard", max_iter=EVALUATIONS

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nascence.core.randomness import seeded
 from nascence.data import Batch, Dataset
 from nascence.design import mdeq_family, recipe
 from nascence.design.folder import RunError
@@ -152,15 +153,13 @@ class Score:
 
 def build(space: NB201, architecture: Architecture, *, seed: int) -> nn.Module:
     """Build a network with weights that depend on the seed alone."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return space.build(architecture)
 
 
 def baseline(macs: int, *, classes: int, image_shape: tuple[int, int, int], seed: int) -> nn.Module:
     """A residual network of the CIFAR family (He et al. 2016) of about ``macs`` multiply-adds."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return resnet_of_macs(macs, classes=classes, image_shape=image_shape)
 
 

@@ -46,7 +46,7 @@ def designed(
     and finds its own rate and schedule; ``start`` is "random" or "predicted".
     """
 
-    def sides(fraction: float) -> int:
+    def resolution_schedule(fraction: float) -> int:
         """Small images first: most of what is learned early does not need the detail."""
         share = 0.5 if fraction < 0.3 else 0.75 if fraction < 0.6 else 1.0
         return max(4 * round(share * side / 4), 8)
@@ -56,7 +56,7 @@ def designed(
         "batch_size": BATCH,
         "label_smoothing": 0.1,
         "average_decay": 0.995,
-        "sides": sides,
+        "resolution_schedule": resolution_schedule,
     }
 
 
@@ -129,7 +129,7 @@ def seconds_per_step(
     )
     spent: dict[int, list[float]] = {}
     for step in range(steps - 1):  # the last one is followed by a measurement
-        side = settings["sides"](step / steps)
+        side = settings["resolution_schedule"](step / steps)
         spent.setdefault(side, []).append(clock[step + 1] - clock[step])
     seconds = sum(len(gaps) * statistics.median(gaps[1:] or gaps) for gaps in spent.values())
     return seconds / (steps - 1)

@@ -8,7 +8,7 @@ from nascence.detect.head import DetectionHead
 from nascence.detect.losses import Losses, Predictions, detection_losses, focal_loss
 from nascence.detect.scenes import Scene, Scenes
 from nascence.detect.suppression import suppress
-from nascence.detect.training import Training, detect_all, evaluate_detector, train_detector
+from nascence.detect.training import DetectorTraining, detect_all, evaluate_detector, train_detector
 
 __all__ = [
     "AREAS",
@@ -24,7 +24,7 @@ __all__ = [
     "Scene",
     "Scenes",
     "Targets",
-    "Training",
+    "DetectorTraining",
     "assign",
     "average_precision",
     "centreness",

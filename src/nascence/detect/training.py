@@ -4,23 +4,25 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from nascence.core.modes import evaluation_mode
+from nascence.core.resumable import Budget, Checkpoint
 from nascence.detect.average_precision import AREAS, AveragePrecision, average_precision
 from nascence.detect.boxes import Detections, Objects
 from nascence.detect.detector import Detector
 from nascence.detect.scenes import Scenes
-from nascence.params import CheckpointError, load_checkpoint, save_checkpoint
 from nascence.training import DivergenceError, OptimizerFactory, cosine, parameter_groups
 
 Normalise = Callable[[Tensor], Tensor]
 
 
-class Training(NamedTuple):
+class DetectorTraining(NamedTuple):
     """A trained copy of the detector.
 
     Attributes:
@@ -50,17 +52,32 @@ def train_detector(
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
     progress: Callable[[int, float], None] | None = None,
-) -> Training:
+) -> DetectorTraining:
     """Train a copy of ``detector``; step k sees scenes from ``first + k * batch_size`` on.
 
     No scene is seen twice and there is no other randomness, so a training resumed from
-    ``checkpoint`` is bit-equal to an undisturbed one on a CPU. The checkpoint is written every
-    ``checkpoint_seconds`` and at the end, whole or not at all. ``normalise`` makes floats of
-    uint8 images, ``clip`` is the largest norm of the gradient, ``progress(step, loss)`` is called
-    after every step.
+    ``checkpoint`` is bit-equal to an undisturbed one on a CPU.
 
-    Raises DivergenceError when the loss is not finite, ValueError for impossible settings,
-    CheckpointError for the checkpoint of another training.
+    Args:
+        detector: What to train.
+        scenes: Where images and objects come from.
+        normalise: Makes floats of uint8 images ``(B, C, H, W)``.
+        optimizer: Makes the optimizer.
+        steps: Steps in all.
+        batch_size: Scenes in a step.
+        first: Number of the first scene.
+        schedule: Factor of the learning rate for the fraction done.
+        clip: Largest norm of the gradient.
+        checkpoint: File that is written every ``checkpoint_seconds`` and at the end, whole or not
+            at all.
+        checkpoint_seconds: Time between two checkpoints.
+        progress: Called after every step with its number and its loss; a KeyboardInterrupt
+            raised in it ends the training after a checkpoint.
+
+    Raises:
+        DivergenceError: The loss is not finite.
+        ValueError: Impossible settings.
+        CheckpointError: The checkpoint is of another training, or cannot be written.
     """
     if steps < 1 or batch_size < 1 or first < 0:
         raise ValueError(f"steps={steps}, batch_size={batch_size}, first={first}; too small")
@@ -69,23 +86,21 @@ def train_detector(
         **{"steps": steps, "batch": batch_size, "first": first, "scenes": scenes.seed},
         "shapes": sorted((name, tuple(p.shape)) for name, p in detector.named_parameters()),
     }
-    if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, identity)
-    saved = time.perf_counter()
-    while run.step < steps:
-        started = time.process_time()
-        images, objects = scenes.batch(first + run.step * batch_size, batch_size)
-        factor = schedule(run.step / steps)
-        loss = run.advance(normalise(images), objects, factor=factor, clip=clip)
-        run.note(loss, steps)
-        run.seconds += time.process_time() - started
-        due = run.step == steps or time.perf_counter() - saved > checkpoint_seconds
-        if checkpoint is not None and due:
-            save_checkpoint(checkpoint, {"identity": identity, "run": run.as_dict()})
-            saved = time.perf_counter()
-        if progress is not None:
-            progress(run.step, loss)
-    return Training(run.detector.eval(), tuple(run.losses), run.step, run.seconds)
+    kept = Checkpoint(checkpoint, identity)
+    kept.resume(run.take)
+    budget = Budget(steps=steps, step=run.step)
+    with kept.kept(run.state, seconds=checkpoint_seconds) as stepped:
+        while budget.left():
+            started = time.process_time()
+            images, objects = scenes.batch(first + run.step * batch_size, batch_size)
+            factor = schedule(budget.fraction)
+            loss = run.advance(normalise(images), objects, factor=factor, clip=clip)
+            run.note(loss, steps)
+            run.seconds += time.process_time() - started
+            budget.count()
+            report = None if progress is None else partial(progress, run.step, loss)
+            stepped(ended=not budget.left(), report=report)
+    return DetectorTraining(run.detector.eval(), tuple(run.losses), run.step, run.seconds)
 
 
 class _Run:
@@ -128,7 +143,8 @@ class _Run:
             self.losses.append(sum(self.pending) / len(self.pending))
             self.pending = []
 
-    def as_dict(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
         return {
             "detector": self.detector.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -136,14 +152,8 @@ class _Run:
             **{"losses": self.losses, "pending": self.pending},
         }
 
-    def restore(self, path: Path, identity: dict[str, Any]) -> None:
-        """Take up the state in a checkpoint of the same training."""
-        content = load_checkpoint(path)
-        if content.get("identity") != identity:
-            raise CheckpointError(
-                f"{path} is of another training; choose another file or delete it"
-            )
-        saved = content["run"]
+    def take(self, saved: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
         self.detector.load_state_dict(saved["detector"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
@@ -160,15 +170,13 @@ def detect_all(
     batch_size: int = 25,
 ) -> tuple[list[Detections], list[Objects]]:
     """What is found and what is there in scenes ``first`` to ``first + count - 1``."""
-    training = detector.training
-    detector.eval()
     found: list[Detections] = []
     truths: list[Objects] = []
-    for start in range(0, count, batch_size):
-        images, objects = scenes.batch(first + start, min(batch_size, count - start))
-        found += detector.detect(normalise(images))
-        truths += objects
-    detector.train(training)
+    with evaluation_mode(detector):
+        for start in range(0, count, batch_size):
+            images, objects = scenes.batch(first + start, min(batch_size, count - start))
+            found += detector.detect(normalise(images))
+            truths += objects
     return found, truths
 
 

@@ -1,19 +1,19 @@
 """AutoGAN: an LSTM for each stage searches a generator that grows while its supernet trains."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nascence.core.processes import map_in_processes
+from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gan.history import GanHistory, GanSearchError, PartResult, Round, joined
 from nascence.gan.images import check_images
 from nascence.gan.part import PartSearch, Progress, Score
 from nascence.gan.settings import Settings, published_growth
-from nascence.search.evaluator import derived_seed
 from nascence.spaces.gan import GeneratorSpace
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
@@ -127,7 +127,7 @@ def autogan(
         discriminator_width=discriminator_width,
         grow=growth,
     )
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     jobs = [
         {
             "supernet": part,
@@ -135,7 +135,7 @@ def autogan(
             "score": score,
             "settings": settings,
             "number": number,
-            "seed": derived_seed(seed, (number,)),
+            "seed": derived_seed(seed, number, derivation="search"),
             "device": torch.device(device),
             "path": None if folder is None else folder / f"part-{number}.pt",
             "steps": None if steps is None else steps // len(parts) + (number < steps % len(parts)),
@@ -155,26 +155,19 @@ def _results(
     jobs: Sequence[dict[str, Any]], workers: int, progress: Progress | None
 ) -> Iterator[PartResult]:
     """Of each part in turn, searched here or in processes."""
-    tell: Progress = progress or (lambda fraction, ended: None)
+    report: Progress = progress or (lambda fraction, ended: None)
     count = len(jobs)
     if workers == 1 or count == 1:
         for number, job in enumerate(jobs):
-            yield _searched(job, partial(_share, tell, number, count))
+            yield _searched(job, partial(_share, report, number, count))
         return
-    context = torch.multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, count),
-        mp_context=context,
-        initializer=torch.set_num_threads,
-        initargs=(1,),
-    ) as pool:
-        for number, result in enumerate(pool.map(_searched, jobs)):
-            tell((number + 1) / count, result.rounds[-1] if result.rounds else None)
-            yield result
+    for number, result in enumerate(map_in_processes(_searched, jobs, workers=workers)):
+        report((number + 1) / count, result.rounds[-1] if result.rounds else None)
+        yield result
 
 
-def _share(tell: Progress, number: int, count: int, fraction: float, ended: Round | None) -> None:
-    tell((number + fraction) / count, ended)
+def _share(report: Progress, number: int, count: int, fraction: float, ended: Round | None) -> None:
+    report((number + fraction) / count, ended)
 
 
 def _searched(job: dict[str, Any], progress: Progress | None = None) -> PartResult:

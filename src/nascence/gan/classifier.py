@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.randomness import drawn_seed, seeded
 from nascence.data import Dataset
 from nascence.gan.images import signed
 from nascence.metrics.generation import Moments, classifier_score, frechet_distance, moments
@@ -114,9 +115,8 @@ def train_classifier(
     Raises:
         CheckpointError: the checkpoint of another training.
     """
-    seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
+    seed = drawn_seed(generator)
+    with seeded(seed):
         network = cifar_resnet(
             depth, width=width, classes=data.classes, in_channels=data.image_shape[0]
         )

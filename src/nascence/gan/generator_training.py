@@ -1,22 +1,21 @@
 """Training one generator alone against a discriminator of its own."""
 
 import copy
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from nascence.core.randomness import derived_seed, drawn_seed, seeded, stream
+from nascence.core.resumable import Budget, Checkpoint
 from nascence.data import Dataset
 from nascence.gan.adversaries import Adversaries, Losses
 from nascence.gan.classifier import pieces
 from nascence.gan.discriminator import Discriminator
 from nascence.gan.images import RealImages, check_images, latents
-from nascence.gradient.batches import stream
-from nascence.params import CheckpointError, load_checkpoint, save_checkpoint
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture
 from nascence.spaces.gan import GeneratorSpace
 from nascence.training import average_into
@@ -89,39 +88,23 @@ def train_generator(
         ValueError: impossible settings, or images of another shape.
     """
     _check(space, data, steps, seconds, batch_size, generated, critic_steps)
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     run = _Run(space, architecture, data, seed, discriminator_width, rates, batch_size, device)
     identity = {
         "seed": seed, "steps": steps, "batches": (batch_size, generated), "data": data.fingerprint,
         "space": space.description, "architecture": tuple(architecture), "critic": critic_steps,
         "rates": rates, "average": average_decay, "discriminator": discriminator_width,
     }  # fmt: skip
-    if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, identity)
-    started = time.perf_counter() - run.seconds
-    saved = time.perf_counter()
-
-    def done() -> float:
-        return max(
-            len(run.losses) / steps if steps else 0.0, run.seconds / seconds if seconds else 0.0
-        )
-
-    def save() -> None:
-        if checkpoint is not None:
-            save_checkpoint(checkpoint, {**identity, "run": run.state()})
-
-    while (before := done()) < 1:
-        run.advance(1 - before, generated, critic_steps, average_decay)
-        run.seconds = time.perf_counter() - started
-        if done() >= 1 or time.perf_counter() - saved > checkpoint_seconds:
-            save()
-            saved = time.perf_counter()
-        if progress is not None:
-            try:
-                progress(min(done(), 1.0))
-            except KeyboardInterrupt:
-                save()
-                raise
+    kept = Checkpoint(checkpoint, identity)
+    kept.resume(run.take)
+    budget = Budget(steps=steps, seconds=seconds, step=len(run.losses), elapsed=run.seconds)
+    with kept.kept(run.state, seconds=checkpoint_seconds) as stepped:
+        while budget.left():
+            run.advance(1 - budget.fraction, generated, critic_steps, average_decay)
+            budget.count()
+            run.seconds = budget.elapsed
+            report = None if progress is None else partial(progress, budget.fraction)
+            stepped(ended=not budget.left(), report=report)
     return TrainedGenerator(
         run.average.eval(), run.pair.discriminator.eval(), tuple(run.losses), run.seconds
     )
@@ -153,8 +136,7 @@ class _Run:
         device: torch.device | str,
     ) -> None:
         self.space, self.seed, self.device = space, seed, torch.device(device)
-        with torch.random.fork_rng([]):
-            torch.default_generator.manual_seed(derived_seed(seed, (0,)))
+        with seeded(derived_seed(seed, 0, derivation="search")):
             network = space.build(architecture)
             judge = Discriminator(stages=space.stages, width=width, in_channels=space.in_channels)
         self.pair = Adversaries(network, judge, rates=rates, device=self.device)
@@ -162,7 +144,7 @@ class _Run:
         self.real = RealImages(
             data,
             side=space.side,
-            seed=derived_seed(seed, (1,)),
+            seed=derived_seed(seed, 1, derivation="search"),
             batch_size=batch_size,
             device=self.device,
         )
@@ -189,28 +171,24 @@ class _Run:
         self.losses.append(Losses(critic, own))
 
     def _latents(self, count: int, *numbers: int) -> Tensor:
-        return latents(self.space, count, generator=stream(self.seed, *numbers)).to(self.device)
+        return latents(
+            self.space, count, generator=stream(self.seed, *numbers, derivation="search")
+        ).to(self.device)
 
     def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
         return self.pair.state() | {
             "average": self.average.state_dict(),
             "losses": [tuple(each) for each in self.losses],
             "seconds": self.seconds,
         }
 
-    def restore(self, path: Path, identity: dict[str, Any]) -> None:
-        """Take up the state in a checkpoint of the same training."""
-        content = load_checkpoint(path)
-        for key, value in identity.items():
-            if content.get(key) != value:
-                raise CheckpointError(
-                    f"{path} is of another training: its {key} is {content.get(key)!r}, "
-                    f"not {value!r}; choose another folder or delete it"
-                )
-        self.pair.load(content["run"])
-        self.average.load_state_dict(content["run"]["average"])
-        self.losses = [Losses(*each) for each in content["run"]["losses"]]
-        self.seconds = content["run"]["seconds"]
+    def take(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.pair.load(state)
+        self.average.load_state_dict(state["average"])
+        self.losses = [Losses(*each) for each in state["losses"]]
+        self.seconds = state["seconds"]
 
 
 def _check(

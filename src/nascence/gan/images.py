@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nascence.core.randomness import stream
 from nascence.data import Dataset
-from nascence.gradient.batches import stream
 from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.gan_cell import BOTTOM
 
@@ -39,7 +39,9 @@ class RealImages:
     def batch(self, step: int) -> Tensor:
         """Float32 ``(B, C, side, side)`` in [-1, 1]."""
         epoch, position = divmod(step, len(self.images) // self.batch_size)
-        order = torch.randperm(len(self.images), generator=stream(self.seed, 0, epoch))
+        order = torch.randperm(
+            len(self.images), generator=stream(self.seed, 0, epoch, derivation="search")
+        )
         chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
         return signed(self.images[chosen].to(self.device))
 

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nascence.controllers.controller import Beam, Controller
 from nascence.controllers.rewarded import RewardedController
+from nascence.core.randomness import derived_seed, seeded, stream
+from nascence.core.resumable import Budget, Checkpoint
 from nascence.data import Dataset
 from nascence.gan.generator_training import generate
 from nascence.gan.history import Growth, Round, Stop, growth_from, round_from
 from nascence.gan.settings import Settings
 from nascence.gan.shared import SharedGan
-from nascence.gradient.batches import stream
-from nascence.params import CheckpointError, load_checkpoint, save_checkpoint
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture, name_of
 from nascence.spaces.gan import GeneratorSpace
 from nascence.supernets import SuperNet
@@ -65,38 +65,29 @@ class PartSearch:
 
     def search(self, *, steps: int | None, seconds: float | None, progress: Progress) -> Stop:
         """Search to the end."""
-        if self.path is not None and self.path.exists():
-            self._restore(self.path, steps)
-        started = time.perf_counter() - self.seconds
-        saved = time.perf_counter()
-
-        def fraction() -> float:
-            by_steps = self.gan.step / steps if steps else 0.0
-            return max(by_steps, self.seconds / seconds if seconds else 0.0)
-
-        while (before := fraction()) < 1:
-            while self.gan.stage < self._stage_at(before):
-                self._grow()
-            self.gan.advance(self._path)
-            self.seconds = time.perf_counter() - started
-            after, ended = fraction(), None
-            grows = self._stage_at(after) > self.gan.stage
-            if after >= 1 or grows or self.gan.step % self.settings.round_steps == 0:
-                rewards, entropies = self._learn()
-                self.seconds = time.perf_counter() - started
-                ended = self._end_round(rewards, entropies)
-            if after >= 1 or time.perf_counter() - saved > 20:
-                self._save(steps)
-                saved = time.perf_counter()
-            try:
-                progress(min(after, 1.0), ended)
-            except KeyboardInterrupt:
-                self._save(steps)
-                raise
+        kept = Checkpoint(self.path, {**self.identity, "steps": steps}, of="search")
+        kept.resume(self._take)
+        budget = Budget(steps=steps, seconds=seconds, step=self.gan.step, elapsed=self.seconds)
+        with kept.kept(self._state) as stepped:
+            while budget.left():
+                while self.gan.stage < self._stage_at(budget.fraction):
+                    self._grow()
+                self.gan.advance(self._path)
+                budget.count()
+                ended = None
+                grows = self._stage_at(budget.fraction) > self.gan.stage
+                if not budget.left() or grows or self.gan.step % self.settings.round_steps == 0:
+                    rewards, entropies = self._learn()
+                    budget.read_clock()
+                    self.seconds = budget.elapsed
+                    ended = self._end_round(rewards, entropies)
+                self.seconds = budget.elapsed
+                report = partial(progress, budget.fraction, ended)
+                stepped(ended=not budget.left(), report=report)
         while len(self.growths) < self.space.stages:
             self._grow()
-        self._save(steps)
-        return "steps" if self.gan.step == steps else "seconds"
+        kept.save(self._state())
+        return budget.stopped_by
 
     def _stage_at(self, done: float) -> int:
         return 1 + sum(done >= part for part in self.settings.grow)
@@ -105,8 +96,7 @@ class PartSearch:
         """Begin the stage that the shared weights have come to, with a controller of its own."""
         self.beam, stage = beam, self.gan.stage
         before = len(self.space.grown(stage - 1).decisions) if stage > 1 else 0
-        with torch.random.fork_rng([]):
-            torch.default_generator.manual_seed(derived_seed(self.seed, (1, stage)))
+        with seeded(derived_seed(self.seed, 1, stage, derivation="search")):
             controller = Controller(
                 self.gan.view, hidden=self.settings.hidden, scale=None, first=before
             )
@@ -123,7 +113,9 @@ class PartSearch:
         """The path of the next step, which the controller draws."""
         with torch.no_grad():
             return self.policy.controller.draw(
-                1, generator=stream(self.seed, 4, self.gan.step), beam=self.beam
+                1,
+                generator=stream(self.seed, 4, self.gan.step, derivation="search"),
+                beam=self.beam,
             ).architectures[0]
 
     def _learn(self) -> tuple[list[tuple[float, Architecture]], list[float]]:
@@ -138,7 +130,7 @@ class PartSearch:
             vectors = self.gan.latents(self.settings.images, 8, self.gan.step, number)
             gradients, drawn, rewards = self.policy.estimate(
                 partial(self._reward, vectors),
-                generator=stream(self.seed, 9, self.gan.step, number),
+                generator=stream(self.seed, 9, self.gan.step, number, derivation="search"),
                 beam=self.beam,
             )
             for parameter, gradient in zip(own, gradients, strict=True):
@@ -194,7 +186,9 @@ class PartSearch:
         settings, stage = self.settings, self.gan.stage
         with torch.no_grad():
             drawn = self.policy.controller.draw(
-                settings.candidates, generator=stream(self.seed, 10, stage), beam=self.beam
+                settings.candidates,
+                generator=stream(self.seed, 10, stage, derivation="search"),
+                beam=self.beam,
             )
         states = dict(zip(drawn.architectures, drawn.states, strict=True))
         vectors = self.gan.latents(settings.images, 11, stage)
@@ -220,13 +214,12 @@ class PartSearch:
             self.gan.enter(stage + 1)
             self._begin(Beam(kept, torch.stack([states[each] for each in kept])))
 
-    def _save(self, steps: int | None) -> None:
-        if self.path is None:
-            return
+    def _state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
         beam = None
         if self.beam is not None:
             beam = {"architectures": self.beam.architectures, "states": self.beam.states.cpu()}
-        state = {
+        return {
             "gan": self.gan.state(),
             "beam": beam,
             "controller": self.policy.controller.state_dict(),
@@ -235,17 +228,9 @@ class PartSearch:
             "rounds": [asdict(each) for each in self.rounds],
             "growths": [asdict(each) for each in self.growths],
         }
-        save_checkpoint(self.path, {**self.identity, "steps": steps, "run": state})
 
-    def _restore(self, path: Path, steps: int | None) -> None:
-        content = load_checkpoint(path)
-        for key, value in {**self.identity, "steps": steps}.items():
-            if content.get(key) != value:
-                raise CheckpointError(
-                    f"{path} is of another search: its {key} is {content.get(key)!r}, not "
-                    f"{value!r}; choose another folder or delete it"
-                )
-        state = content["run"]
+    def _take(self, state: dict[str, Any]) -> None:
+        """Go on from what `_state` gave."""
         beam = state["beam"]
         if beam is not None:
             beam = Beam([tuple(each) for each in beam["architectures"]], beam["states"])

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nascence.core.randomness import derived_seed, seeded, stream
 from nascence.data import Dataset
 from nascence.gan.adversaries import Adversaries
 from nascence.gan.discriminator import Discriminator
 from nascence.gan.images import RealImages, latents
 from nascence.gan.settings import Settings
 from nascence.gan.stages import first_stages
-from nascence.gradient.batches import stream
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture
 from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.gan_cell import BOTTOM
@@ -70,7 +69,7 @@ class SharedGan:
         self.real = RealImages(
             self.data,
             side=BOTTOM * 2**stage,
-            seed=derived_seed(self.seed, (2,)),
+            seed=derived_seed(self.seed, 2, derivation="search"),
             batch_size=self.settings.batch_size,
             device=self.device,
         )
@@ -94,7 +93,9 @@ class SharedGan:
 
     def latents(self, count: int, *numbers: int) -> Tensor:
         """Draw latent vectors that depend on the seed and the numbers alone."""
-        return latents(self.space, count, generator=stream(self.seed, *numbers)).to(self.device)
+        return latents(
+            self.space, count, generator=stream(self.seed, *numbers, derivation="search")
+        ).to(self.device)
 
     def means(self) -> tuple[float, float | None]:
         """Mean losses since the last call, of discriminator and generator."""
@@ -124,8 +125,7 @@ class SharedGan:
         return self.pair.discriminator(images, self.stage)
 
     def _discriminator(self, number: int) -> Discriminator:
-        with torch.random.fork_rng([]):
-            torch.default_generator.manual_seed(derived_seed(self.seed, (3, number)))
+        with seeded(derived_seed(self.seed, 3, number, derivation="search")):
             return Discriminator(
                 stages=self.space.stages,
                 width=self.settings.discriminator_width,
@@ -143,8 +143,7 @@ class SharedGan:
     def _reset(self) -> None:
         """Draw all shared weights anew: "dynamic-resetting" of the paper, section 3.3."""
         self.resets += 1
-        with torch.random.fork_rng([]):
-            torch.default_generator.manual_seed(derived_seed(self.seed, (7, self.resets)))
+        with seeded(derived_seed(self.seed, 7, self.resets, derivation="search")):
             fresh = SuperNet(
                 self.space, affine=self.supernet.affine, statistics=self.supernet.statistics
             )

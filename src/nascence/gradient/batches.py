@@ -2,8 +2,8 @@
 
 import torch
 
+from nascence.core.randomness import stream
 from nascence.data import Batch, Dataset, augment
-from nascence.search.evaluator import derived_seed
 
 
 class Halves:
@@ -38,7 +38,7 @@ class Halves:
                 "and batches of 2 are needed"
             )
         self.data, self.seed, self.crop, self.flip, self.device = data, seed, crop, flip, device
-        order = torch.randperm(len(data.train), generator=stream(seed, 0))
+        order = torch.randperm(len(data.train), generator=stream(seed, 0, derivation="search"))
         half = len(order) // 2
         self.halves = (order, order) if whole else (order[:half], order[half:])
         self.batch_size = min(batch_size, len(self.halves[0]))
@@ -54,19 +54,16 @@ class Halves:
     def _batch(self, half: int, step: int) -> Batch:
         images = self.halves[half]
         epoch, position = divmod(step, len(images) // self.batch_size)
-        order = torch.randperm(len(images), generator=stream(self.seed, 1, half, epoch))
+        order = torch.randperm(
+            len(images), generator=stream(self.seed, 1, half, epoch, derivation="search")
+        )
         chosen = images[order[position * self.batch_size : (position + 1) * self.batch_size]]
         pixels = augment(
             self.data.train.images[chosen],
             flip=self.flip,
             crop=self.crop,
-            generator=stream(self.seed, 2, half, step),
+            generator=stream(self.seed, 2, half, step, derivation="search"),
         )
         normalised = self.data.normalise(pixels.to(self.device))
         labels = self.data.train.labels[chosen].to(self.device)
         return normalised.to(memory_format=torch.channels_last), labels
-
-
-def stream(seed: int, *numbers: int) -> torch.Generator:
-    """Return a generator that depends on the numbers alone."""
-    return torch.Generator().manual_seed(derived_seed(seed, numbers))

@@ -1,9 +1,9 @@
 """The search of one supernet, step by step, with what a checkpoint of it holds."""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.modes import evaluation_mode
+from nascence.core.randomness import derived_seed, reseed, seeded, stream
+from nascence.core.resumable import Budget, Checkpoint
 from nascence.data import Dataset
-from nascence.gradient.batches import Halves, stream
+from nascence.gradient.batches import Halves
 from nascence.gradient.derivation import entropy, skips
 from nascence.gradient.relaxation import Method, cross_entropy
 from nascence.gradient.trajectory import Epoch, Stop, epoch_from
-from nascence.graph.cost import evaluation_mode
-from nascence.params import CheckpointError, load_checkpoint, save_checkpoint
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture
 from nascence.supernets import SuperNet
 from nascence.supernets.training import fingerprint
@@ -52,10 +52,9 @@ class LeafSearch:
     ) -> None:
         self.data, self.number, self.seed, self.rates = data, number, seed, rates
         self.device, self.path = device, path
-        with torch.random.fork_rng(_indices(device)):
-            torch.manual_seed(derived_seed(seed, (0,)))
+        with seeded(derived_seed(seed, 0, derivation="search"), device):
             copied = supernet.restrict(supernet.choices).to(device)
-            self.supernet, self.method = prepare(copied, stream(seed, 1))
+            self.supernet, self.method = prepare(copied, stream(seed, 1, derivation="search"))
         self.supernet.train()
         self.optimizer = sgd(rates[0], weight_decay=rates[2])(parameter_groups(self.supernet))
         self.halves = Halves(
@@ -95,43 +94,34 @@ class LeafSearch:
         every: int = 1,
     ) -> Stop:
         """Search to the end."""
-        if self.path is not None and self.path.exists():
-            self._restore(self.path)
-        started = time.perf_counter() - self.seconds
-        saved = time.perf_counter()
-
-        def fraction() -> float:
-            by_steps = self.step / steps if steps else 0.0
-            return max(by_steps, self.seconds / seconds if seconds else 0.0)
-
-        with torch.random.fork_rng(_indices(self.device)):
-            while not self.stopped and (before := fraction()) < 1:
+        kept = Checkpoint(self.path, self.identity, of="search")
+        kept.resume(self._take)
+        budget = Budget(steps=steps, seconds=seconds, step=self.step, elapsed=self.seconds)
+        with (
+            seeded(None, self.device),
+            kept.kept(self._state, seconds=checkpoint_seconds) as stepped,
+        ):
+            while not self.stopped and budget.left():
+                before = budget.fraction
                 learn = before >= warmup and (self.step + 1) % every == 0
                 self._advance(before, learn=learn, clip=clip)
-                self.seconds = time.perf_counter() - started
-                after = fraction()
+                budget.count()
+                self.seconds = budget.elapsed
                 epoch = None
-                if after >= 1 or int(after * epochs) > int(before * epochs):
+                if budget.passed(epochs):
                     epoch = self._measured(validation_images)
-                    self.seconds = time.perf_counter() - started
+                    budget.read_clock()
+                    self.seconds = budget.elapsed
                     found = skips(self.supernet, epoch.architecture)
                     self.stopped = stop_at_skips is not None and found >= stop_at_skips
-                after = 1.0 if self.stopped else after
-                if after >= 1 or time.perf_counter() - saved > checkpoint_seconds:
-                    self._save()
-                    saved = time.perf_counter()
-                try:
-                    progress(min(after, 1.0), epoch)
-                except KeyboardInterrupt:
-                    self._save()
-                    raise
-        if self.stopped:
-            return "skips"
-        return "steps" if self.step == steps else "seconds"
+                done = 1.0 if self.stopped else budget.fraction
+                stepped(ended=done >= 1, report=partial(progress, done, epoch))
+        return "skips" if self.stopped else budget.stopped_by
 
     def _advance(self, done: float, *, learn: bool, clip: float) -> None:
         """One step of the weights and, if it is to learn, of the architecture."""
-        torch.manual_seed(derived_seed(self.seed, (2, self.step)))  # of drop path
+        drop_path = derived_seed(self.seed, 2, self.step, derivation="search")
+        reseed(drop_path, self.device)
         first, last, _ = self.rates
         rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
         for group in self.optimizer.param_groups:
@@ -144,10 +134,10 @@ class LeafSearch:
                 self.halves.architecture(self.step),
                 done=done,
                 rate=rate,
-                generator=stream(self.seed, 3, self.step),
+                generator=stream(self.seed, 3, self.step, derivation="search"),
             )
             self._learn(gradients)
-        gates = stream(self.seed, 4, self.step)
+        gates = stream(self.seed, 4, self.step, derivation="search")
         choice = self.method.choice(done, gates)
         own = list(self.method.policy.parameters()) if learn and self.method.joint else []
         if not own:
@@ -191,7 +181,7 @@ class LeafSearch:
 
     def _measured(self, images: int) -> Epoch:
         """Derive a network, measure it, and add it to the epochs."""
-        generator = stream(self.seed, 5, self.step)
+        generator = stream(self.seed, 5, self.step, derivation="search")
         architecture = self.method.derive(
             self.supernet, self.halves.architecture(self.step), generator
         )
@@ -234,10 +224,9 @@ class LeafSearch:
                 loss += functional.cross_entropy(answers, labels, reduction="sum").item()
         return right / count, loss / count
 
-    def _save(self) -> None:
-        if self.path is None:
-            return
-        state = {
+    def _state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
             "supernet": self.supernet.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "policy": self.method.policy.state_dict(),
@@ -248,17 +237,9 @@ class LeafSearch:
             "epochs": [asdict(epoch) for epoch in self.epochs],
             "stopped": self.stopped,
         }
-        save_checkpoint(self.path, {**self.identity, "run": state})
 
-    def _restore(self, path: Path) -> None:
-        content = load_checkpoint(path)
-        for key, value in self.identity.items():
-            if content.get(key) != value:
-                raise CheckpointError(
-                    f"{path} is of another search: its {key} is {content.get(key)!r}, not "
-                    f"{value!r}; choose another folder or delete it"
-                )
-        state = content["run"]
+    def _take(self, state: dict[str, Any]) -> None:
+        """Go on from what `_state` gave."""
         self.supernet.load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.policy.load_state_dict(state["policy"])
@@ -271,7 +252,3 @@ class LeafSearch:
 
 def _gradient(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach()
-
-
-def _indices(device: torch.device) -> list[int]:
-    return [device.index or 0] if device.type == "cuda" else []

@@ -1,17 +1,17 @@
 """The loop of all gradient searches: a step of the weights, a step of the architecture."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from nascence.core.processes import map_in_processes
+from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
 from nascence.gradient.leaf import LeafSearch, Prepare, Progress
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Stop, Trajectory, trajectory
-from nascence.search.evaluator import derived_seed
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
 
@@ -91,7 +91,7 @@ def gradient_search(
         raise ValueError(f"workers is {workers}; give 1 or more")
     if architecture_every < 1:
         raise ValueError(f"architecture_every is {architecture_every}; give 1 or more")
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = drawn_seed(generator)
     jobs = []
     for number, part in enumerate(parts):
         share = None if steps is None else steps // len(parts) + (number < steps % len(parts))
@@ -110,7 +110,7 @@ def gradient_search(
             "supernet": part,
             "prepare": prepare,
             "number": number,
-            "seed": derived_seed(seed, (number,)),
+            "seed": derived_seed(seed, number, derivation="search"),
             "settings": settings,
             "batch_size": batch_size,
             "rates": (learning_rate, final_learning_rate, weight_decay),
@@ -177,19 +177,17 @@ _worker_data: Dataset | None = None  # of a worker process, set once when it sta
 def _in_processes(
     data: Dataset, jobs: Sequence[_Job], workers: int, progress: Progress | None
 ) -> Iterator[_Result]:
-    context = torch.multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=context, initializer=_prepare_worker, initargs=(data,)
-    ) as pool:
-        for number, result in enumerate(pool.map(_search_in_worker, jobs)):
-            if progress is not None:
-                progress((number + 1) / len(jobs), result.epochs[-1] if result.epochs else None)
-            yield result
+    results = map_in_processes(
+        _search_in_worker, jobs, workers=workers, prepare=_prepare_worker, arguments=(data,)
+    )
+    for number, result in enumerate(results):
+        if progress is not None:
+            progress((number + 1) / len(jobs), result.epochs[-1] if result.epochs else None)
+        yield result
 
 
 def _prepare_worker(data: Dataset) -> None:
     global _worker_data
-    torch.set_num_threads(1)
     _worker_data = data
 
 

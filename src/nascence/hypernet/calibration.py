@@ -1,16 +1,15 @@
 """Accuracy with predicted parameters and recalibrated batch-normalisation statistics."""
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nascence.core.modes import evaluation_mode
 from nascence.params import Params
 from nascence.recalibration import recalibrate
 
 __all__ = ["accuracy", "recalibrate"]
 
 
-@torch.no_grad()
 def accuracy(
     model: nn.Module, values: Params, images: Tensor, labels: Tensor, *, batch_size: int = 250
 ) -> float:
@@ -18,14 +17,9 @@ def accuracy(
 
     ``values`` are parameters and buffers by name; the model keeps its own.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        right = 0
+    right = 0
+    with evaluation_mode(model):
         for start in range(0, len(images), batch_size):
             logits = functional_call(model, values, (images[start : start + batch_size],))
             right += int((logits.argmax(1) == labels[start : start + batch_size]).sum())
-    finally:
-        for module, training in modes:
-            module.training = training
     return right / len(images)

@@ -1,13 +1,13 @@
 """Weights of a hypernetwork on disk: safetensors with the settings and a card inside."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
+from torch import Tensor
 
+from nascence.core.weights import find_weights, read_weights, write_weights
 from nascence.hypernet.ghn import GHN
 
 _FORMAT = "nascence-ghn-1"
@@ -19,17 +19,12 @@ def save(ghn: GHN, path: str | Path, *, card: dict[str, Any] | None = None) -> N
     The file appears whole or not at all. A hypernetwork with a graph network of one's own is
     saved too, but only :func:`load_into` reads it back.
     """
-    path = Path(path)
     metadata = {
         "format": _FORMAT,
         "settings": json.dumps(ghn.settings),
         "card": json.dumps(card or {}),
     }
-    whole = path.with_name(path.name + ".part")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in ghn.state_dict().items()}
-    save_file(tensors, whole, metadata=metadata)
-    whole.chmod(0o644)  # safetensors would leave it to its owner alone
-    os.replace(whole, path)
+    write_weights(path, ghn.state_dict(), metadata=metadata)
 
 
 def load(path: str | Path) -> GHN:
@@ -39,10 +34,13 @@ def load(path: str | Path) -> GHN:
     """
     settings, _, tensors = _read(path)
     try:
-        ghn = GHN(**settings)
-    except TypeError as error:
+        with torch.device("meta"):  # which takes no memory, whatever size a damaged file asks for
+            plan = GHN(**settings)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise ValueError(f"{path} has settings that this version does not know: {error}") from None
-    _fill(ghn, tensors, path)
+    _check(plan, tensors, path)
+    ghn = GHN(**settings)
+    ghn.load_state_dict(tensors)
     return ghn
 
 
@@ -56,7 +54,8 @@ def load_into(ghn: GHN, path: str | Path) -> None:
     ]
     if differing:
         raise ValueError(f"{path} was saved for another configuration: {'; '.join(differing)}")
-    _fill(ghn, tensors, path)
+    _check(ghn, tensors, path)
+    ghn.load_state_dict(tensors)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
@@ -68,38 +67,14 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _located(path: str | Path) -> Path:
-    """The file, or the released weights of that name."""
-    if Path(path).is_file():
-        return Path(path)
-    released = Path(__file__).parents[1] / "weights"
-    if (released / f"{path}.safetensors").is_file():
-        return released / f"{path}.safetensors"
-    known = ", ".join(sorted(file.stem for file in released.glob("ghn*.safetensors"))) or "none"
-    raise ValueError(
-        f"{path} is not a file, nor the name of released weights ({known}); "
-        "give the .safetensors file of a hypernetwork"
-    )
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    path = find_weights(path, of="hypernetwork", start="ghn")
+    found = read_weights(path, of="hypernetwork", format=_FORMAT)
+    return found.values("settings", path), found.values("card", path), found.tensors
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    path = _located(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = list(file.keys()) if metadata.get("format") == _FORMAT else []
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from None
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} holds no hypernetwork: its format is {metadata.get('format')!r}")
-    try:
-        return json.loads(metadata["settings"]), json.loads(metadata["card"]), tensors
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} has damaged settings: {error}") from None
-
-
-def _fill(ghn: GHN, tensors: dict[str, Any], path: str | Path) -> None:
+def _check(ghn: GHN, tensors: dict[str, Tensor], path: str | Path) -> None:
+    """Raise ValueError where tensors are not those of ``ghn``."""
     own = ghn.state_dict()
     for name, value in own.items():
         if name not in tensors:
@@ -112,4 +87,3 @@ def _fill(ghn: GHN, tensors: dict[str, Any], path: str | Path) -> None:
     extra = sorted(set(tensors) - set(own))
     if extra:
         raise ValueError(f"{path} was saved for another configuration: {extra[0]} is not known")
-    ghn.load_state_dict(tensors)

@@ -6,33 +6,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from nascence.core.randomness import stream
 from nascence.graph import Graph
-from nascence.hypernet.run_settings import Settings
+from nascence.hypernet.run_settings import RunSettings
 from nascence.params import Params
 
 Network = nn.Module | Callable[[Params, Tensor], Tensor]  # a function takes parameters, images
 Networks = Callable[[int], tuple[Graph, Network]]
 
 
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator for these numbers, unlike that of any neighbouring ones."""
-    mixed = 0x9E3779B97F4A7C15
-    for number in numbers:
-        mixed = ((mixed ^ (number + 1)) * 0xD6E8FEB86659FD93) % 2**64
-        mixed ^= mixed >> 32
-    return torch.Generator().manual_seed(mixed % 2**63)
-
-
-def network_of(settings: Settings, step: int, slot: int, attempt: int) -> int:
+def network_of(settings: RunSettings, step: int, slot: int, attempt: int) -> int:
     """Which network stands in a slot of a step's meta-batch, after failed attempts."""
-    generator = seeded(settings.seed, step, slot, attempt)
+    generator = stream(settings.seed, step, slot, attempt, derivation="hypernet")
     return int(torch.randint(settings.networks, (), generator=generator))
 
 
 class Ahead(Dataset[list[tuple[Graph, Network]]]):
     """The networks of every step from ``start`` on, for worker processes to prepare."""
 
-    def __init__(self, networks: Networks, settings: Settings, slots: range, start: int) -> None:
+    def __init__(self, networks: Networks, settings: RunSettings, slots: range, start: int) -> None:
         self.networks, self.settings, self.slots, self.start = networks, settings, slots, start
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ from statistics import mean
 import torch
 from torch import Tensor, nn
 
+from nascence.core.modes import evaluation_mode
 from nascence.graph import Graph
 from nascence.hypernet.calibration import accuracy, recalibrate
 from nascence.hypernet.ghn import GHN
@@ -51,8 +52,7 @@ def validation(
     """A validation pass for :func:`meta_train`: the mean over ``count`` of each split."""
 
     def evaluate(ghn: GHN) -> dict[str, float]:
-        ghn.eval()
-        try:
+        with evaluation_mode(ghn):
             return {
                 f"accuracy_{name}": mean(
                     network_accuracies(
@@ -61,7 +61,5 @@ def validation(
                 )
                 for name, networks in splits.items()
             }
-        finally:
-            ghn.train()
 
     return evaluate

@@ -20,8 +20,8 @@ from nascence.hypernet.layout import Layout
 from nascence.hypernet.memory import Memory
 from nascence.hypernet.plan import Group, Plan, Size, make_plan
 from nascence.hypernet.tiling import fill, folded, repeat, stretch
+from nascence.params import Params
 
-Params = dict[str, Tensor]
 CIFAR_SHAPE = (64, 64, 11, 11)
 _FEWEST = 2**16  # values to decode at a time
 

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nascence.core.modes import evaluation_mode, modes_restored
 from nascence.graph import Graph
 from nascence.hypernet.calibration import accuracy
 from nascence.hypernet.ghn import GHN
-
-Params = dict[str, Tensor]
+from nascence.params import Params
 
 
 class Properties(NamedTuple):
@@ -63,21 +63,15 @@ def properties(
     return Properties(clean, noisy, seconds, after, before)
 
 
-@torch.no_grad()
 def _seconds(model: nn.Module, values: Params, batch: Tensor) -> float:
     """The fastest of five passes, after one that does not count."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        best = float("inf")
+    best = float("inf")
+    with evaluation_mode(model):
         for turn in range(6):
             start = time.perf_counter()
             functional_call(model, values, (batch,))
             if turn:
                 best = min(best, time.perf_counter() - start)
-    finally:
-        for module, training in modes:
-            module.training = training
     return best
 
 
@@ -95,10 +89,9 @@ def _descent(
     names = {name for name, _ in model.named_parameters()}
     params = {n: v.detach().clone().requires_grad_() for n, v in values.items() if n in names}
     buffers = {name: value.clone() for name, value in values.items() if name not in names}
-    modes = [(module, module.training) for module in model.modules()]
     losses = []
-    model.train()
-    try:
+    with modes_restored(model):
+        model.train()
         for _ in range(max(steps, 1)):
             rows = torch.randint(len(images), (batch_size,), generator=generator)
             logits = functional_call(model, {**params, **buffers}, (images[rows],))
@@ -109,9 +102,6 @@ def _descent(
                 for value, gradient in zip(params.values(), gradients, strict=True):
                     if gradient is not None:
                         value -= learning_rate * gradient
-    finally:
-        for module, training in modes:
-            module.training = training
     few = min(3, len(losses))
     return sum(losses[:few]) / few, sum(losses[-few:]) / few
 

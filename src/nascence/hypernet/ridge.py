@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nascence.core.modes import evaluation_mode
 from nascence.graph import Graph
+from nascence.params import Params
 
-Params = dict[str, Tensor]
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))
 
 
@@ -76,7 +77,6 @@ def classifier_name(graph: Graph) -> str:
     )
 
 
-@torch.no_grad()
 def features(
     model: nn.Module, layer: str, values: Params, images: Tensor, *, batch_size: int = 250
 ) -> Tensor:
@@ -86,16 +86,13 @@ def features(
     def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         caught.append(inputs[0].flatten(1))
 
-    modes = [(module, module.training) for module in model.modules()]
     handle = model.get_submodule(layer).register_forward_pre_hook(catch)
     try:
-        model.eval()
-        for batch in images.split(batch_size):
-            functional_call(model, values, (batch,))
+        with evaluation_mode(model):
+            for batch in images.split(batch_size):
+                functional_call(model, values, (batch,))
     finally:
         handle.remove()
-        for module, training in modes:
-            module.training = training
     return torch.cat(caught)
 
 

@@ -7,13 +7,13 @@ from torch import Tensor
 from nascence.hypernet.schedule import SCHEDULES
 
 
-class Settings(NamedTuple):
+class RunSettings(NamedTuple):
     """What must not change between legs."""
 
     networks: int
     steps: int
     meta_batch: int
-    batch: int
+    batch_size: int
     learning_rate: float
     weight_decay: float
     warmup: int
@@ -26,9 +26,9 @@ class Settings(NamedTuple):
     crop: int = 0
 
 
-def check(settings: Settings, images: Tensor, labels: Tensor) -> None:
+def check(settings: RunSettings, images: Tensor, labels: Tensor) -> None:
     """Raise ValueError for settings or data that nothing can be trained with."""
-    for name in ("networks", "steps", "meta_batch", "batch"):
+    for name in ("networks", "steps", "meta_batch", "batch_size"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} is {getattr(settings, name)}; it must be at least 1")
     if settings.schedule not in SCHEDULES:

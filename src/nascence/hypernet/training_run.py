@@ -1,7 +1,6 @@
 """The state of a meta-training run: one step, its random choices, and its files."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -15,14 +14,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.data import DataLoader
 
+from nascence.core.files import append_line, write_whole
+from nascence.core.randomness import stream
+from nascence.core.resumable import Checkpoint, CheckpointError
 from nascence.data import augment
 from nascence.graph import Graph
 from nascence.hypernet.checkpoint import load_into, save
-from nascence.hypernet.draws import Ahead, Network, Networks, network_of, seeded
+from nascence.hypernet.draws import Ahead, Network, Networks, network_of
 from nascence.hypernet.ghn import GHN
-from nascence.hypernet.run_settings import Settings
+from nascence.hypernet.run_settings import RunSettings
 from nascence.hypernet.schedule import rate
 
+STATE, WEIGHTS, LOG = "state.pt", "ghn.safetensors", "log.jsonl"
 _AVERAGE_EVERY = 10  # steps; averaging at each would cost a hundredth of the run
 
 
@@ -44,13 +47,13 @@ class Run:
         networks: Networks,
         images: Tensor,
         labels: Tensor,
-        folder: Path,
-        settings: Settings,
+        out: Path,
+        settings: RunSettings,
         card: dict[str, Any],
     ) -> None:
         self.ghn, self.networks, self.settings = ghn, networks, settings
         self.images, self.labels = images, labels
-        self.folder, self.card = folder, card
+        self.out, self.card = out, card
         self.device = next(ghn.parameters()).device
         self.step = 0
         self.replaced = 0
@@ -77,9 +80,10 @@ class Run:
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Images and labels of this step, flipped and shifted at random."""
-        generator = seeded(self.settings.seed, self.step)
-        rows = torch.randint(len(self.images), (self.settings.batch,), generator=generator)
-        flipped = torch.rand(self.settings.batch, generator=generator) < 0.5
+        generator = stream(self.settings.seed, self.step, derivation="hypernet")
+        count = self.settings.batch_size
+        rows = torch.randint(len(self.images), (count,), generator=generator)
+        flipped = torch.rand(count, generator=generator) < 0.5
         images = self.images[rows]
         images = torch.where(flipped[:, None, None, None], images.flip(3), images)
         if self.settings.crop:
@@ -194,49 +198,42 @@ class Run:
 
     def resume(self) -> None:
         """Take up the run in the folder, or begin one there, from ``start`` if one is given."""
-        if not (self.folder / "state.pt").exists():
-            if self.settings.start:
-                self._begin(Path(self.settings.start))
-            if self.rank == 0:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            return
-        state = self._read(self.folder)
+        if self._checkpoint(self.out).resume(self._continue):
+            self._cut_log()
+        elif self.settings.start:
+            self._begin(Path(self.settings.start))
+        if self.rank == 0:
+            self.out.mkdir(parents=True, exist_ok=True)
+
+    def _checkpoint(self, folder: Path) -> Checkpoint:
+        configuration = json.dumps(self.ghn.settings)
+        return Checkpoint(folder / STATE, {"configuration": configuration}, of="hypernetwork")
+
+    def _continue(self, state: dict[str, Any]) -> None:
+        """Go on from the state of a run with the same settings."""
+        known = dict(state["settings"])
+        if "batch" in known:  # as version 0.1.0 called it
+            known["batch_size"] = known.pop("batch")
         for name, value in self.settings._asdict().items():
-            before = state["settings"].get(name, Settings._field_defaults.get(name))
+            before = known.get(name, RunSettings._field_defaults.get(name))
             if name == "steps" and self.settings.schedule == "constant":
                 continue  # such a run has no end
             if before != value:
-                raise ValueError(
-                    f"{self.folder} holds a run with {name}={before}, not {value}; "
+                raise CheckpointError(
+                    f"{self.out} holds a run with {name}={before}, not {value}; "
                     "continue with its settings or choose another folder"
                 )
         self._take(state)
         self.step, self.replaced = state["step"], state["replaced"]
         self.cpu_seconds = state.get("cpu_seconds", 0.0)
-        self._cut_log()
 
     def _begin(self, start: Path) -> None:
         """From the state of another run, or from weights alone; steps count from zero."""
-        if (start / "state.pt").exists():
-            self._take(self._read(start))
+        if self._checkpoint(start).resume(self._take):
             return
         load_into(self.ghn, start)
         if self.average is not None:
             self.average.load_state_dict(self.ghn.state_dict())
-
-    def _read(self, folder: Path) -> dict[str, Any]:
-        path = folder / "state.pt"
-        try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-            configuration, _ = state["configuration"], state["settings"]
-        except Exception as error:
-            raise ValueError(f"{path} is not a readable run: {error}") from None
-        if configuration != json.dumps(self.ghn.settings):
-            raise ValueError(
-                f"{folder} holds a run of another hypernetwork, {configuration}, "
-                f"not {json.dumps(self.ghn.settings)}"
-            )
-        return state
 
     def _take(self, state: dict[str, Any]) -> None:
         """Weights, their average, and the moments of the optimiser."""
@@ -251,25 +248,22 @@ class Run:
 
     def _cut_log(self) -> None:
         """Drop the lines of steps that were done after the state was saved."""
-        path = self.folder / "log.jsonl"
+        path = self.out / LOG
         if self.rank or not path.exists():
             return
         kept = []
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             try:
                 if json.loads(line)["step"] <= self.step:
                     kept.append(line + "\n")
-            except (json.JSONDecodeError, KeyError):
+            except (ValueError, LookupError, TypeError):
                 continue  # a line cut short by a kill
-        path.write_text("".join(kept))
+        write_whole(path, "".join(kept).encode())
 
     def save(self) -> None:
         """Write the state and the weights; each file is replaced whole."""
-        if self.rank:
-            return
         state: dict[str, Any] = {
             "settings": self.settings._asdict(),
-            "configuration": json.dumps(self.ghn.settings),
             "ghn": self.ghn.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -278,20 +272,21 @@ class Run:
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
-        part = self.folder / "state.pt.part"
-        torch.save(state, part)
-        os.replace(part, self.folder / "state.pt")
+        self._checkpoint(self.out).save(state)
+        self.write_weights()
+
+    def write_weights(self) -> None:
+        """Write what is released, with its card."""
         card = {
             **self.card,
             "settings": self.settings._asdict(),
             "steps_done": self.step,
             "cpu_seconds": round(self.cpu_seconds, 1),
         }
-        save(self.result, self.folder / "ghn.safetensors", card=card)
+        save(self.result, self.out / WEIGHTS, card=card)
 
     def log(self, **values: float) -> None:
         """Append a line to the log."""
         if self.rank == 0:
             line = {"step": self.step, "replaced": self.replaced, **values}
-            with (self.folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            append_line(self.out / LOG, json.dumps(line))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from nascence.core.randomness import seeded
 from nascence.data import load
 from nascence.gan import (
     ClassifierQuality,
@@ -90,8 +91,7 @@ def run_gan_job(
     space = GeneratorSpace(
         stages=stages_of(data), width=job.width, latent=128, in_channels=data.image_shape[0]
     )
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(job.seed)
+    with seeded(job.seed):
         whole = SuperNet(space, affine="fixed")
     supernets = split(whole, list(job.split)) if job.split else [whole]
     if job.steps < len(supernets) * space.stages:

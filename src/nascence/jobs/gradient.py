@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from nascence.core.randomness import stream
 from nascence.data import Dataset, Table, load
 from nascence.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchError, Trajectory
-from nascence.gradient.batches import stream
 from nascence.jobs.names import space_named, table_named
 from nascence.latency.measurement import measure_latencies
 from nascence.latency.table import LatencyTerm, read_latencies
@@ -146,7 +146,7 @@ def _chosen(
     """
     if len(history.ends) == 1 or history.ends[0].objective is not None:
         return history.derived, "accuracy" if history.ends[0].objective is None else "objective"
-    batch = data.batch(min(SCORED, len(data.train)), generator=stream(seed, 1))
+    batch = data.batch(min(SCORED, len(data.train)), generator=stream(seed, 1, derivation="search"))
     return history.derived_by(MetricEvaluator(space, metric(SCORE), batch, seeds=(seed,))), SCORE
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from nascence.core.randomness import seeded
 from nascence.data import Dataset, load
 from nascence.jobs.names import cost_named, space_named
 from nascence.params import write_whole
@@ -83,8 +84,7 @@ def run_once_for_all(job: OnceForAllJob, *, progress: Progress | None = None) ->
             "elastic-mobile"
         )
     limits = [Limit(name, cost_named(name, space, None), most) for name, most in job.limits]
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(job.seed)
+    with seeded(job.seed):
         whole = ElasticSuperNet(space)
     history = once_for_all(
         split(whole, list(job.split)) if job.split else whole,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset, Table, load, nb201_latencies
 from nascence.jobs.names import (
     Sources,
@@ -20,7 +21,6 @@ from nascence.jobs.names import (
     table_named,
 )
 from nascence.latency.table import LatencyTable, read_latencies
-from nascence.search.evaluator import derived_seed
 from nascence.search.history import Candidate, History
 from nascence.search.limits import Limit, Limits
 from nascence.search.loop import search
@@ -170,7 +170,7 @@ def _search(
     cost_of = partial(cost_named, space=space, table=table, latencies=latencies)
     costs = {name: cost_of(name) for name in job.costs}
     limits = [Limit(name, cost_of(name), most) for name, most in job.limits]
-    seed = derived_seed(job.seed, (job.worker,)) if job.worker else job.seed
+    seed = derived_seed(job.seed, job.worker, derivation="search") if job.worker else job.seed
     strategy = strategy_named(
         job.strategy,
         space,

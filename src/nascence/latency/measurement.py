@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nascence.graph.cost import evaluation_mode
+from nascence.core.modes import evaluation_mode
+from nascence.core.randomness import drawn_seed, seeded
 from nascence.latency.table import LatencyTable
 from nascence.spaces import AdditiveSpace, Architecture, NetworkSpace, SearchSpace, Zero
 from nascence.supernets import MixedOperation, SuperNet
@@ -110,8 +111,7 @@ def observe(
 
     A machine that is slower for a while is slower for both. See :func:`measure_latencies`.
     """
-    with steady(), torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    with steady(), seeded(drawn_seed(generator)):
         supernet = _deployed(space)
         covering = _covering(supernet, networks, generator)
         drawn = [space.sample(generator=generator) for _ in range(plain)]

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from nascence.graph.cost import evaluation_mode
+from nascence.core.modes import evaluation_mode
 from nascence.metrics.metric import Batch
 
 

@@ -11,6 +11,8 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
+from nascence.core.modes import modes_restored
+from nascence.core.randomness import seeded
 from nascence.metrics.metric import Batch
 
 _STOCK = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
@@ -25,17 +27,13 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
     Dropout and its like would make a score random. Every module's mode is restored, and so is the
     state of the global random generators.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    for module, _ in modes:
-        if isinstance(module, _BatchNorm):
-            module.training = True
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    first = next(model.parameters(), None)
+    with modes_restored(model), seeded(None, "cpu" if first is None else first.device):
+        model.eval()
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.training = True
+        yield
 
 
 def run(

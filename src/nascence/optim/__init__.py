@@ -1,15 +1,15 @@
 """Optimizers that are learned: contract, architectures, tasks and meta-training."""
 
-from nascence.optim.baselines import SGD, Adam, AdamW, NAdamW
+from nascence.optim.baselines.first_order import SGD, Adam, AdamW, NAdamW
+from nascence.optim.baselines.opt_list import load_opt_list
+from nascence.optim.baselines.tuned_adam import Adam8p, NAdamWCosine
 from nascence.optim.checkpoint import create, load, read_card, save
 from nascence.optim.contract import LearnedOptimizer, State
 from nascence.optim.feed_forward import FeedForward
-from nascence.optim.hierarchical import Hierarchical
+from nascence.optim.hierarchical.optimizer import Hierarchical
 from nascence.optim.learned import Learned
-from nascence.optim.meta_train import MetaTraining, meta_train
-from nascence.optim.opt_list import load_opt_list
-from nascence.optim.small import Small
-from nascence.optim.tuned_adam import Adam8p, NAdamWCosine
+from nascence.optim.meta.training import MetaTraining, meta_train
+from nascence.optim.small.optimizer import Small
 
 __all__ = [
     "SGD",

@@ -1,5 +1,6 @@
 """What an optimizer is here: a module whose parameters are learned, and two pure functions."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypedDict
 
@@ -11,11 +12,12 @@ from nascence.params import Params
 
 
 class State(TypedDict):
-    """What an optimizer remembers between steps.
+    """What an optimizer remembers between steps; every leaf is a tensor.
 
-    ``tensors`` has one entry for each parameter tensor, which depends on that tensor alone, so
-    that tensors can be added later; ``shared`` is what the whole network has in common. Every
-    leaf is a tensor.
+    Attributes:
+        tensors: One entry for each parameter tensor, which depends on that tensor alone, so that
+            tensors can be added later.
+        shared: What the whole network has in common.
     """
 
     tensors: dict[str, Params]
@@ -25,12 +27,13 @@ class State(TypedDict):
 class LearnedOptimizer(nn.Module, ABC):
     """An optimizer whose own parameters, theta, are what meta-training learns.
 
-    `init` and `update` are pure: they never write into their arguments, hold nothing, and work
-    under ``torch.func.vmap``, so that many thetas and many tasks are run side by side.
+    `init` and `update` are the contract. They are pure: they never write into their arguments,
+    hold nothing, and work under ``torch.func.vmap``, so that many thetas and many tasks run side
+    by side. How a training takes its steps in place, and fast, is a private `Kernel`.
 
     Attributes:
-        source: The C++ of the compiled step, where there is one (`nascence.optim.native`).
-        compiled: Whether the step on a CPU is that one.
+        source: The C++ of a compiled kernel, where there is one (`nascence.optim.native`).
+        compiled: Whether steps on a CPU use it.
     """
 
     source: ClassVar[str | None] = None
@@ -41,11 +44,22 @@ class LearnedOptimizer(nn.Module, ABC):
         """The keyword arguments that make another one of the same form."""
         return {}
 
+    @property
+    def uses_loss(self) -> bool:
+        """Whether a loss given to `update` changes anything."""
+        return False
+
     @abstractmethod
     def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
-        """The state before the first step.
+        """Return the state before the first step.
 
-        ``num_steps`` is how many steps the training will have, or None where that is unknown.
+        Args:
+            params: Parameters of any shape, by name.
+            num_steps: How many steps the training will take, a number or ``()``; None or infinity
+                if that is unknown.
+
+        Raises:
+            ValueError: If ``num_steps`` is a number that is not positive.
         """
 
     @abstractmethod
@@ -58,17 +72,36 @@ class LearnedOptimizer(nn.Module, ABC):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> tuple[Params, State]:
-        """One step: what to add to every parameter that has a gradient, and the next state.
+        """Return what to add to every parameter that has a gradient, and the next state.
 
-        ``grads`` may lack names that are in ``params``; those parameters and their state stay.
-        ``loss`` ``()`` is the training loss where the gradient was taken, and ``valid_loss``
-        ``()`` one on held-out data; an optimizer that uses them goes on without them.
+        Args:
+            grads: Gradients, each of the shape of its parameter. Parameters without one, and
+                their state, stay as they are.
+            state: What `init` or the last `update` returned.
+            params: The parameters at which the gradients were taken.
+            loss: The training loss ``()`` there, if it is known.
+            valid_loss: A loss ``()`` on held-out data, if it is known.
         """
 
-    @property
-    def uses_loss(self) -> bool:
-        """Whether a loss given to `update` changes anything."""
-        return False
+    def forward(
+        self, grads: Params, state: State, params: Params, loss: Tensor | None = None
+    ) -> tuple[Params, State]:
+        """`update` in the form that ``torch.func.functional_call`` needs."""
+        return self.update(grads, state, params, loss=loss)
+
+    def _kernel(self) -> "Kernel":
+        return Kernel(self)
+
+
+class Kernel:
+    """The step as trainings take it: into its arguments, for one network or for many.
+
+    This one is the plain form, `LearnedOptimizer.update`. Architectures have faster ones, private
+    to them, which a test holds to the plain form (`nascence.testing.optimizers`).
+    """
+
+    def __init__(self, optimizer: LearnedOptimizer) -> None:
+        self.optimizer = optimizer
 
     @torch.no_grad()
     def step_(
@@ -81,47 +114,30 @@ class LearnedOptimizer(nn.Module, ABC):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> None:
-        """`update` in place: ``rates[name]`` times the update is added to every parameter.
+        """Add ``rates[name]`` times the update to every parameter that has a gradient.
 
-        ``params`` and ``state`` are changed. Architectures replace it by a faster form.
+        ``params``, contiguous float32 of any shape, and ``state`` are changed.
         """
-        updates, following = self.update(grads, state, params, loss=loss, valid_loss=valid_loss)
+        updates, following = self.optimizer.update(
+            grads, state, params, loss=loss, valid_loss=valid_loss
+        )
         for name, update in updates.items():
             params[name].add_(update, alpha=rates[name])
         _write({**following, "tensors": {n: following["tensors"][n] for n in updates}}, state)
-
-    def forward(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> tuple[Params, State]:
-        """`update`, in the form that ``torch.func.functional_call`` needs."""
-        return self.update(grads, state, params, loss=loss, valid_loss=valid_loss)
-
-    def init_stacked(self, params: Params, *, num_steps: Tensor) -> State:
-        """`init` for N networks: parameters ``(N, ...)``, ``num_steps`` ``(N,)`` or infinite."""
-        return vmap(lambda one, steps: self.init(one, num_steps=steps))(params, num_steps)
-
-    def update_stacked(
-        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
-    ) -> tuple[Params, State]:
-        """`update` for N networks, each with its own theta: every tensor is ``(N, ...)``."""
-
-        def one(theta: Params, grads: Params, state: State, params: Params, loss: Tensor) -> Any:
-            return functional_call(self, theta, (grads, state, params, loss))
-
-        updates, following = vmap(one)(theta, grads, state, params, loss)
-        return updates, following
 
     @torch.no_grad()
     def step_stacked_(
         self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
     ) -> None:
-        """`update_stacked` in place: ``params`` and ``state`` are changed."""
-        updates, following = self.update_stacked(theta, grads, state, params, loss=loss)
+        """Take a step of N networks, each with its own theta: every tensor is ``(N, ...)``.
+
+        ``params`` and ``state`` are changed.
+        """
+
+        def one(theta: Params, *arguments: Any) -> Any:
+            return functional_call(self.optimizer, theta, arguments)
+
+        updates, following = vmap(one)(theta, grads, state, params, loss)
         _write(following, state)
         for name, update in updates.items():
             params[name] += update
@@ -135,27 +151,96 @@ def _write(following: State, state: State) -> None:
         state["shared"][key].copy_(value)
 
 
+def kernel_of(optimizer: LearnedOptimizer) -> Kernel:
+    """Return the fastest form of an optimizer's step that there is on this machine."""
+    return optimizer._kernel()
+
+
+def init_stacked(optimizer: LearnedOptimizer, params: Params, *, num_steps: Tensor) -> State:
+    """Return the state of N networks, of which a `Kernel` may change every tensor.
+
+    Args:
+        optimizer: Whose state it is.
+        params: Parameters ``(N, ...)``.
+        num_steps: Lengths of the trainings ``(N,)``, infinite where unknown.
+    """
+    state = vmap(lambda one, steps: optimizer.init(one, num_steps=steps))(params, num_steps)
+    return copied(state)
+
+
 def copied(state: State) -> State:
-    """A copy that `LearnedOptimizer.step_stacked_` may change."""
+    """Return a copy that a `Kernel` may change."""
     tensors = {
         name: {key: value.clone() for key, value in slots.items()}
         for name, slots in state["tensors"].items()
     }
-    return {
-        "tensors": tensors,
-        "shared": {key: value.clone() for key, value in state["shared"].items()},
-    }
+    shared = {key: value.clone() for key, value in state["shared"].items()}
+    return {"tensors": tensors, "shared": shared}
 
 
 def horizon(num_steps: Tensor | float | None) -> Tensor:
-    """``num_steps`` as a float tensor, infinite where it is unknown.
+    """Return ``num_steps`` as a float tensor, infinite where it is unknown.
 
-    Raises ValueError unless it is positive.
+    Raises:
+        ValueError: If it is a number that is not positive.
     """
-    if num_steps is None:
-        return torch.tensor(torch.inf)
     if isinstance(num_steps, Tensor):
         return num_steps.float()
-    if not num_steps > 0:
+    steps = math.inf if num_steps is None else float(num_steps)
+    if not steps > 0:
         raise ValueError(f"num_steps is {num_steps}; it must be positive, or None if unknown")
-    return torch.tensor(float(num_steps))
+    return torch.tensor(steps)
+
+
+class TensorWise(LearnedOptimizer, ABC):
+    """An optimizer that treats every tensor alone: a rule for one tensor is all of it."""
+
+    @abstractmethod
+    def slots(self, shape: torch.Size) -> dict[str, tuple[int, ...]]:
+        """Return shapes, by name, of what is kept for a tensor; all starts at zero.
+
+        The steps taken, ``step`` ``()``, are kept besides.
+        """
+
+    @abstractmethod
+    def rule(
+        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
+    ) -> tuple[Tensor, Params]:
+        """Return the update of one tensor and its next slots.
+
+        Args:
+            grad: Gradient in float32, of any shape.
+            slots: What is kept for the tensor; ``step`` ``()`` counts from 1.
+            value: The tensor in float32, of the shape of ``grad``.
+            num_steps: Length of the training ``()``, infinite if unknown.
+        """
+
+    def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
+        """Return the state before the first step; see `LearnedOptimizer.init`."""
+        tensors = {}
+        for name, value in params.items():
+            shapes = {"step": (), **self.slots(value.shape)}
+            tensors[name] = {
+                key: value.new_zeros(shape, dtype=torch.float32) for key, shape in shapes.items()
+            }
+        return {"tensors": tensors, "shared": {"num_steps": horizon(num_steps)}}
+
+    def update(
+        self,
+        grads: Params,
+        state: State,
+        params: Params,
+        *,
+        loss: Tensor | None = None,
+        valid_loss: Tensor | None = None,
+    ) -> tuple[Params, State]:
+        """Return updates and the next state; see `LearnedOptimizer.update`."""
+        updates, tensors = {}, dict(state["tensors"])
+        for name, grad in grads.items():
+            old = state["tensors"][name]
+            slots = {**old, "step": old["step"] + 1}
+            updates[name], new = self.rule(
+                grad.float(), slots, params[name].float(), state["shared"]["num_steps"]
+            )
+            tensors[name] = {**slots, **new}
+        return updates, {"tensors": tensors, "shared": state["shared"]}

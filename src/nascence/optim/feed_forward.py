@@ -5,25 +5,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nascence.optim import perceptron_step
-from nascence.optim.contract import LearnedOptimizer, State, horizon
-from nascence.optim.perceptron_step import Perceptron
+from nascence.optim import perceptron
+from nascence.optim.contract import Kernel, LearnedOptimizer, State, TensorWise
+from nascence.optim.perceptron import (
+    LARGEST_GRADIENT,
+    SECOND,
+    PerceptronWeights,
+    adam_step,
+    averaged,
+    random_perceptron,
+)
 from nascence.optim.time_features import PERIODS, time_features
 from nascence.params import Params
 
 DECAYS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
-NOMINAL = DECAYS.index(0.9)
-SECOND = 0.999
+NOMINAL = DECAYS.index(perceptron.FIRST)
 SCALE = 1e-3
-LARGEST_GRADIENT = 1e8
 
 
-class FeedForward(LearnedOptimizer):
+class FeedForward(TensorWise):
     """A perceptron for each parameter: gradient, value, six momenta, and eleven time features.
 
     The step is ``-0.001 d exp(0.001 a)`` from outputs d and a, plus, if ``nominal`` is a learning
     rate, that of Adam. State: 24 bytes a parameter, 28 with ``nominal``.
-    Theta: the weights of `Perceptron`, 19 inputs and two hidden layers.
+    Theta: `PerceptronWeights` with 19 inputs and two hidden layers.
+
+    Args:
+        hidden: Units of both hidden layers.
+        nominal: Learning rate of the Adam whose step is added; None for the form of the paper.
+        generator: Of the first theta; without one it is always the same.
+
+    Raises:
+        ValueError: If ``hidden`` or ``nominal`` is not positive.
     """
 
     def __init__(
@@ -35,8 +48,8 @@ class FeedForward(LearnedOptimizer):
     ) -> None:
         super().__init__()
         self.hidden, self.nominal = hidden, nominal
-        self.network = nn.ParameterDict(
-            random_perceptron(2 + len(DECAYS) + PERIODS, hidden, 2, nominal, generator)
+        self.network = random_perceptron(
+            2 + len(DECAYS) + PERIODS, hidden, 2, nominal=nominal, generator=generator
         )
 
     @property
@@ -44,46 +57,42 @@ class FeedForward(LearnedOptimizer):
         """The keyword arguments that make another one of the same form."""
         return {"hidden": self.hidden, "nominal": self.nominal}
 
-    def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
-        tensors = {}
-        for name, value in params.items():
-            new = value.new_zeros
-            tensors[name] = {
-                "step": new((), dtype=torch.float32),
-                "momenta": new((len(DECAYS), *value.shape), dtype=torch.float32),
-            }
-            if self.nominal is not None:
-                tensors[name]["second"] = new(value.shape, dtype=torch.float32)
-        return {"tensors": tensors, "shared": {"num_steps": horizon(num_steps)}}
+    def _kernel(self) -> Kernel:
+        return _FeedForwardKernel(self, self.network, nominal=self.nominal)
 
-    def update(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> tuple[Params, State]:
-        updates, tensors = {}, dict(state["tensors"])
-        network = Perceptron(**dict(self.network.items()))
-        for name, grad in grads.items():
-            old = state["tensors"][name]
-            grad = grad.float().clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
-            new = {"step": old["step"] + 1, "momenta": averaged(old["momenta"], grad, DECAYS)}
-            inputs = [grad, params[name].float(), *new["momenta"]]
-            flat = perceptron_step.normalised(torch.stack([x.reshape(-1) for x in inputs], 1))
-            time = time_features(new["step"], state["shared"]["num_steps"])[:PERIODS]
-            flat = torch.cat([flat, time.expand(len(flat), PERIODS)], 1)
-            out = perceptron_step.forward(network, flat)
-            step = perceptron_step.learned_step(out, SCALE).reshape(grad.shape)
-            if self.nominal is not None:
-                new["second"] = old["second"] + (1 - SECOND) * (grad * grad - old["second"])
-                step = step + adam_step(
-                    new["momenta"][NOMINAL], new["second"], new["step"], self.nominal
-                )
-            updates[name], tensors[name] = step, new
-        return updates, {"tensors": tensors, "shared": state["shared"]}
+    def slots(self, shape: torch.Size) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the averages of a tensor."""
+        second = {} if self.nominal is None else {"second": tuple(shape)}
+        return {"momenta": (len(DECAYS), *shape), **second}
+
+    def rule(
+        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
+    ) -> tuple[Tensor, Params]:
+        """The step of one tensor with every input of the perceptron written out, ``(n, 19)``."""
+        grad = grad.clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
+        new = {"momenta": averaged(slots["momenta"], grad, DECAYS)}
+        inputs = torch.stack([x.reshape(-1) for x in (grad, value, *new["momenta"])], 1)
+        flat = perceptron.normalised(inputs)
+        time = time_features(slots["step"], num_steps)[:PERIODS]
+        flat = torch.cat([flat, time.expand(len(flat), PERIODS)], 1)
+        out = perceptron.forward(PerceptronWeights(**dict(self.network.items())), flat)
+        step = perceptron.learned_step(out, SCALE).reshape(grad.shape)
+        if self.nominal is not None:
+            new["second"] = averaged(slots["second"][None], grad * grad, (SECOND,))[0]
+            step = step + adam_step(
+                new["momenta"][NOMINAL], new["second"], slots["step"], self.nominal
+            )
+        return step, new
+
+
+class _FeedForwardKernel(Kernel):
+    """The step of `FeedForward` in pieces that stay in the cache."""
+
+    def __init__(
+        self, optimizer: LearnedOptimizer, network: nn.ParameterDict, *, nominal: float | None
+    ) -> None:
+        super().__init__(optimizer)
+        self.network, self.nominal = PerceptronWeights(**dict(network.items())), nominal
 
     @torch.no_grad()
     def step_(
@@ -96,100 +105,34 @@ class FeedForward(LearnedOptimizer):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> None:
-        network = Perceptron(**dict(self.network.items()))
+        """Take a step of one network; see `Kernel.step_`."""
+        sizes = [grad.numel() for grad in grads.values()]
+        room = perceptron.room_for(_Pieces.planes, self.network, sizes)
         for name, grad in grads.items():
-            slots = state["tensors"][name]
+            slots, value = state["tensors"][name], params[name]
             slots["step"] += 1
             time = time_features(slots["step"], state["shared"]["num_steps"])[:PERIODS]
-            self._step(network, grad, slots, params[name], time, rates[name])
-
-    def _step(
-        self,
-        network: Perceptron,
-        grad: Tensor,
-        slots: Params,
-        value: Tensor,
-        time: Tensor,
-        rate: float,
-    ) -> None:
-        flat, old = grad.reshape(-1), value.view(-1)
-        momenta = slots["momenta"].view(len(DECAYS), -1)
-        second = slots["second"].view(1, -1) if self.nominal is not None else None
-
-        def before(piece: slice) -> None:
-            new = flat[piece].float().clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
-            average_(momenta[:, piece], new, DECAYS)
-            if second is not None:
-                average_(second[:, piece], new * new, (SECOND,))
-
-        def fill(piece: slice, room: Tensor) -> list[Tensor]:
-            room[0].copy_(flat[piece]).clamp_(-LARGEST_GRADIENT, LARGEST_GRADIENT)
-            room[1].copy_(old[piece])
-            return [momenta[:, piece]]
-
-        def nominal(piece: slice, room: Tensor) -> Tensor:
-            assert second is not None
-            assert self.nominal is not None
-            moments = momenta[NOMINAL, piece], second[0, piece]
-            return adam_step_into(*moments, slots["step"], self.nominal, room)
-
-        room = perceptron_step.room_for(2, self.hidden, [len(flat)], flat.device)
-        pieces = perceptron_step.Pieces(
-            fill, planes=2, hidden=self.hidden, size=len(flat), room=room
-        )
-        _, squares = pieces.sums(before)
-        add = None if second is None else nominal
-        pieces.step_(network, time, squares, old, scale=SCALE, rate=rate, nominal=add)
+            pieces = _Pieces(
+                *(grad, value, slots["momenta"], slots.get("second")),
+                step=slots["step"],
+                limit=LARGEST_GRADIENT,
+                room=room,
+            )
+            _, squares = pieces.sums()
+            pieces.step_(
+                *(self.network, time, squares), scale=SCALE, rate=rates[name], nominal=self.nominal
+            )
 
 
-def random_perceptron(
-    inputs: int,
-    hidden: int,
-    outputs: int,
-    nominal: float | None,
-    generator: torch.Generator | None,
-) -> Params:
-    """Initial weights; with a nominal step the last layer starts a hundredth as large."""
-    if hidden < 1 or (nominal is not None and not nominal > 0):
-        raise ValueError(f"hidden={hidden}, nominal={nominal}; both must be positive")
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+class _Pieces(perceptron.Pieces):
+    """One tensor: gradient and value in the room, the momenta where they are."""
 
-    def normal(rows: int, columns: int, factor: float = 1.0) -> Tensor:
-        return torch.randn(rows, columns, generator=generator) * (factor * rows**-0.5)
+    planes = 2
+    decays = DECAYS
+    second_decays = (SECOND,)
 
-    return {
-        "first": normal(inputs, hidden),
-        "first_bias": torch.zeros(hidden),
-        "second": normal(hidden, hidden),
-        "second_bias": torch.zeros(hidden),
-        "last": normal(hidden, outputs, 1.0 if nominal is None else 0.01),
-        "last_bias": torch.zeros(outputs),
-    }
-
-
-def averaged(old: Tensor, new: Tensor, decays: tuple[float, ...]) -> Tensor:
-    """``decay old + (1 - decay) new`` for ``old`` ``(decays, ...)`` and ``new`` ``(...)``."""
-    change = torch.tensor([1 - decay for decay in decays], device=new.device)
-    return old + change.reshape((-1,) + (1,) * new.dim()) * (new - old)
-
-
-def average_(old: Tensor, new: Tensor, decays: tuple[float, ...]) -> None:
-    """`averaged` in place, for ``old`` ``(decays, n)`` and ``new`` ``(n,)``."""
-    change = torch.tensor([1 - decay for decay in decays], device=old.device)[:, None]
-    torch.lerp(old, new.expand_as(old), change.expand_as(old), out=old)
-
-
-def adam_step(first: Tensor, second: Tensor, step: Tensor, learning_rate: float) -> Tensor:
-    """The step of Adam from its averages at 0.9 and 0.999 (Kingma & Ba 2015)."""
-    first = first / (1 - 0.9**step)
-    return -learning_rate * first / ((second / (1 - SECOND**step)).sqrt() + 1e-8)
-
-
-def adam_step_into(
-    first: Tensor, second: Tensor, step: Tensor, learning_rate: float, room: Tensor
-) -> Tensor:
-    """`adam_step` of ``(n,)``, written into ``room`` ``(2, n)``."""
-    count = step.item()
-    root = torch.mul(second, 1 / (1 - SECOND**count), out=room[0]).sqrt_().add_(1e-8)
-    return torch.div(first, root, out=room[1]).mul_(-learning_rate / (1 - 0.9**count))
+    def fill(self, piece: slice, room: Tensor) -> list[Tensor]:
+        """See `nascence.optim.perceptron.Pieces.fill`."""
+        room[0].copy_(self.grad[piece]).clamp_(-self.limit, self.limit)
+        room[1].copy_(self.value[piece])
+        return [self.averages[0][0][:, piece]]

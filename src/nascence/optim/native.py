@@ -58,13 +58,13 @@ def library(source: str, hidden: int) -> ctypes.CDLL:
     Raises OSError if there is no compiler, or it fails.
     """
     command = [*_compiler(), *FLAGS, f"-DHIDDEN={hidden}"]
-    file = Path(__file__).with_name(source)
+    file = Path(__file__).parent / source
     name = hashlib.blake2b(
         repr((command, _processor())).encode() + file.read_bytes(), digest_size=16
     )
     folder = default_folder()
     if folder is not None:
-        path = folder / "compiled" / f"{file.stem}-{name.hexdigest()}.so"
+        path = folder / "compiled" / f"{file.parent.name}-{name.hexdigest()}.so"
         try:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

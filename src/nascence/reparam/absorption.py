@@ -7,7 +7,7 @@ import torch
 from torch import fx
 
 from nascence.reparam.arguments import shape_of
-from nascence.reparam.linear_graph import operator_of, value_users
+from nascence.reparam.linear_graph import change, operator_of, value_users
 from nascence.reparam.operators import (
     ChannelAffine,
     Commuting,
@@ -152,6 +152,12 @@ def embed(affine: ChannelAffine, found: Concatenation, index: int) -> ChannelAff
     scale[start : start + found.widths[index]] = affine.scale
     shift[start : start + found.widths[index]] = affine.shift
     return ChannelAffine(scale, shift, found.rank)
+
+
+def carry_out(plan: Plan, *, trained: bool) -> None:
+    """Change every node of ``plan``; ``trained`` as for ``change``."""
+    for target, operator in plan.items():
+        change(target, operator, inputs_of(target), target.meta["owner"], trained=trained)
 
 
 def as_node(value: object) -> fx.Node:

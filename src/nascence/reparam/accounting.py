@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nascence.core.modes import evaluation_mode
 from nascence.graph import Latency, count_macs, count_parameters, measure_latency
-from nascence.graph.cost import evaluation_mode
 from nascence.reparam.channel_scale import ChannelScale
 
 

@@ -159,7 +159,8 @@ def merge_branches(graph: LinearGraph, node: fx.Node) -> bool:
         owner = next((branches[m].owner for m in members if branches[m].owner), "")
         gone = {indices[m] for m in members}
         rest = [term for index, term in enumerate(terms) if index not in gone]
-        put_back(node, operator, source, rest, owner or node.meta["owner"])
+        trained = any(n.meta["trained"] for m in members for n in branches[m].nodes)
+        put_back(node, operator, source, rest, owner or node.meta["owner"], trained=trained)
         return True
     return False
 
@@ -231,15 +232,17 @@ def put_back(
     source: fx.Node,
     rest: list[tuple[int, fx.Node]],
     owner: str,
+    *,
+    trained: bool,
 ) -> None:
     """The sum as ``operator`` of ``source`` plus the terms that are left."""
     if not rest:
-        change(node, operator, (source,), owner)
+        change(node, operator, (source,), owner, trained=trained)
         return
     with node.graph.inserting_before(node):
         merged = node.graph.call_function(linear_value, (source,))
-    if "shape" in node.meta:
-        merged.meta["shape"] = node.meta["shape"]
-    change(merged, operator, (source,), owner)
+    inherited = ("shape", "nn_module_stack")
+    merged.meta.update({key: node.meta[key] for key in inherited if key in node.meta})
+    change(merged, operator, (source,), owner, trained=trained)
     signs = (1, *(sign for sign, _ in rest))
     change(node, Sum(signs), (merged, *(value for _, value in rest)), node.meta["owner"])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from nascence.core.weights import write_weights
 from nascence.reparam.accounting import FoldReport
 from nascence.reparam.deploy import Attempt, LayerError, diagnose_int8, export_onnx, try_forms
 from nascence.reparam.fold import fold_with_report
@@ -45,10 +46,7 @@ def fold_network(
     )
     files = []
     if weights is not None:
-        from safetensors.torch import save_file
-
-        state = {name: value.contiguous() for name, value in folded.state_dict().items()}
-        save_file(state, str(weights))
+        write_weights(weights, folded.state_dict(), metadata={}, parents=False)
         files.append(weights)
     if onnx is not None:
         export_onnx(folded, (x,), onnx)

@@ -5,7 +5,14 @@ import math
 import torch
 from torch import fx
 
-from nascence.reparam.absorption import Plan, absorb_after, absorb_before, inputs_of, parent
+from nascence.reparam.absorption import (
+    Plan,
+    absorb_after,
+    absorb_before,
+    carry_out,
+    inputs_of,
+    parent,
+)
 from nascence.reparam.arguments import shape_of
 from nascence.reparam.branches import Branch, branch_from, chain_of, identity, shared_sources
 from nascence.reparam.composition import (
@@ -147,8 +154,7 @@ def split_filled_padding(graph: LinearGraph, node: fx.Node) -> bool:
         return False
     if not graph.permit("filled padding", node, "padding by zeros"):
         return False
-    for target, operator in plan.items():
-        change(target, operator, inputs_of(target), target.meta["owner"])
+    carry_out(plan, trained=False)
     ones = (1,) * len(found.pairs)
     change(
         node, pooling(found.channels, ones, ones, found.pairs), inputs_of(node), node.meta["owner"]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.core.modes import evaluation_mode
 from nascence.graph import measure_latency
-from nascence.graph.cost import evaluation_mode
 from nascence.params import write_whole
 from nascence.reparam.verification import relative_error
 

@@ -1,8 +1,12 @@
 """Fold any model: every linear operator that its neighbours can absorb, exactly."""
 
 import copy
+from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from nascence.reparam.accounting import (
     FoldReport,
@@ -10,6 +14,7 @@ from nascence.reparam.accounting import (
     is_quantised,
     norms_left,
 )
+from nascence.reparam.attributes import uncompiled
 from nascence.reparam.folding import Outcome, fold_module
 from nascence.reparam.verification import TOLERANCE, Truth
 
@@ -64,19 +69,28 @@ def _fold(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> tuple[n
     check(model, inputs, verify)
     outcome = Outcome()
     try:
-        work = copy.deepcopy(model)
-    except (RuntimeError, TypeError) as reason:
+        work = copy.deepcopy(plain := uncompiled(model))
+    except (RuntimeError, TypeError) as reason:  # RecursionError is a RuntimeError
         raise ValueError(f"the model cannot be copied: {first_line(reason)}") from reason
+    if plain is not model:
+        outcome.notes.append("torch.compile is taken off; compile the folded model")
+    model = plain
     if is_quantised(model):
         outcome.notes.append("the model is quantised already; it is returned as it was")
         return work, outcome
     try:
+        strangers = inputs and borrows(work, model, inputs)
         truth = Truth(work, inputs) if verify else None
-    except Exception as reason:  # whatever the model raises
+    except (Exception, SystemExit) as reason:  # whatever the model raises
         raise ValueError(
             f"the model does not run on the example input of shape "
             f"{', '.join(str(tuple(x.shape)) for x in inputs)}: {first_line(reason)}"
         ) from reason
+    if strangers:
+        raise ValueError(
+            "a copy of the model still runs layers of the model, which a closure or lambda among "
+            "its attributes holds; let its forward reach them as attributes"
+        )
     folded = fold_module(work, inputs or None, truth, outcome).eval()
     if truth is not None and not approved(folded, model, truth, outcome):
         outcome.rewrites.clear()
@@ -99,10 +113,41 @@ def approved(folded: nn.Module, model: nn.Module, truth: Truth, outcome: Outcome
     return native <= max(bound, 20 * theirs)
 
 
+def borrows(work: nn.Module, model: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
+    """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself."""
+    own = {id(value) for value in (*work.parameters(), *work.buffers())}
+    theirs = {id(value) for value in (*model.parameters(), *model.buffers())} - own
+    with torch.no_grad(), Watch(theirs) as watch:
+        copy.deepcopy(work)(*(x.clone() for x in inputs))
+    return watch.found
+
+
+class Watch(TorchFunctionMode):
+    """Notes whether a function of torch is given one of the tensors with these ids."""
+
+    def __init__(self, ids: set[int]) -> None:
+        super().__init__()
+        self.ids = ids
+        self.found = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run ``func``, its arguments looked at."""
+        kwargs = kwargs or {}
+        self.found |= any(id(value) in self.ids for value in tree_leaves((args, kwargs)))
+        return func(*args, **kwargs)
+
+
 def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
     """Raise ValueError where folding would not mean what the caller expects."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"got {type(model).__name__}; give a torch.nn.Module")
+    if isinstance(model, torch.jit.ScriptModule) or is_exported(model):
+        raise ValueError(
+            "modules of TorchScript and torch.export are not read; give the eager module that it "
+            "was made from"
+        )
     if any(not isinstance(x, Tensor) for x in inputs):
         raise ValueError("example inputs must be tensors, one per argument of the forward")
     if verify and not inputs:
@@ -114,6 +159,12 @@ def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
         if layer.training and (not name or isinstance(layer, acts)):
             where = f"its layer {name}" if name else "the model"
             raise ValueError(f"{where} is in train mode; call model.eval() before folding")
+
+
+def is_exported(model: nn.Module) -> bool:
+    """Whether ``model`` is a graph of torch.export, which runs torch's operators and no layers."""
+    nodes = model.graph.nodes if isinstance(model, fx.GraphModule) else ()
+    return any(isinstance(node.target, torch._ops.OpOverload) for node in nodes)
 
 
 def first_line(reason: BaseException) -> str:

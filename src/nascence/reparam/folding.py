@@ -1,15 +1,17 @@
 """Folding of one module: as a graph where it can be traced, else child by child."""
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nascence.reparam.accounting import Refusal, Rewrite
+from nascence.reparam.attributes import has_submodule, keep_attributes, restored, with_parts
 from nascence.reparam.linear_graph import LinearGraph
 from nascence.reparam.materialise import materialise
+from nascence.reparam.nesting import nest
 from nascence.reparam.patterns import normalised_pairs
 from nascence.reparam.rules import rewrite
 from nascence.reparam.tracing import Untraceable, record_shapes, trace_linear
@@ -61,48 +63,45 @@ def fold_module(
     outcome.rewrites += [r._replace(where=prefixed(prefix, r.where)) for r in graph.rewrites]
     outcome.refusals += [Refusal(prefixed(prefix, k), v) for k, v in graph.refusals.items()]
     parts = {n: module.get_submodule(n) for n in whole if has_submodule(folded, n)}
-    for name, part in parts.items():
-        if any(True for _ in part.children()):  # running the trace may have left values in it
-            set_submodule(folded, name, copy.deepcopy(part))
-    put = put_parts(folded, module, parts, inputs, truth, outcome, prefix)
+    # running the trace may have left values in what it kept whole
+    clean = {n: copy.deepcopy(p) for n, p in parts.items() if any(True for _ in p.children())}
+    folded = with_parts(folded, clean) if clean else folded
+    found = fold_parts(module, parts, inputs, truth is not None, prefix)
+    folded, put = put_parts(folded, found, truth, outcome, prefix)
     if not graph.rewrites and not put:
         return module
     keep_attributes(folded, module)
     return folded
 
 
+Part = tuple[str, nn.Module, Outcome]
+
+
 def put_parts(
-    result: nn.Module,
-    module: nn.Module,
-    parts: dict[str, nn.Module],
-    inputs: Inputs | None,
-    truth: Truth | None,
-    outcome: Outcome,
-    prefix: str,
-) -> int:
-    """Fold each part and put it into ``result``, unless ``result`` then fails; returns how many."""
-    count = 0
-    for name, part, own in fold_parts(module, parts, inputs, truth is not None, prefix):
-        replaced = result.get_submodule(name)
-        set_submodule(result, name, part)
-        if truth is not None and not truth.holds(result):
-            set_submodule(result, name, replaced)
-            path = prefixed(prefix, name)
-            outcome.refusals.append(Refusal(path, "the model around it fails with its folded form"))
-            continue
-        outcome.rewrites += own.rewrites
-        outcome.refusals += own.refusals
-        outcome.notes += own.notes
-        outcome.error = max(outcome.error or 0.0, own.error or 0.0)
-        count += 1
-    return count
+    result: nn.Module, found: list[Part], truth: Truth | None, outcome: Outcome, prefix: str
+) -> tuple[nn.Module, int]:
+    """``result`` with every part that does not make it fail, and how many there are.
 
-
-def keep_attributes(folded: nn.Module, module: nn.Module) -> None:
-    """Give ``folded`` the plain attributes of ``module``, which code around it may read."""
-    for name, value in vars(module).items():
-        if not name.startswith("_") and not hasattr(folded, name):
-            setattr(folded, name, value)
+    All are tried at once, and in halves where that fails.
+    """
+    if not found:
+        return result, 0
+    changed = with_parts(result, {name: part for name, part, _ in found})
+    if truth is None or truth.holds(changed):
+        for _, _, own in found:
+            outcome.rewrites += own.rewrites
+            outcome.refusals += own.refusals
+            outcome.notes += own.notes
+            outcome.error = max(outcome.error or 0.0, own.error or 0.0)
+        return changed, len(found)
+    if len(found) == 1:
+        why = "the model around it fails with its folded form"
+        outcome.refusals.append(Refusal(prefixed(prefix, found[0][0]), why))
+        return result, 0
+    middle = len(found) // 2
+    result, one = put_parts(result, found[:middle], truth, outcome, prefix)
+    result, two = put_parts(result, found[middle:], truth, outcome, prefix)
+    return result, one + two
 
 
 def fold_graph(
@@ -113,7 +112,7 @@ def fold_graph(
     for _ in range(MOST_ROLLBACKS):
         folded, graph, whole = build(module, inputs, truth, forbidden)
         if truth is None or passes(folded, module, truth, outcome):
-            return restored_dtype(folded, module, inputs), graph, whole
+            return restored(folded, module, inputs), graph, whole
         culprit = first_failure(module, inputs, truth, forbidden, len(graph.rewrites))
         if culprit is None:
             raise Untraceable("its trace does not compute what it computes")
@@ -144,12 +143,12 @@ def build(
             raise Untraceable(f"its trace does not run: {str(error)[:100]}") from error
     graph = LinearGraph(traced, forbidden, limit)
     rewrite(graph)
-    return materialise(graph).eval(), graph, whole
+    return nest(materialise(graph), module).eval(), graph, whole
 
 
 def passes(folded: nn.Module, module: nn.Module, truth: Truth, outcome: Outcome | None) -> bool:
     """Whether ``folded`` computes the truth and its weights fit into the dtype of ``module``."""
-    candidate = folded if truth.wide else restored_dtype(folded, module, truth.given[0])
+    candidate = folded if truth.wide else restored(folded, module, truth.given[0])
     error = truth.error(candidate)
     if not error <= truth.tolerance:
         return False
@@ -184,41 +183,21 @@ def first_failure(
     return culprit
 
 
-def restored_dtype(folded: nn.Module, module: nn.Module, inputs: Inputs | None) -> nn.Module:
-    """A copy of ``folded``, each value in the dtype that it or its layer has in ``module``."""
-    result = copy.deepcopy(folded)
-    named = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers())
-    kinds = {name: value.dtype for name, value in named.items() if value.is_floating_point()}
-    given = [x.dtype for x in inputs or () if x.is_floating_point()]
-    usual = next(iter([*kinds.values(), *given]), torch.get_default_dtype())
-    for name, value in (*result.named_parameters(), *result.named_buffers()):
-        if value.is_floating_point():
-            sibling = f"{name.rpartition('.')[0]}.weight"
-            value.data = value.data.to(kinds.get(name, kinds.get(sibling, usual)))
-        if name in named and isinstance(value, nn.Parameter):
-            value.requires_grad_(named[name].requires_grad)
-    return result
-
-
 def fold_children(
     module: nn.Module, inputs: Inputs | None, truth: Truth | None, outcome: Outcome, prefix: str
 ) -> nn.Module:
     """A copy of ``module`` with each child folded by itself, and pairs known from its source."""
-    result = copy.deepcopy(module)
     before = len(outcome.rewrites)
     containers = (nn.ModuleList, nn.ModuleDict)
-    parts = {}
-    for name, child in module.named_modules():
-        owner = name.rpartition(".")[0]
-        inside = not owner or isinstance(module.get_submodule(owner), containers)
-        reached = all(
-            isinstance(module.get_submodule(name[:i]), containers)
-            for i, letter in enumerate(name)
-            if letter == "."
-        )
-        if name and inside and reached and not isinstance(child, containers):
+    parts: dict[str, nn.Module] = {}
+    pending = list(module.named_children())
+    for name, child in pending:
+        if isinstance(child, containers):
+            pending += [(f"{name}.{below}", part) for below, part in child.named_children()]
+        else:
             parts[name] = child
-    put_parts(result, module, parts, inputs, truth, outcome, prefix)
+    found = fold_parts(module, parts, inputs, truth is not None, prefix)
+    result, _ = put_parts(copy.deepcopy(module), found, truth, outcome, prefix)
     fold_pairs(result, outcome, prefix)
     return result if len(outcome.rewrites) > before else module
 
@@ -229,24 +208,25 @@ def fold_parts(
     inputs: Inputs | None,
     verify: bool,
     prefix: str,
-) -> Iterator[tuple[str, nn.Module, Outcome]]:
+) -> list[Part]:
     """Each part that folded: its name, what it became, and its own outcome.
 
     The inputs of a part are those that ``module`` gives it first.
     """
     composite = {n: p for n, p in parts.items() if any(True for _ in p.children())}
-    if not composite:
-        return
-    seen = recorded_inputs(module, list(composite), inputs)
-    done: dict[int, tuple[nn.Module, Outcome]] = {}
+    seen = recorded_inputs(module, list(composite), inputs) if composite else {}
+    found: list[Part] = []
+    done: set[int] = set()
     for name, part in composite.items():
-        if id(part) not in done:
-            example, own = seen.get(name), Outcome()
-            truth = Truth(part, example) if verify and example is not None else None
-            result = fold_module(part, example, truth, own, prefixed(prefix, name))
-            done[id(part)] = result, own
-        if done[id(part)][0] is not part:
-            yield name, *done[id(part)]
+        if id(part) in done:
+            continue
+        done.add(id(part))
+        example, own = seen.get(name), Outcome()
+        truth = Truth(part, example) if verify and example is not None else None
+        result = fold_module(part, example, truth, own, prefixed(prefix, name))
+        if result is not part:
+            found.append((name, result, own))
+    return found
 
 
 def recorded_inputs(
@@ -258,15 +238,22 @@ def recorded_inputs(
         return seen
     runner = copy.deepcopy(module)
     for name in names:
-
-        def record(layer: nn.Module, args: tuple[object, ...], name: str = name) -> None:
-            if name not in seen and all(isinstance(value, Tensor) for value in args):
-                seen[name] = tuple(v.detach().clone() for v in args if isinstance(v, Tensor))
-
-        runner.get_submodule(name).register_forward_pre_hook(record)
+        record_calls(runner.get_submodule(name), name, seen)
     with torch.no_grad():
         runner(*(x.clone() for x in inputs))
     return seen
+
+
+def record_calls(layer: nn.Module, name: str, seen: dict[str, Inputs]) -> None:
+    """Let ``layer`` note the tensors of its first call in ``seen``."""
+    forward = layer.forward
+
+    def record(*args: Any, **kwargs: Any) -> Any:
+        if name not in seen and all(isinstance(value, Tensor) for value in args):
+            seen[name] = tuple(value.detach().clone() for value in args)
+        return forward(*args, **kwargs)
+
+    layer.forward = record
 
 
 def fold_pairs(module: nn.Module, outcome: Outcome, prefix: str) -> None:
@@ -279,27 +266,8 @@ def fold_pairs(module: nn.Module, outcome: Outcome, prefix: str) -> None:
         folded, graph, _ = build(pair, None, None, frozenset())
         if not graph.rewrites:
             continue
-        layer = restored_dtype(folded, pair, None).get_submodule("0")
+        layer = restored(folded, pair, None).get_submodule("0")
         setattr(module, name, layer)
         setattr(module, norm, nn.Identity())
         where = prefixed(prefix, norm)
         outcome.rewrites.append(Rewrite("pattern", where, f"into {prefixed(prefix, name)}"))
-
-
-def has_submodule(module: nn.Module, name: str) -> bool:
-    """Whether there is a submodule of that dotted name."""
-    try:
-        module.get_submodule(name)
-    except AttributeError:
-        return False
-    return True
-
-
-def set_submodule(module: nn.Module, name: str, part: nn.Module) -> None:
-    """Put ``part`` in place of the submodule of that dotted name."""
-    owner, _, leaf = name.rpartition(".")
-    parent = module.get_submodule(owner)
-    if isinstance(parent, nn.ModuleList):
-        parent[int(leaf)] = part
-    else:
-        setattr(parent, leaf, part)

@@ -1,6 +1,5 @@
 """A traced graph whose linear nodes carry their operator."""
 
-import operator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -8,7 +7,8 @@ from torch import Tensor, fx
 
 from nascence.reparam.accounting import Rewrite
 from nascence.reparam.arguments import NotFoldable, data_operands
-from nascence.reparam.operators import ChannelAffine, Commuting, Operator
+from nascence.reparam.mutation import SHAPE_READERS, reads_shape_only, settle_mutations
+from nascence.reparam.operators import ChannelAffine, Operator
 from nascence.reparam.reading import read
 from nascence.reparam.tracing import mark_constants
 
@@ -16,21 +16,6 @@ from nascence.reparam.tracing import mark_constants
 def linear_value(*inputs: Tensor) -> Tensor:
     """Stands for a linear node while the graph is rewritten; never executed."""
     raise RuntimeError("a graph under rewriting was run")
-
-
-SHAPE_READERS = {"size", "dim", "ndim", "shape", "dtype", "device", "numel"}
-SHAPE_TAKERS = {"reshape_as", "view_as", "expand_as", "type_as"}
-
-
-def reads_shape_only(user: fx.Node, node: fx.Node) -> bool:
-    """Whether ``user`` needs only the shape of ``node``."""
-    original = user.meta.get("original")
-    op, target = (original.op, original.target) if original else (user.op, user.target)
-    if op == "call_method" and target in SHAPE_READERS:
-        return True
-    if op == "call_function" and target is getattr:
-        return user.args[1] in SHAPE_READERS
-    return op == "call_method" and target in SHAPE_TAKERS and user.args[0] is not node
 
 
 def value_users(node: fx.Node) -> list[fx.Node]:
@@ -57,10 +42,12 @@ class LinearGraph:
     limit: int | None = None
     rewrites: list[Rewrite] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
-    fixed: set[str] = field(default_factory=set)
+    fixed: dict[str, str] = field(default_factory=dict)
+    pinned: set[fx.Node] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         mark_constants(self.module)
+        self.pinned = settle_mutations(self.module.graph)
         numbers = number_nodes(self.module.graph)
         for node in list(self.module.graph.nodes):
             if "constant" in node.meta or node in numbers:
@@ -68,12 +55,12 @@ class LinearGraph:
             try:
                 found = read(node, self.module)
             except NotFoldable as reason:
-                self.refusals[node_name(node)] = str(reason)
-                self.fixed.add(node_name(node))
+                self.fixed[node_name(node)] = str(reason)
                 continue
-            if found is not None:
-                normalise(node, found)
-        pin_mutated(self.module.graph)
+            if found is not None and node not in self.pinned:
+                normalise(node, found, is_trained(node, self.module))
+            elif isinstance(found, ChannelAffine) and found.channels > 1:
+                self.fixed[node_name(node)] = "its value is overwritten in place and read besides"
 
     @property
     def nodes(self) -> list[fx.Node]:
@@ -124,78 +111,26 @@ class Original(NamedTuple):
     operands: tuple[fx.Node, ...]
 
 
-def normalise(node: fx.Node, found: Operator) -> None:
-    """Write ``node`` as ``linear_value`` of its non-constant inputs, remembering what it was."""
+def is_trained(node: fx.Node, module: fx.GraphModule) -> bool:
+    """Whether a value that ``node`` reads besides its data requires a gradient."""
+    if node.op == "call_module":
+        return any(p.requires_grad for p in module.get_submodule(str(node.target)).parameters())
+    constants = [value for value in node.all_input_nodes if "constant" in value.meta]
+    return any(value.meta["trained"] for value in constants)
+
+
+def normalise(node: fx.Node, found: Operator, trained: bool) -> None:
+    """Write ``node`` as ``linear_value`` of its non-constant inputs, remembering what it was.
+
+    ``trained`` tells whether ``found`` comes from parameters that require gradients.
+    """
     operands = tuple(data_operands(node))
     node.meta["original"] = Original(node.op, node.target, node.args, node.kwargs, operands)
     node.meta["operator"] = found
+    node.meta["trained"] = trained
     node.meta["owner"] = str(node.target) if node.op == "call_module" else node.name
     node.op, node.target = "call_function", linear_value
     node.args, node.kwargs = operands, {}
-
-
-def mutates(node: fx.Node, module: fx.GraphModule | None) -> bool:
-    """Whether ``node`` overwrites its first input."""
-    original = node.meta.get("original")
-    op, target = (original.op, original.target) if original else (node.op, node.target)
-    kwargs = original.kwargs if original else node.kwargs
-    if op == "call_module" and module is not None:
-        return bool(getattr(module.get_submodule(str(target)), "inplace", False))
-    if op == "call_method":
-        return str(target).endswith("_") and not str(target).endswith("__")
-    name = getattr(target, "__name__", "")
-    if target in (operator.iadd, operator.imul, operator.isub, operator.itruediv):
-        return True
-    return bool(kwargs.get("inplace")) or (op == "call_function" and name.endswith("_"))
-
-
-VIEWS = {
-    "view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "expand",
-    "chunk", "split", "narrow", "unbind", "contiguous", "detach", "getitem", "unflatten",
-}  # fmt: skip
-
-
-def may_alias(node: fx.Node) -> bool:
-    """Whether the value of ``node`` may share memory with its first input."""
-    found = operator_of(node)
-    if isinstance(found, ChannelAffine) and found.is_identity:
-        return True
-    target = node.meta["original"].target if "original" in node.meta else node.target
-    name = target if isinstance(target, str) else getattr(target, "__name__", "")
-    shares = name in VIEWS or isinstance(found, Commuting)
-    return shares or mutates(node, node.graph.owning_module)
-
-
-def aliases_of(value: fx.Node) -> list[fx.Node]:
-    """``value`` and every node that may share memory with it."""
-    while may_alias(value) and value.args and isinstance(value.args[0], fx.Node):
-        value = value.args[0]
-    group = [value]
-    for member in group:
-        group.extend(
-            user
-            for user in member.users
-            if user.args and user.args[0] is member and user not in group and may_alias(user)
-        )
-    return group
-
-
-def pin_mutated(graph: fx.Graph) -> None:
-    """Leave alone what reads a value that one of its readers overwrites: order matters there.
-
-    A chain of overwriting operators, each the only reader of the one before, is free of that.
-    """
-    for node in graph.nodes:
-        if not node.args or not isinstance(node.args[0], fx.Node):
-            continue
-        if not mutates(node, graph.owning_module):
-            continue
-        group = aliases_of(node)
-        inner = [member for member in group if any(user in group for user in member.users)]
-        if any(len(value_users(member)) > 1 for member in inner):
-            for member in group:
-                for touched in (member, *member.users):
-                    restore(touched)
 
 
 def restore(node: fx.Node) -> None:
@@ -215,13 +150,23 @@ def restore(node: fx.Node) -> None:
     node.kwargs = fx.node.map_arg(kwargs, rename)
 
 
-def change(node: fx.Node, found: Operator, inputs: tuple[fx.Node, ...], owner: str) -> None:
-    """Let ``node`` apply ``found`` to ``inputs`` from now on."""
+def change(
+    node: fx.Node,
+    found: Operator,
+    inputs: tuple[fx.Node, ...],
+    owner: str,
+    *,
+    trained: bool = False,
+) -> None:
+    """Let ``node`` apply ``found`` to ``inputs`` from now on.
+
+    The result is trained if ``node`` was, if what it replaces was, or if ``trained`` says so.
+    """
     before = node.all_input_nodes
     node.meta.update(operator=found, changed=True, owner=owner)
     node.args = inputs
-    for value in before:
-        erase_dead(value)
+    erased = [erase_dead(value) for value in before]
+    node.meta["trained"] = trained or node.meta.get("trained", False) or any(erased)
 
 
 def bypass(node: fx.Node) -> None:
@@ -232,12 +177,15 @@ def bypass(node: fx.Node) -> None:
     erase_dead(node)
 
 
-def erase_dead(node: fx.Node) -> None:
-    """Erase a linear node that nothing reads, and those before it that only it read."""
+def erase_dead(node: fx.Node) -> bool:
+    """Erase a linear node that nothing reads, and those before it that only it read.
+
+    Returns whether any that was erased was trained.
+    """
     if node.users or "operator" not in node.meta:
-        return
+        return False
     before = node.all_input_nodes
     node.graph.erase_node(node)
     node.meta["erased"] = True
-    for value in before:
-        erase_dead(value)
+    erased = [erase_dead(value) for value in before]
+    return bool(node.meta.get("trained")) or any(erased)

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from nascence.reparam.channel_scale import ChannelScale
 from nascence.reparam.linear_graph import LinearGraph, restore
+from nascence.reparam.mutation import overwrite_only_own
 from nascence.reparam.operators import (
     ChannelAffine,
     Concatenation,
@@ -34,6 +35,7 @@ def materialise(graph: LinearGraph) -> fx.GraphModule:
     for node in graph.nodes:
         if node.meta.get("changed"):
             write(node, module, kept, written)
+    overwrite_only_own(module.graph, graph.pinned)
     drop_unused(module.graph)
     module.graph.lint()
     module.delete_all_unused_submodules()
@@ -73,8 +75,9 @@ def write(
     name = free_name(str(node.meta["owner"]), found, kept, written)
     if name not in written:
         written[name] = found
-        layer = layer_of(found).eval()
-        module.add_submodule(name, layer)
+        module.add_submodule(name, layer_of(found).eval().requires_grad_(False))
+    if node.meta["trained"]:
+        module.get_submodule(name).requires_grad_(True)
     node.op, node.target = "call_module", name
 
 
@@ -107,11 +110,18 @@ def write_sum(node: fx.Node, found: Sum) -> None:
     if terms[0][0] < 0:
         raise RuntimeError("a sum of negative terms only was left unread")
     for sign, term in terms[1:-1]:
-        with node.graph.inserting_before(node):
-            function = operator.add if sign > 0 else operator.sub
-            total = node.graph.call_function(function, (total, term))
+        total = insert(node, operator.add if sign > 0 else operator.sub, (total, term))
     node.target = operator.add if terms[-1][0] > 0 else operator.sub
     node.args = (total, terms[-1][1])
+
+
+def insert(node: fx.Node, function: Any, args: Any, kwargs: Any = None) -> fx.Node:
+    """A call of ``function`` right before ``node``, in the same module."""
+    with node.graph.inserting_before(node):
+        inserted = node.graph.call_function(function, args, kwargs)
+    if "nn_module_stack" in node.meta:
+        inserted.meta["nn_module_stack"] = node.meta["nn_module_stack"]
+    return inserted
 
 
 def write_scalar(node: fx.Node, found: ChannelAffine) -> bool:
@@ -153,9 +163,7 @@ def write_padding(node: fx.Node, found: Convolution) -> Convolution:
         return found
     amounts = [amount for pair in reversed(found.padding) for amount in pair]
     mode = PADDING_FUNCTION_MODES.get(found.mode, found.mode)
-    with node.graph.inserting_before(node):
-        padded = node.graph.call_function(F.pad, (node.args[0], amounts), {"mode": mode})
-    node.args = (padded,)
+    node.args = (insert(node, F.pad, (node.args[0], amounts), {"mode": mode}),)
     return replace(found, padding=((0, 0),) * found.rank, mode="zeros")
 
 

@@ -9,6 +9,7 @@ from nascence.reparam.absorption import (
     Plan,
     absorb_after,
     absorb_before,
+    carry_out,
     inputs_of,
     is_pooling,
     parent,
@@ -25,7 +26,6 @@ from nascence.reparam.linear_graph import (
     LinearGraph,
     bypass,
     change,
-    mutates,
     node_name,
     operator_of,
     value_users,
@@ -34,18 +34,10 @@ from nascence.reparam.materialise import is_same, is_symmetric
 from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
 
 
-def is_overwritten(node: fx.Node) -> bool:
-    """Whether a reader of ``node`` writes into it: then it must stay a value of its own."""
-    module = node.graph.owning_module
-    return any(mutates(user, module) for user in node.users)
-
-
 def drop_identity(graph: LinearGraph, node: fx.Node) -> bool:
     """A scale of one and a shift of zero is removed."""
     found = operator_of(node)
     if not isinstance(found, ChannelAffine) or not found.is_identity or not node.users:
-        return False
-    if is_overwritten(node) and len(value_users(parent(node))) > 1:
         return False
     if not graph.permit("drop", node, "identity removed"):
         return False
@@ -81,23 +73,17 @@ def fold_affine(graph: LinearGraph, node: fx.Node) -> bool:
     if not isinstance(found, ChannelAffine) or not node.users or found.is_identity:
         return False
     reasons = []
-    for side, absorb, start in (
-        ("before", absorb_before, parent(node)),
-        ("after", absorb_after, node),
-    ):
+    for absorb, start in ((absorb_before, parent(node)), (absorb_after, node)):
         plan: Plan = {}
         try:
             absorb(start, found, plan)
         except NotExact as reason:
             reasons.append(str(reason))
             continue
-        if side == "after" and is_overwritten(node):
-            continue
         targets = ", ".join(node_name(target) for target in plan)
         if not graph.permit("affine", node, f"into {targets}"):
             continue
-        for target, operator in plan.items():
-            change(target, operator, inputs_of(target), target.meta["owner"])
+        carry_out(plan, trained=node.meta["trained"])
         bypass(node)
         return True
     if found.channels > 1:
@@ -128,8 +114,7 @@ def move_padding(graph: LinearGraph, node: fx.Node) -> bool:
         return False
     if not graph.permit("pad", node, f"into {', '.join(node_name(user) for user in plan)}"):
         return False
-    for user, operator in plan.items():
-        change(user, operator, inputs_of(user), user.meta["owner"])
+    carry_out(plan, trained=False)
     bypass(node)
     return True
 
@@ -211,7 +196,7 @@ def rewrite(graph: LinearGraph) -> None:
             drop_identity(graph, node)
         while changed:
             changed = False
-            graph.refusals = {k: v for k, v in graph.refusals.items() if k in graph.fixed}
+            graph.refusals = dict(graph.fixed)
             for node in graph.nodes:
                 if "operator" in node.meta and "erased" not in node.meta:
                     changed |= any(rule(graph, node) for rule in RULES)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from nascence.optim.probe import Probe
-from nascence.optim.standings import ALL, Standing
+from nascence.optim.compare.probe import Probe
+from nascence.optim.compare.standings import ALL, Standing
 from nascence.report.charts import (
     DASHES,
     SERIES_COLOURS,

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import math
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from nascence.core.files import write_whole
 from nascence.report import charts, comparison, formatting, summaries
 from nascence.report.cell import COLOURS, draw_cell, kind_of
 from nascence.report.confusion import class_figures, confused_pairs
@@ -211,9 +211,4 @@ def put(page: str, path: Path) -> None:
     """Write a page whole or not at all."""
     # File names may hold bytes that are not UTF-8 (lone surrogates in a str).
     document = page.encode("utf-8", errors="replace")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(document)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, document, parents=False)

@@ -9,7 +9,6 @@ from nascence.search.evaluator import (
     RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
-    derived_seed,
 )
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, sample_allowed
@@ -56,7 +55,6 @@ __all__ = [
     "TableEvaluator",
     "TableSpace",
     "TrainingEvaluator",
-    "derived_seed",
     "sample_allowed",
     "open_study",
     "ranking_report",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nascence.core.randomness import drawn_seed
 from nascence.search.codes import coder
 from nascence.search.kernel_ridge import CHOSEN_ON, KernelRidge
 from nascence.search.mlp_ensemble import MLPEnsemble
@@ -78,7 +79,7 @@ class AccuracyPredictor:
         regress: Callable[[Array], Array]
         if model == "kernel":
             drawn = len(keys) > CHOSEN_ON
-            seed = int(torch.randint(2**31, (), generator=generator)) if drawn else 0
+            seed = drawn_seed(generator, bits=31) if drawn else 0
             regress = KernelRidge(
                 points, scaled, decisions=len(space.decisions), rng=np.random.default_rng(seed)
             )

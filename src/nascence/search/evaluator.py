@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
+from nascence.core.randomness import derived_seed, seeded
 from nascence.data import Dataset, Table
 from nascence.metrics import Batch, Metric
 from nascence.spaces import Architecture, SearchSpace, name_of
@@ -41,13 +42,8 @@ class MetricEvaluator:
         return sum(self._score(architecture, seed) for seed in self.seeds) / len(self.seeds)
 
     def _score(self, architecture: Architecture, seed: int) -> float:
-        device, seed = self.batch[0].device, derived_seed(seed, architecture)
-        on_cuda = device.type == "cuda"
-        with torch.random.fork_rng([device] if on_cuda else []):
-            torch.default_generator.manual_seed(seed)
-            if on_cuda:
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(seed)
+        device, seed = self.batch[0].device, derived_seed(seed, *architecture, derivation="search")
+        with seeded(seed, device):
             return self.metric(self.space.build(architecture).to(device), self.batch)
 
 
@@ -131,9 +127,8 @@ class TrainingEvaluator:
     def __call__(self, architecture: Architecture) -> float:
         from nascence.training import DivergenceError, sgd, train
 
-        seed = derived_seed(self._seed, architecture)
-        with torch.random.fork_rng([]):
-            torch.default_generator.manual_seed(seed)
+        seed = derived_seed(self._seed, *architecture, derivation="search")
+        with seeded(seed):
             model = self.space.build(architecture)
         try:
             training = train(
@@ -194,9 +189,3 @@ class RankSumEvaluator:
             below = np.searchsorted(scores, score, "left") + np.searchsorted(scores, score, "right")
             found[name] = float(below) / (2 * len(scores))
         return found
-
-
-def derived_seed(seed: int, architecture: Architecture) -> int:
-    """Return a seed from 0 to 2^63 - 1 that depends on the seed and the architecture alone."""
-    text = f"{seed}:{','.join(map(str, architecture))}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from nascence.core.randomness import drawn_seed
 from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import settings
@@ -134,7 +135,9 @@ class TPE(_OptunaStrategy):
             raise ValueError(f"initial is {initial}; it must be at least 1")
         with quiet():
             sampler = TPESampler(
-                n_startup_trials=initial, multivariate=multivariate, seed=_seed(generator)
+                n_startup_trials=initial,
+                multivariate=multivariate,
+                seed=drawn_seed(generator, bits=31),
             )
         super().__init__(
             space,
@@ -183,7 +186,7 @@ class NSGA2(_OptunaStrategy):
             )
         super().__init__(
             space,
-            NSGAIISampler(population_size=population, seed=_seed(generator)),
+            NSGAIISampler(population_size=population, seed=drawn_seed(generator, bits=31)),
             name=f"NSGA2(objectives={objectives}, population={population}, ",
             objectives=objectives,
             generator=generator,
@@ -194,7 +197,3 @@ class NSGA2(_OptunaStrategy):
     def tell(self, architecture: Architecture, score: float) -> None:
         """Let the sampler learn the score, where it is the one objective."""
         self.tell_all(architecture, (score,))
-
-
-def _seed(generator: torch.Generator) -> int:
-    return int(torch.randint(2**31, (), generator=generator))

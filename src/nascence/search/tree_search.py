@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nascence.core.randomness import drawn_seed
 from nascence.search.codes import coder, finite
 from nascence.search.limits import Allowed, sample_allowed
 from nascence.search.partition import (
@@ -61,7 +62,7 @@ class _TreeSearch:
         self._exploration, self._initial = exploration, initial
         self._refit = refit
         self._allowed, self._generator = allowed, generator
-        self._choices = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        self._choices = np.random.default_rng(drawn_seed(generator))
         self._seen = Seen(space, distinct)
         self._codes = coder(space)
         self._members: list[Architecture] = []

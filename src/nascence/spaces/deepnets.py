@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from nascence.core.randomness import drawn_seed, seeded
 from nascence.graph import Graph
 from nascence.spaces.deepnets_function import LayerFunction
 from nascence.spaces.deepnets_genome import Genome, Ranges, draw, pick
@@ -84,8 +85,7 @@ class DeepNets:
     def __getitem__(self, index: int) -> tuple[Graph, LayerNetwork]:
         """The graph and the module of network ``index``, the same values every time."""
         layers = self.layers(index)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(index)
+        with seeded(index):
             return graph_of(layers), LayerNetwork(layers)
 
     def graph(self, index: int) -> Graph:
@@ -100,9 +100,8 @@ class DeepNets:
         layers = self.layers(index)
         if generator is None:
             return LayerNetwork(layers)
-        seed = int(torch.randint(2**31, (), generator=generator))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        seed = drawn_seed(generator, bits=31)
+        with seeded(seed):
             return LayerNetwork(layers)
 
     def skeleton(self, index: int) -> tuple[Graph, LayerFunction]:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from nascence.core.modes import evaluation_mode
 from nascence.metrics.angle import CONVENTIONS, AngleTable, Convention, angles, live_paths, squares
 from nascence.spaces import Architecture, Cellular, SearchSpace, Zero
 from nascence.supernets.paths import restricted_paths
@@ -187,14 +188,12 @@ def _input_channels(supernet: SuperNet) -> dict[int, int]:
     ]
     first = next(iter(supernet.parameters()))
     images = torch.zeros(2, space.in_channels, 32, 32, device=first.device)
-    training = supernet.training
     try:
         sampler = torch.Generator().manual_seed(0)
         (architecture,) = restricted_paths(space, supernet.choices, generator=sampler)
-        with torch.no_grad():
-            supernet.eval()(images, architecture)
+        with evaluation_mode(supernet):
+            supernet(images, architecture)
     finally:
-        supernet.train(training)
         for handle in handles:
             handle.remove()
     return found

@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 
+from nascence.core.randomness import seeded
 from nascence.data import Dataset, random_labels
 from nascence.search.evaluator import Evaluator
 from nascence.spaces import NetworkSpace, SearchSpace
@@ -55,8 +56,7 @@ def convergence_evaluator(
         raise ValueError(f"kind is {kind!r}; use 'angle', 'accuracy' or 'rlnas'")
     if not isinstance(space, NetworkSpace):
         raise ValueError("this space defines no network, so that it has no supernet")
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         initial = SuperNet(space, statistics="tracked")
     labels = "random" if kind == "rlnas" else "true"
     if kind == "rlnas":

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
-from nascence.graph.cost import evaluation_mode
+from nascence.core.modes import evaluation_mode
 from nascence.params import Params
 from nascence.recalibration import recalibrate
 from nascence.spaces import Architecture

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
-import torch
-
+from nascence.core.randomness import stream
 from nascence.data import Dataset
-from nascence.search.evaluator import derived_seed
 from nascence.supernets.split_criteria import Criterion
 from nascence.supernets.splitting import split
 from nascence.supernets.training import SubSupernet, train_sub_supernets
@@ -87,4 +85,4 @@ def train_few_shot(
 def _chosen(criterion: Criterion, parent: SubSupernet[Any], seed: int) -> Any:
     """Ask a criterion with a generator that depends on the seed and the supernet alone."""
     flat = tuple(index for held in parent.supernet.choices for index in (*held, -1))
-    return criterion(parent.supernet, torch.Generator().manual_seed(derived_seed(seed, flat)))
+    return criterion(parent.supernet, stream(seed, *flat, derivation="search"))

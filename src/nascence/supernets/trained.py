@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import torch
-
+from nascence.core.randomness import seeded
 from nascence.data import Dataset
 from nascence.search.evaluator import Evaluator
 from nascence.spaces import Architecture, NetworkSpace, SearchSpace
@@ -66,8 +65,7 @@ def new_supernet(space: SearchSpace, *, seed: int) -> SuperNet:
             "this space defines no network of candidates, so that it has no such supernet; that of "
             "elastic-mobile is for the strategy ofa"
         )
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         return SuperNet(space)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
@@ -13,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.processes import map_in_processes
+from nascence.core.randomness import derived_seed
 from nascence.data import Dataset
-from nascence.search.evaluator import derived_seed
 from nascence.spaces import Architecture
 from nascence.supernets.paths import PathSampler, uniform_paths
 from nascence.supernets.weight_sharing import AnySuperNet, WeightSharing
@@ -167,11 +167,14 @@ def train_sub_supernets(
     jobs = [(each, _settings_of(each, seed, out, settings)) for each in sub_supernets]
     if workers == 1:
         return [_train_one(each, data, train, own) for each, own in jobs]
-    context = torch.multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_prepare_worker, initargs=(data, threads)
-    ) as pool:
-        results = list(pool.map(partial(_train_in_worker, train=train), jobs))
+    results = map_in_processes(
+        partial(_train_in_worker, train=train),
+        jobs,
+        workers=workers,
+        threads=threads,
+        prepare=_prepare_worker,
+        arguments=(data,),
+    )
     trained = []
     for each, (state, steps, seconds) in zip(sub_supernets, results, strict=True):
         copy = each.restrict(each.choices)
@@ -207,7 +210,11 @@ def _settings_of(
     # sub-supernets were once called leaves, and folders of that time go on
     checkpoint = out / f"leaf-{name}.pt" if out is not None else None
     flat = tuple(index for held in supernet.choices for index in (*held, -1))
-    return {**settings, "seed": derived_seed(seed, flat), "checkpoint": checkpoint}
+    return {
+        **settings,
+        "seed": derived_seed(seed, *flat, derivation="search"),
+        "checkpoint": checkpoint,
+    }
 
 
 def _train_one(
@@ -221,9 +228,8 @@ def _train_one(
 _worker_data: Dataset | None = None  # of a worker process, set once when it starts
 
 
-def _prepare_worker(data: Dataset, threads: int) -> None:
+def _prepare_worker(data: Dataset) -> None:
     global _worker_data
-    torch.set_num_threads(threads)
     _worker_data = data
 
 

@@ -1,1 +1,1 @@
-"""What every space, strategy, score and optimizer must do, as functions that tests call."""
+"""Contract checks, which parts of this package and of others pass: functions that assert."""

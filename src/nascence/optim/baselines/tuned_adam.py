@@ -1,0 +1,273 @@
+"""The two forms of Adam that published comparisons tune, with the spaces they are tuned in.
+
+Both are from TaskSet (Metz et al. 2020, arXiv:2002.11887, appendix) and work under vmap with one
+setting for each network. Their schedules are in units of the whole training; where its length is
+not known they take it to be `REFERENCE_STEPS`.
+"""
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from nascence.optim.baselines.first_order import Adam, AdamW, logarithm
+from nascence.optim.contract import Kernel, State
+from nascence.params import Params
+
+REFERENCE_STEPS = 10_000.0
+# Half-decades from 3e-7 to 1, those of the comparison in Metz et al. (2020, arXiv:2009.11243).
+LEARNING_RATES = tuple(
+    round(factor * 10.0**power, 9) for power in range(-7, 1) for factor in (1, 3)
+)[1:-1]
+
+
+class _Scheduled(Adam):
+    """Adam with penalties in the gradient and a schedule of its rate.
+
+    What depends on settings takes them as ``theta``: ``()`` each, or ``(N,)`` for N networks.
+    """
+
+    @abstractmethod
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        """What the gradient gains: the first times the signs, the second times the values."""
+
+    @abstractmethod
+    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+
+    def lookahead(self, theta: Params) -> Tensor | None:
+        """The share of Nesterov's step, if there can be one."""
+        return None
+
+    def shrinkage(self, theta: Params) -> Tensor | None:
+        """Decoupled weight decay in units of the rate, if there can be any."""
+        return None
+
+    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
+        """Return the momentum that the step follows."""
+        share = self.lookahead(dict(self.named_parameters()))
+        return first if share is None else first + share * decay * (grad - first)
+
+    def rule(
+        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
+    ) -> tuple[Tensor, Params]:
+        """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
+        theta: Params = dict(self.named_parameters())
+        sign, factor = self.penalties(theta)
+        grad = grad + factor * value
+        if sign is not None:
+            grad = grad + sign * value.sign()
+        step, following = super().rule(grad, slots, value, num_steps)
+        return self.factor(theta, slots["step"] - 1, _length(num_steps)) * step, following
+
+    def _kernel(self) -> Kernel:
+        return _ScheduledKernel(self)
+
+
+class _ScheduledKernel(Kernel):
+    """The stacked step with as few passes over memory as there can be; comparisons live in it."""
+
+    optimizer: _Scheduled
+
+    @torch.no_grad()
+    def step_stacked_(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> None:
+        """Take a step of N networks; see `Kernel.step_stacked_`."""
+        length = _length(state["shared"]["num_steps"])
+        for name, grad in grads.items():
+            slots = state["tensors"][name]
+            factor = self.optimizer.factor(theta, slots["step"], length)
+            self._step_(theta, factor, grad, slots, params[name])
+
+    def _step_(
+        self, theta: Params, factor: Tensor, grad: Tensor, slots: Params, weight: Tensor
+    ) -> None:
+        """Take a step of one tensor ``(N, ...)``, with settings and factor ``(N,)``."""
+
+        def wide(setting: Tensor) -> Tensor:
+            return setting.view(-1, *[1] * (grad.dim() - 1))
+
+        sign, value = self.optimizer.penalties(theta)
+        penalised = torch.addcmul(grad, wide(value), weight)
+        if sign is not None:
+            penalised.addcmul_(wide(sign), weight.sign())
+        decay1, decay2 = theta["log_decay1"].exp(), theta["log_decay2"].exp()
+        first = slots["first"].lerp_(penalised, wide(decay1))
+        square = penalised * penalised
+        second = slots["second"].lerp_(square, wide(decay2))
+        share = self.optimizer.lookahead(theta)
+        update = first.clone() if share is None else first.lerp(penalised, wide(share * decay1))
+        step = slots["step"].add_(1)
+        # (m / c1) / (√(v / c2) + ε) is m (√c2 / c1) / (√v + ε √c2)
+        root2 = (1 - (1 - decay2) ** step).sqrt()
+        size = factor * theta["log_rate"].exp()
+        denominator = torch.sqrt(second, out=square).add_(wide(theta["log_epsilon"].exp() * root2))
+        update.div_(denominator).mul_(wide(-size * root2 / (1 - (1 - decay1) ** step)))
+        shrink = self.optimizer.shrinkage(theta)
+        if shrink is not None:
+            update.addcmul_(wide(-size * shrink), weight)
+        weight += update
+
+
+def _length(told: Tensor) -> Tensor:
+    return torch.where(torch.isfinite(told), told, REFERENCE_STEPS)
+
+
+class Adam8p(_Scheduled):
+    """Adam with eight settings: rate, betas, epsilon, l1, l2, linear and exponential decay.
+
+    The gradient is that of ``loss + l1 sum |w| + l2 sum w²``, and the rate is multiplied by
+    ``max(1 - linear t, 0) exp(-exponential t)`` with t the steps taken, rescaled so that the whole
+    training has 10,000. Epsilon is that of algorithm 1 of Kingma & Ba. Theta gains ``log_l1``,
+    ``log_l2``, ``log_linear`` and ``log_exponential`` to that of Adam.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        linear: float = 0.0,
+        exponential: float = 0.0,
+    ) -> None:
+        super().__init__(learning_rate, betas=betas, epsilon=epsilon)
+        self.log_l1 = logarithm("l1", l1, zero=True)
+        self.log_l2 = logarithm("l2", l2, zero=True)
+        self.log_linear = logarithm("linear", linear, zero=True)
+        self.log_exponential = logarithm("exponential", exponential, zero=True)
+
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        """What the gradient gains: the first times the signs, the second times the values."""
+        return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
+
+    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+        time = taken * (REFERENCE_STEPS / length)
+        linear = torch.clamp(1 - theta["log_linear"].exp() * time, min=0)
+        return linear * torch.exp(-theta["log_exponential"].exp() * time)
+
+
+class NAdamWCosine(_Scheduled, AdamW):
+    """AdamW, or NAdamW where ``nesterov`` is 1, with l2 penalty, warm-up and cosine decay.
+
+    The rate rises from 0 over the share ``warmup`` of the training (at most ``constant``), stays
+    until the share ``constant``, and falls along half a cosine to ``floor`` times itself. The
+    penalty adds ``l2 w`` to the gradient; the published code subtracts it, which lets weights grow,
+    and its port to torch makes warm-up last at least as long as ``constant``: both are not copied.
+    Theta gains ``log_l2``, ``nesterov``, ``warmup``, ``floor`` and ``constant`` to that of AdamW.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        l2: float = 0.0,
+        nesterov: float = 1.0,
+        warmup: float = 0.0,
+        floor: float = 1.0,
+        constant: float = 1.0,
+    ) -> None:
+        super().__init__(learning_rate, betas=betas, epsilon=epsilon, weight_decay=weight_decay)
+        self.log_l2 = logarithm("l2", l2, zero=True)
+        self.nesterov = _share("nesterov", nesterov)
+        self.warmup = _share("warmup", warmup)
+        self.floor = _share("floor", floor)
+        self.constant = _share("constant", constant)
+
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+        """What the gradient gains: the first times the signs, the second times the values."""
+        return None, theta["log_l2"].exp()
+
+    def lookahead(self, theta: Params) -> Tensor | None:
+        """The share of Nesterov's step, if there can be one."""
+        return theta["nesterov"]
+
+    def shrinkage(self, theta: Params) -> Tensor | None:
+        """Decoupled weight decay in units of the rate, if there can be any."""
+        return theta["log_shrink"].exp()
+
+    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+        constant, floor = theta["constant"], theta["floor"]
+        done = torch.clamp(taken / length, max=1.0)
+        warmup = torch.minimum(theta["warmup"], constant)
+        rising = done / torch.clamp(warmup, min=1e-12)
+        fallen = torch.clamp((done - constant) / (1 - constant).clamp(min=1e-6), 0, 1)
+        cosine = floor + (1 - floor) * (0.5 + 0.5 * torch.cos(math.pi * fallen))
+        return torch.where(done < warmup, rising, cosine)
+
+
+def _share(name: str, value: float) -> nn.Parameter:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; it must be between 0 and 1")
+    return nn.Parameter(torch.tensor(float(value)))
+
+
+def learning_rates() -> Params:
+    """Theta of `Adam` at each of the 14 `LEARNING_RATES`: AdamLR."""
+    adam = Adam()
+    theta = {
+        name: value.detach().repeat(len(LEARNING_RATES)) for name, value in adam.named_parameters()
+    }
+    return {**theta, "log_rate": torch.tensor(LEARNING_RATES).log()}
+
+
+def sample_adam8p(count: int, *, generator: torch.Generator) -> Params:
+    """Theta ``(count,)`` of `Adam8p`, log-uniform in the published ranges.
+
+    Rate 1e-8 to 10, 1 - beta1 1e-4 to 1, 1 - beta2 1e-6 to 1, epsilon 1e-10 to 1,000, l1 and l2
+    1e-8 to 10, linear decay 1e-7 to 1e-4, exponential 1e-6 to 1e-3.
+    """
+    ranges = {
+        "log_rate": (1e-8, 10.0),
+        "log_decay1": (1e-4, 1.0),
+        "log_decay2": (1e-6, 1.0),
+        "log_epsilon": (1e-10, 1e3),
+        "log_l1": (1e-8, 10.0),
+        "log_l2": (1e-8, 10.0),
+        "log_linear": (1e-7, 1e-4),
+        "log_exponential": (1e-6, 1e-3),
+    }
+    drawn = torch.rand(count, len(ranges), generator=generator)
+    return {
+        name: math.log(low) + math.log(high / low) * drawn[:, column]
+        for column, (name, (low, high)) in enumerate(ranges.items())
+    }
+
+
+def sample_nadamw(count: int, *, generator: torch.Generator) -> Params:
+    """Theta ``(count,)`` of `NAdamWCosine`, drawn from the space of the published opt_list.
+
+    Log-uniform: rate 1e-5 to 1, 1 - beta1 1e-3 to 1, 1 - beta2 1e-5 to 1, epsilon 1e-8 to 10,000.
+    Nesterov for half; for a third each weight decay, l2 or both, 1e-5 to 0.1; for half a warm-up of
+    1e-5 to 0.1; a floor of 0 for half, of 1e-5 to 1 for the others; constant for a uniform share.
+    """
+    drawn = torch.rand(count, 13, generator=generator).unbind(1)
+    either = drawn[8]
+    zero, never = torch.tensor(0.0), torch.tensor(-torch.inf)
+
+    def between(uniform: Tensor, low: float, high: float) -> Tensor:
+        return math.log(low) + math.log(high / low) * uniform
+
+    return {
+        "log_rate": between(drawn[0], 1e-5, 1.0),
+        "log_decay1": between(drawn[1], 1e-3, 1.0),
+        "log_decay2": between(drawn[2], 1e-5, 1.0),
+        "log_epsilon": between(drawn[3], 1e-8, 1e4),
+        "nesterov": (drawn[4] < 0.5).float(),
+        "constant": drawn[5],
+        "log_shrink": torch.where(
+            (either < 1 / 3) | (either >= 2 / 3), between(drawn[6], 1e-5, 0.1), never
+        ),
+        "log_l2": torch.where(either >= 1 / 3, between(drawn[7], 1e-5, 0.1), never),
+        "warmup": torch.where(drawn[9] < 0.5, between(drawn[10], 1e-5, 0.1).exp(), zero),
+        "floor": torch.where(drawn[11] < 0.5, between(drawn[12], 1e-5, 1.0).exp(), zero),
+    }

@@ -1,0 +1,1 @@
+"""Comparison of optimizers on tasks seen and unseen: contestants, trials, standings, a probe."""

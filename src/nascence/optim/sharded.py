@@ -1,0 +1,38 @@
+"""Parameters that are spread over processes: the ``DTensor`` of FSDP2 and tensor parallelism."""
+
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def is_sharded(value: Tensor) -> bool:
+    """Whether a tensor is a ``DTensor``."""
+    module = sys.modules.get("torch.distributed.tensor")  # without it there are none
+    return module is not None and isinstance(value, module.DTensor)
+
+
+def local(value: Any) -> Tensor:
+    """Return what this process holds of a tensor, in the same memory; it may be empty."""
+    held: Tensor = value.to_local() if is_sharded(value) else value
+    return held
+
+
+def whole(value: Any) -> Tensor:
+    """Return all of a tensor; of a sharded one a copy, which every process must ask for."""
+    gathered: Tensor = value.full_tensor() if is_sharded(value) else value
+    return gathered
+
+
+def write_(value: Any, content: Tensor) -> None:
+    """Write the whole of a tensor, in any real dtype; each process keeps its own part."""
+    if is_sharded(value):
+        from torch.distributed.tensor import DTensor, Replicate
+
+        mesh = value.device_mesh
+        everywhere = [Replicate()] * mesh.ndim
+        replicated = DTensor.from_local(content, mesh, everywhere, run_check=False)
+        content = replicated.redistribute(placements=value.placements).to_local()
+    with torch.no_grad():
+        local(value).copy_(content)

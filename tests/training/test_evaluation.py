@@ -1,0 +1,22 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from nascence.training import evaluate
+
+
+def test_evaluation_equals_the_definition(bright_or_dark, network) -> None:
+    data, model = bright_or_dark(10), network().eval()
+    result = evaluate(model.train(), data.validation, data.normalise, batch_size=3)
+    assert model.training
+    with torch.no_grad():
+        logits = model.eval()(data.normalise(data.validation.images))
+    torch.testing.assert_close(result.logits, logits)
+    right = [
+        int(row.argmax()) == int(label)
+        for row, label in zip(logits, data.validation.labels, strict=True)
+    ]
+    assert result.accuracy == pytest.approx(sum(right) / 10)
+    assert result.loss == pytest.approx(
+        functional.cross_entropy(logits, data.validation.labels).item(), rel=1e-5
+    )
