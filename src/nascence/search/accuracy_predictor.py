@@ -96,6 +96,7 @@ class AccuracyPredictor:
         )
 
     def __call__(self, architecture: Architecture) -> float:
+        """Predict the accuracy of one architecture."""
         return float(self.predict([architecture])[0])
 
     def predict(self, architectures: Sequence[Architecture]) -> Tensor:

@@ -42,6 +42,7 @@ class Limits:
         self.limits = limits
 
     def __call__(self, architecture: Architecture) -> bool:
+        """Tell whether an architecture keeps to every limit."""
         return all(cost(architecture) <= at_most for _, cost, at_most in self.limits)
 
     def __str__(self) -> str:

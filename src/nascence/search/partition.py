@@ -63,6 +63,10 @@ def grow(
     Args:
         points: (n, d), those that have scores.
         scores: (n,), higher is better.
+        divide: finds the side of each region.
+        height: levels of the tree, 1 for the whole alone.
+        leaf_size: most points of a region that is not divided.
+        generator: passed on to ``divide``.
     """
     count = 0
 

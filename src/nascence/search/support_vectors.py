@@ -85,6 +85,10 @@ def support_vector_boundary(
     Args:
         points: (n, d).
         labels: (n,) of 1 and -1, both of them present.
+        kernel: one of :data:`KERNELS`.
+        penalty: of a miss, above zero.
+        tolerance: see above.
+        most_steps: see above.
 
     Raises:
         ValueError: other labels, or points of another number.

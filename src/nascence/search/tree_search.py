@@ -190,9 +190,9 @@ class _TreeSearch:
 
 
 class LaNAS(_TreeSearch):
-    """Latent action search: Wang, Xie, Li, Fonseca and Tian, TPAMI 2021, with meta-samples drawn
-    uniformly from the chosen region.
+    """Latent action search: Wang, Xie, Li, Fonseca and Tian, TPAMI 2021.
 
+    Architectures are drawn uniformly from the chosen region, the paper's meta-sampling.
     After ``initial`` random architectures, every ``refit`` scores a tree of regions is learnt: each
     is divided where the least-squares fit of its scores crosses its mean. A region is chosen by
     upper confidence bounds, and an architecture drawn from it.

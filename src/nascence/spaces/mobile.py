@@ -48,13 +48,14 @@ class MBConv(nn.Module):
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, in_channels, H, W)`` to ``(B, out_channels, H / stride, W / stride)``."""
         return x + self.residual(x) if self.shortcut else self.residual(x)
 
 
 class Mobile(AdditiveSpace):
-    """MobileNet-like networks: 21 blocks, each an MBConv of six kinds or, but in the first block
-    of a stage, the identity.
+    """MobileNet-like networks: 21 blocks, each an MBConv of six kinds or the identity.
 
+    The first block of a stage is no identity.
     Cai, Zhu and Han, "ProxylessNAS", ICLR 2019 (the widths of its GPU network); as a single-path
     space in Hu et al., "Angle-based Search Space Shrinking", ECCV 2020, and Zhang et al., "Neural
     Architecture Search with Random Labels", CVPR 2021. Stem of 40 channels, a fixed block of 24,

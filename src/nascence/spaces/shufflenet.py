@@ -40,6 +40,7 @@ class Unit(nn.Module):
         self.projection, self.branch = projection, branch
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, in_channels, H, W)`` to ``(B, out_channels, H / stride, W / stride)``."""
         if self.projection is None:
             return torch.cat((x[:, ::2], self.branch(x[:, 1::2])), dim=1)
         return torch.cat((self.projection(x), self.branch(x)), dim=1)

@@ -25,6 +25,7 @@ class Zero(nn.Module):
     """The candidate ``none``: zeros of the shape of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return zeros of the shape of ``x``."""
         return torch.zeros_like(x)
 
 

@@ -69,6 +69,7 @@ class AngleEvaluator:
         )
 
     def __call__(self, architecture: Architecture) -> float:
+        """Return the angle of one architecture, in radians."""
         return float(self.many([self.current.check(architecture)])[0])
 
     def many(self, architectures: Sequence[Architecture] | Tensor) -> Tensor:

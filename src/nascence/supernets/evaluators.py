@@ -67,6 +67,7 @@ class OneShotEvaluator:
         self._known: dict[tuple[int | None, ...], float] = {}
 
     def __call__(self, architecture: Architecture) -> float:
+        """Score one architecture."""
         path = self.supernet.path(architecture)
         if path not in self._known:
             self._known[path] = self._score(architecture)
@@ -147,6 +148,7 @@ class FewShotEvaluator:
         self.description = f"few-shot {measure}, {len(images)} images, supernets {marks}"
 
     def __call__(self, architecture: Architecture) -> float:
+        """Score one architecture by the sub-supernet that holds it."""
         return self.evaluator_of(architecture)(architecture)
 
     def evaluator_of(self, architecture: Architecture) -> OneShotEvaluator:

@@ -83,7 +83,8 @@ def once_for_all(
         supernets: one, or all sub-supernets of a split one; they are untouched.
         data: to train on, and the validation images.
         generator: gives the seeds of all randomness.
-        steps, seconds: of the training of all supernets together; give one or both.
+        steps: of the training of all supernets together; or
+        seconds: of it, wall time; give one or both.
         limits: of costs, kept by all networks that are scored.
         samples: random networks to fit the predictor on, 4 or more; thousands in the paper.
         predictions: networks that evolution asks the predictor for.

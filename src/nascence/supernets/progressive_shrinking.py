@@ -88,6 +88,7 @@ class ElasticPaths:
     def __call__(
         self, space: Any, choices: Choices, *, generator: torch.Generator
     ) -> list[Architecture]:
+        """Draw the paths of one step; see :class:`PathSampler`."""
         opened = list(self.phase.opened(space, choices))
         if "resolution" in space.kinds:
             place = space.kinds.index("resolution")
@@ -171,7 +172,8 @@ def progressive_shrinking(
         supernet: whole, or a sub-supernet of a split one.
         data: to train on.
         generator: gives the seed of each phase.
-        steps, seconds: of all phases together, shared out by their shares; give one or both.
+        steps: of all phases together, shared out by their shares; or
+        seconds: of them, wall time; give one or both.
         phases: in their order. :data:`PHASES` are the published ones; one phase without limits
             trains everything at once.
         teacher: a trained supernet whose largest network teaches all phases that distil; None for
