@@ -13,7 +13,7 @@ import contextlib
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from nascence.spaces import (
 
 GARBAGE = ("", "nothing", "-1", "0" * 5000, "{}", "[" * 10_000, "null", '{"a": 1}', "\x00", "∞ 9 9")
 _SMALL = 2_000
+Kind = TypeVar("Kind")
 _SIDE = 32
 
 
@@ -306,7 +307,7 @@ def check_restriction(space: SearchSpace) -> None:
 
 def check_pickling(space: SearchSpace) -> None:
     """Check that a space survives the way to another process."""
-    copy = pickle.loads(pickle.dumps(space))
+    copy = sent(space)
     assert copy.description == space.description
     assert copy.decisions == space.decisions
     assert copy.sample(generator=_seeded(1)) == space.sample(generator=_seeded(1))
@@ -342,6 +343,14 @@ def check_space(space: SearchSpace) -> None:
     """
     for check in CHECKS:
         check(space)
+
+
+def sent(value: Kind) -> Kind:
+    """Return what another process gets; ``AssertionError`` where it gets nothing."""
+    try:
+        return pickle.loads(pickle.dumps(value))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise AssertionError(f"it cannot be sent to another process: {error}") from error
 
 
 def _seeded(seed: int = 0) -> torch.Generator:

@@ -6,7 +6,6 @@ A test of a strategy of your own calls :func:`check_strategy`, which runs all of
         check_strategy(MyStrategy, NB201(width=4, cells=1))
 """
 
-import pickle
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +14,7 @@ import torch
 from nascence.search import Strategy
 from nascence.search.limits import Allowed
 from nascence.spaces import Architecture, SearchSpace
+from nascence.testing.spaces import sent
 
 _ASKED = 40
 
@@ -64,7 +64,8 @@ def check_several_at_once(make: Make, space: SearchSpace) -> None:
     made = make(space, generator=_seeded(3))
     asked = [made.ask() for _ in range(5)]
     assert len({space.canonical(each) for each in asked}) == 5
-    others = [space.sample(generator=_seeded(seed)) for seed in range(20)]
+    others = _run(make(space, generator=_seeded(4)), 20)
+    made = make(space, generator=_seeded(4))  # would propose the others next
     for architecture in others + asked[::-1]:
         made.tell(architecture, _score(architecture))
     met = {space.canonical(each) for each in others + asked}
@@ -90,7 +91,7 @@ def check_pickling(make: Make, space: SearchSpace) -> None:
     """Check that a strategy sent to another process goes on there as it would have here."""
     made = make(space, generator=_seeded(5))
     _run(made, _ASKED // 2)
-    copy = pickle.loads(pickle.dumps(made))
+    copy = sent(made)
     assert _run(copy, _ASKED // 2) == _run(made, _ASKED // 2)
 
 
