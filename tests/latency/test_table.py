@@ -101,7 +101,7 @@ CHANGES: list[tuple[Change, str]] = [
     (lambda c: c["operators"]["edge_0_1"].update(none=True), "none of edge_0_1 is True"),
     (lambda c: c.pop("fixed"), "latency of the fixed part is None"),
     (lambda c: c.update(operators=[]), "has no operators"),
-    (lambda c: c.update(space="Mobile()"), r"latencies of Mobile\(\), and this is SmallSpace"),
+    (lambda c: c.update(space="Mobile()"), r"latencies of Mobile\(\), and this is Small"),
     (lambda c: c.update(side=16), "at images of 16 pixels, and these have 8"),
     (lambda c: c.update(side=8.5), "side is 8.5; it must be a positive int"),
     (lambda c: c.update(batch=0), "batch is 0; it must be a positive int"),

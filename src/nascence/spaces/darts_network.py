@@ -282,7 +282,7 @@ class CellNetwork(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Compute ``(B, C, H, W)`` to ``(B, classes)``, in training a pair with an auxiliary head."""
+        """Compute ``(B, C, H, W)`` to ``(B, classes)``, or the pair that the class tells of."""
         first = self.stem(images)
         second, auxiliary = self.second_stem(first), None
         for number, cell in enumerate(self.cells):
