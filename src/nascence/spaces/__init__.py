@@ -1,6 +1,7 @@
 """Search spaces: what can be built, and how to build it."""
 
 from nascence.spaces.additive import AdditiveSpace, Cost, CostTable
+from nascence.spaces.block_space import BlockSpace
 from nascence.spaces.candidates import CandidateSpace, RestrictedCandidates
 from nascence.spaces.cell import identity_convolution
 from nascence.spaces.costed import CostedSpace, Restricted
@@ -39,6 +40,7 @@ from nascence.spaces.space import (
 __all__ = [
     "AdditiveSpace",
     "Architecture",
+    "BlockSpace",
     "CandidateSpace",
     "CellGraph",
     "Cellular",
