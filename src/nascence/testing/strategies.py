@@ -14,7 +14,7 @@ import torch
 from nascence.search import Strategy
 from nascence.search.limits import Allowed
 from nascence.spaces import Architecture, SearchSpace
-from nascence.testing.spaces import sent
+from nascence.testing.evidence import seeded, sent
 
 _ASKED = 40
 
@@ -36,36 +36,36 @@ class Make(Protocol):
 
 def check_protocol(make: Make, space: SearchSpace) -> None:
     """Check that a strategy knows its space, and tells its settings and its seed in one line."""
-    made = make(space, generator=_seeded())
+    made = make(space, generator=seeded())
     assert isinstance(made, Strategy), "it lacks a method of Strategy"
     assert made.space is space
     assert "\n" not in made.description
-    assert made.description == make(space, generator=_seeded()).description
-    assert made.description != make(space, generator=_seeded(1)).description, "no seed in it"
+    assert made.description == make(space, generator=seeded()).description
+    assert made.description != make(space, generator=seeded(1)).description, "no seed in it"
 
 
 def check_repeatable(make: Make, space: SearchSpace) -> None:
     """Check that equal generators and scores lead to equal proposals, which is how to resume."""
     state = torch.get_rng_state()
-    assert _run(make(space, generator=_seeded(2)), _ASKED) == _run(
-        make(space, generator=_seeded(2)), _ASKED
+    assert _run(make(space, generator=seeded(2)), _ASKED) == _run(
+        make(space, generator=seeded(2)), _ASKED
     )
     assert torch.equal(torch.get_rng_state(), state), "it draws from the global generator"
 
 
 def check_new(make: Make, space: SearchSpace) -> None:
     """Check that proposals are of the space, and by default no function comes twice."""
-    found = [space.canonical(each) for each in _run(make(space, generator=_seeded(2)), _ASKED)]
+    found = [space.canonical(each) for each in _run(make(space, generator=seeded(2)), _ASKED)]
     assert len(set(found)) == _ASKED, "a function is proposed twice"
 
 
 def check_several_at_once(make: Make, space: SearchSpace) -> None:
     """Check that it can be asked again before it is told, and told what it never proposed."""
-    made = make(space, generator=_seeded(3))
+    made = make(space, generator=seeded(3))
     asked = [made.ask() for _ in range(5)]
     assert len({space.canonical(each) for each in asked}) == 5
-    others = _run(make(space, generator=_seeded(4)), 20)
-    made = make(space, generator=_seeded(4))  # would propose the others next
+    others = _run(make(space, generator=seeded(4)), 20)
+    made = make(space, generator=seeded(4))  # would propose the others next
     for architecture in others + asked[::-1]:
         made.tell(architecture, _score(architecture))
     met = {space.canonical(each) for each in others + asked}
@@ -75,21 +75,21 @@ def check_several_at_once(make: Make, space: SearchSpace) -> None:
 def check_allowed(make: Make, space: SearchSpace) -> None:
     """Check that nothing is proposed that is not allowed."""
     index = min(2, len(space.decisions[0].choices) - 1)
-    made = make(space, generator=_seeded(), allowed=lambda each: each[0] == index)
+    made = make(space, generator=seeded(), allowed=lambda each: each[0] == index)
     assert all(each[0] == index for each in _run(made, 25))
 
 
 def check_scores(make: Make, space: SearchSpace) -> None:
     """Check that scores without a difference, and infinite ones, stop nothing."""
     for scores in ([1.0], [float("-inf")], [0.0, float("inf"), -1e300]):
-        made = make(space, generator=_seeded(4))
+        made = make(space, generator=seeded(4))
         for number in range(_ASKED // 2 + 2):
             made.tell(made.ask(), scores[number % len(scores)])
 
 
 def check_pickling(make: Make, space: SearchSpace) -> None:
     """Check that a strategy sent to another process goes on there as it would have here."""
-    made = make(space, generator=_seeded(5))
+    made = make(space, generator=seeded(5))
     _run(made, _ASKED // 2)
     copy = sent(made)
     assert _run(copy, _ASKED // 2) == _run(made, _ASKED // 2)
@@ -115,10 +115,6 @@ def check_strategy(make: Make, space: SearchSpace) -> None:
     """
     for check in CHECKS:
         check(make, space)
-
-
-def _seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def _score(architecture: Architecture) -> float:
