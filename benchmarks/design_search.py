@@ -29,7 +29,8 @@ import torch
 
 from nascence import training
 from nascence.data import Batch, Dataset, load
-from nascence.design import network, recipe
+from nascence.design import recipe
+from nascence.design.families import cell_space
 from nascence.metrics import channel_independence
 from nascence.search import Evolution, MetricEvaluator, search
 from nascence.spaces import NB201, Architecture
@@ -47,9 +48,9 @@ class ProcessorTime:
     perf_counter = staticmethod(time.process_time)
 
 
-def scores(space: NB201, cost: network.Cost, batch: Batch, seed: int) -> dict[str, Score]:
+def scores(space: NB201, cost: cell_space.Cost, batch: Batch, seed: int) -> dict[str, Score]:
     """The scores that are compared, by name."""
-    cells = NB201(width=16, cells=1, conv=network.BLOCKS["identity"])
+    cells = NB201(width=16, cells=1, conv=cell_space.BLOCKS["identity"])
     of_cell = MetricEvaluator(cells, channel_independence, batch, seeds=(seed,))
     side = max(batch[0].shape[2:])
 
@@ -63,7 +64,7 @@ def scores(space: NB201, cost: network.Cost, batch: Batch, seed: int) -> dict[st
         return independence(inner) + math.log(max(cost.macs(architecture), 1))
 
     return {
-        "codes": network.Score(space, cost, batch, seed=seed),
+        "codes": cell_space.Score(space, cost, batch, seed=seed),
         "independence": MetricEvaluator(space, channel_independence, batch, seeds=(seed,)),
         "cell": cell,
     }
@@ -75,11 +76,13 @@ class OutOfTime(Exception):
 
 def pick(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
     """Search by one score for some CPU seconds: what it picks, and how many it scored."""
-    space = network.space_of("identity", classes=data.classes, in_channels=3)
-    deployed = network.deployed_space_of(classes=data.classes, in_channels=3)
+    space = cell_space.space_of("identity", classes=data.classes, in_channels=3)
+    deployed = cell_space.deployed_space_of(classes=data.classes, in_channels=3)
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder) / "latencies.json"
-        cost = network.Cost(deployed, block="identity", side=32, in_channels=3, measured=measured)
+        cost = cell_space.Cost(
+            deployed, block="identity", side=32, in_channels=3, measured=measured
+        )
         limits = cost.limits(work=cost.work(space.parse(LARGEST)), parameters=None, latency_ms=None)
         batch = data.batch(128, generator=torch.Generator().manual_seed(1000 * seed + 1))
         score = scores(space, cost, batch, seed)[name]
@@ -104,8 +107,8 @@ def pick(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
 
 def train(data: Dataset, name: str, seed: int, seconds: float) -> dict[str, Any]:
     """Train a network of the space; accuracy on the validation images and number of steps."""
-    space = network.space_of("identity", classes=data.classes, in_channels=3)
-    model = network.build(space, space.parse(name), seed=seed)
+    space = cell_space.space_of("identity", classes=data.classes, in_channels=3)
+    model = cell_space.build(space, space.parse(name), seed=seed)
     generator = torch.Generator().manual_seed(1000 * seed + 3)
     found = training.train(model, data, **recipe.designed(32), seconds=seconds, generator=generator)
     return {"accuracy": 100 * found.curve[-1].accuracy, "steps": found.steps}

@@ -24,10 +24,12 @@ import torch
 
 from nascence import training
 from nascence.data import Dataset
-from nascence.design import network, recipe, stages, start
+from nascence.design import recipe, stages, start
+from nascence.design.families import cell_space
 from nascence.design.folder import RunFolder
 from nascence.design.pipeline import load_data, silent
-from nascence.design.settings import Settings, share
+from nascence.design.run import Run
+from nascence.design.settings import DesignSettings, share
 from nascence.hypernet import load
 
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
@@ -57,23 +59,24 @@ class ProcessorTime:
 
 def searched(seed: int) -> tuple[tuple[int, ...], Dataset]:
     """The architecture that the search finds for a seed, and the images."""
-    settings = Settings(seed=seed, trials=TRIALS, steps=1)
+    settings = DesignSettings(seed=seed, trials=TRIALS, steps=1)
     data = load_data(settings, silent)
     with tempfile.TemporaryDirectory() as folder:
-        run = stages.Run(
+        run = Run(
             folder=RunFolder.create(Path(folder) / "run", settings),
+            optimizer="sgd",
             data=data,
             device=torch.device("cpu"),
             shares=share(60.0, baseline=False),
             progress=silent,
         )
-        deployed = network.deployed_space_of(classes=data.classes, in_channels=3)
-        cost = network.Cost(
+        deployed = cell_space.deployed_space_of(classes=data.classes, in_channels=3)
+        cost = cell_space.Cost(
             deployed, block="identity", side=32, in_channels=3, measured=run.path / "latencies"
         )
         work = cost.work(deployed.parse(CELL + ";width=8;cells=1")) / 4
-        run.folder.plan("size", lambda: {"work": work})
-        return tuple(stages.search_stage(run)["architecture"]), data
+        run.folder.plan("size", dict[str, float], lambda: {"work": work})
+        return stages.search_stage(run).architecture, data
 
 
 def trained(
@@ -91,8 +94,8 @@ def trained(
 ) -> dict[str, Any]:
     """Train once for CPU seconds in all; accuracy on the validation images."""
     began = time.process_time()
-    space = network.space_of("identity", classes=data.classes, in_channels=3)
-    model = network.build(space, architecture, seed=seed)
+    space = cell_space.space_of("identity", classes=data.classes, in_channels=3)
+    model = cell_space.build(space, architecture, seed=seed)
     before = None
     if start == "predicted":
         before = predict_into(model, data, seed, head=head, noise=noise)
@@ -100,7 +103,8 @@ def trained(
     device = torch.device("cpu")
     steps = None
     if optimizer == "learned":
-        steps = recipe.steps_in(model, data, seconds - spent, device=device, optimizer=optimizer)
+        step = recipe.seconds_per_step(model, data, device=device, optimizer=optimizer)
+        steps = max(int((seconds - spent) / step), 1)
     settings = recipe.designed(32, optimizer=optimizer, start=start, steps=steps)
     if rate is not None:
         settings["optimizer"] = (training.sgd if optimizer == "sgd" else training.adamw)(rate)

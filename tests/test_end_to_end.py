@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from nascence.design.network import space_of
+from nascence.design.families.cell_space import space_of
 from nascence.search import open_study, read_history
 
 STAGES = ("search", "train", "baseline", "fold", "export", "report")

@@ -1,14 +1,22 @@
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import onnx
 import pytest
 import torch
 from torch import nn
 
 from nascence.data import Dataset, Split
 from nascence.export import (
+    ExportError,
     check_parity,
     export_onnx,
+    portable,
     read_metadata,
     run_onnx,
     save_weights,
@@ -89,3 +97,101 @@ def test_weights_go_round_with_shared_tensors_and_metadata(tmp_path: Path) -> No
     tensors = load_file(tmp_path / "a.safetensors")
     assert set(tensors) == {"0.weight", "0.bias"}
     assert torch.equal(tensors["0.weight"], layer.weight)
+
+
+def strings(message: Any) -> Iterator[str]:
+    """Every text in an ONNX message, those in bytes included."""
+    for field, value in message.ListFields():
+        for part in value if field.is_repeated else [value]:
+            if field.message_type is not None:
+                yield from strings(part)
+            elif isinstance(part, str):
+                yield part
+            elif isinstance(part, bytes) and field.name != "raw_data":
+                yield part.decode()
+
+
+def test_a_file_says_nothing_of_the_machine(exported: Path) -> None:
+    found = list(strings(onnx.load(exported)))
+    assert "images" in found
+    assert "Conv" in found
+    allowed = {
+        "float32 (N, C, H, W), pixel values divided by 255",
+        json.dumps(["one", "two", "drei ☃"]),
+    }
+    for text in found:
+        assert text in allowed or not any(sign in text for sign in ("/", "\\", "File", ".py")), text
+    content = exported.read_bytes()
+    for trace in (b"site-packages", b"stack_trace", b"pkg.torch", str(Path.home()).encode()):
+        assert trace not in content
+
+
+def test_what_is_stripped_lies_anywhere() -> None:
+    def node(*names: str, **attributes: Any) -> onnx.NodeProto:
+        made = onnx.helper.make_node("If", *([name] for name in names), **attributes)
+        made.doc_string = "secret"
+        made.metadata_props.add(key="stack_trace", value="secret")
+        return made
+
+    inner = onnx.helper.make_graph([node("a", "b")], "inner", [], [], doc_string="secret")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1], "secret")
+    outer = onnx.helper.make_graph([node("x", "y", then_branch=inner)], "outer", [value], [])
+    outer.initializer.append(onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [1], [2.0]))
+    outer.initializer[0].doc_string = "secret"
+    proto = onnx.helper.make_model(outer, doc_string="secret")
+    before = proto.SerializeToString()
+    stripped = portable(proto)
+    assert b"secret" in before
+    assert b"secret" not in stripped.SerializeToString()
+    assert proto.SerializeToString() == before
+    assert stripped.graph.initializer[0].float_data == [2.0]
+
+
+EXPORT_AGAIN = """
+import sys, torch
+from pathlib import Path
+from torch import nn
+from nascence.data import Dataset, Split
+from nascence.export import export_onnx
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+split = Split(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.arange(3))
+data = Dataset("x", split, split, ("a", "b", "c"), (0.5,) * 3, (0.3,) * 3, (), "x")
+export_onnx(model, Path(sys.argv[1]), data=data, metadata={"architecture": "a"})
+"""
+
+
+def test_two_exports_are_equal_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    words = [sys.executable, "-c", EXPORT_AGAIN, str(there)]
+    done = subprocess.run(words, env=environment, capture_output=True, check=True)
+    assert not done.stdout + done.stderr  # the exporter's chatter is not the user's concern
+    monkeypatch.setattr(sys, "argv", ["", str(here)])
+    with torch.random.fork_rng():
+        exec(EXPORT_AGAIN, {})
+    assert here.read_bytes() == there.read_bytes()
+
+
+@pytest.mark.parametrize("opset", [None, 18, 21])
+def test_versions_are_those_asked_for(
+    model: nn.Module, data: Dataset, tmp_path: Path, opset: int | None
+) -> None:
+    path = tmp_path / "model.onnx"
+    export_onnx(model, path, data=data, opset=opset)
+    proto = onnx.load(path)
+    (version,) = [each.version for each in proto.opset_import]
+    assert version == (opset or version)
+    # the table of https://onnx.ai/onnx/repo-docs/Versioning.html
+    assert proto.ir_version == {18: 8, 19: 9, 20: 9, 21: 10}[version]
+    assert check_parity(model, path, data.validation, data=data).relative_error < 1e-5
+
+
+@pytest.mark.parametrize("opset", [6, 999])
+def test_versions_that_cannot_be_written_are_said(
+    model: nn.Module, data: Dataset, tmp_path: Path, opset: int
+) -> None:
+    with pytest.raises(ExportError, match=rf"opset {opset}\b") as caught:
+        export_onnx(model, tmp_path / "model.onnx", data=data, opset=opset)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"core", "params", "task", "training", "recalibration", "data", "graph"}
+CORE = {"core", "params", "task", "training", "recalibration", "data", "graph", "export"}
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
 SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
@@ -16,7 +16,7 @@ LEVELS = {
     "gradient": 5,
     "gan": 6,
     "jobs": 7,
-    **dict.fromkeys(("design", "report", "export", "testing"), 8),
+    **dict.fromkeys(("design", "report", "testing"), 8),
     "cli": 9,
 }
 BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}

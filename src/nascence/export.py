@@ -1,7 +1,8 @@
 """Files that outlive the project: safetensors and ONNX, checked against torch on real images."""
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,16 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nascence.core.files import write_whole
+from nascence.core.modes import evaluation_mode
 from nascence.data import Dataset, Split
-from nascence.params import write_whole
-from nascence.reparam.deploy import onnx_model
+
+
+class ExportError(ValueError):
+    """A network cannot be written as ONNX in the form that was asked for."""
 
 
 class Parity(NamedTuple):
-    """ONNX against torch on ``images`` images.
+    """ONNX against torch.
 
-    ``relative_error`` is the largest |difference| of a logit over the largest |logit| of its
-    image; ``same_top1`` counts the images on which both choose the same class.
+    Attributes:
+        images: Number of images that both saw.
+        same_top1: On how many of them both choose the same class.
+        relative_error: The largest difference of a logit, relative to the largest of its image.
     """
 
     images: int
@@ -27,7 +34,13 @@ class Parity(NamedTuple):
 
 
 class PixelInput(nn.Module):
-    """A network that takes float32 images (N, C, H, W) in [0, 1] and normalises them itself."""
+    """A network that takes pixels and normalises them itself.
+
+    Args:
+        model: Takes normalised images ``(N, C, H, W)``.
+        mean: Of each channel of pixels in [0, 1].
+        std: Standard deviation of each channel.
+    """
 
     mean: Tensor
     std: Tensor
@@ -39,13 +52,15 @@ class PixelInput(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
+        """The output for float32 images ``(N, C, H, W)`` in [0, 1]."""
         return self.model((images - self.mean) / self.std)
 
 
 def save_weights(model: nn.Module, path: Path, *, metadata: Mapping[str, str]) -> None:
     """Write parameters and buffers as safetensors, whole or not at all.
 
-    Raises CheckpointError when the file cannot be written.
+    Raises:
+        WriteError: The file cannot be written.
     """
     from safetensors.torch import save
 
@@ -67,7 +82,7 @@ def _unique(model: nn.Module) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file."""
+    """Read the metadata of a safetensors file."""
     from safetensors import safe_open
 
     with safe_open(str(path), framework="pt") as file:
@@ -75,23 +90,38 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def export_onnx(
-    model: nn.Module, path: Path, *, data: Dataset, metadata: Mapping[str, Any] | None = None
+    model: nn.Module,
+    path: Path,
+    *,
+    data: Dataset,
+    metadata: Mapping[str, Any] | None = None,
+    opset: int | None = None,
 ) -> None:
-    """Write ``model`` as ONNX with any batch size, whole or not at all.
+    """Write a network as ONNX with any batch size, whole or not at all.
 
-    The input ``images`` is float32 in [0, 1] of shape (N, C, H, W), normalised inside; the
-    output ``logits`` is (N, classes). Class names and ``metadata`` are in the file's metadata.
+    The input ``images`` is float32 ``(N, C, H, W)`` in [0, 1], normalised inside; the output
+    ``logits`` is ``(N, classes)``. The same network always gives the same bytes.
+
+    Args:
+        model: Takes normalised images.
+        path: The file.
+        data: Its mean and standard deviation, image shape and class names are written.
+        metadata: Further facts for the file.
+        opset: Version of the operators; that of torch's exporter if not given.
+
+    Raises:
+        ExportError: The network cannot be written in this version.
+        WriteError: The file cannot be written.
     """
     import onnx
 
-    network = PixelInput(model, data.mean, data.std).eval().cpu()
-    example = torch.zeros(2, *data.image_shape)
     proto = onnx_model(
-        network,
-        (example,),
+        PixelInput(model, data.mean, data.std).cpu(),
+        (torch.zeros(2, *data.image_shape),),
         dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
         input_names=["images"],
         output_names=["logits"],
+        opset=opset,
     )
     properties = {
         "classes": json.dumps(data.class_names),
@@ -102,11 +132,112 @@ def export_onnx(
     write_whole(path, proto.SerializeToString())
 
 
-def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
-    """Logits (N, classes) of an exported network for uint8 images (N, C, H, W)."""
+def onnx_model(
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_shapes: dict[str, Any] | None = None,
+    opset: int | None = None,
+) -> Any:
+    """Export a network in evaluation mode, and load what came out.
+
+    Args:
+        model: The network; its modes are restored.
+        inputs: Example inputs.
+        input_names: What to call the inputs.
+        output_names: What to call the outputs.
+        dynamic_shapes: Axes of any size, as for :func:`torch.onnx.export`.
+        opset: Version of the operators; that of torch's exporter if not given.
+
+    Returns:
+        An ``onnx.ModelProto`` as :func:`portable` makes it.
+
+    Raises:
+        ExportError: The network cannot be written in this version of the operators, or ONNX
+            Runtime does not load it.
+    """
+    import onnxruntime
+    import onnxscript  # noqa: F401  torch's exporter needs it
+
+    with evaluation_mode(model), warnings.catch_warnings():
+        # The exporter's own deprecations are not the user's concern.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            inputs,
+            dynamo=True,
+            dynamic_shapes=dynamic_shapes,
+            input_names=input_names,
+            output_names=output_names,
+            opset_version=opset,
+            verbose=False,
+        )
+    assert program is not None
+    proto = portable(program.model_proto)
+    found = next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))
+    if opset is not None and found != opset:
+        raise ExportError(
+            f"opset {opset} was asked for, and the exporter of torch {torch.__version__} writes "
+            f"{found}; use that one or a later one"
+        )
+    try:
+        _session(proto.SerializeToString())
+    except Exception as error:  # ONNX Runtime has a dozen kinds of its own
+        raise ExportError(
+            f"ONNX Runtime {onnxruntime.__version__} does not load the network in opset {found} "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
+    return proto
+
+
+def portable(proto: Any) -> Any:
+    """A copy of an ``onnx.ModelProto`` that says nothing of where it was made.
+
+    What exporters add to nodes, values and graphs goes: stack traces with paths, names of modules,
+    documentation. The IR version becomes the lowest that the operators need, so that older runtimes
+    read it: torch writes 10, which ONNX Runtime before 1.19 refuses.
+    """
+    import onnx
+
+    kept = onnx.ModelProto()
+    kept.CopyFrom(proto)
+    _strip(kept)
+    kept.ir_version = onnx.helper.find_min_ir_version_for(kept.opset_import, ignore_unknown=True)
+    return kept
+
+
+def _strip(message: Any) -> None:
+    """Clear metadata and documentation of a message and of all within it, but the weights."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in value if field.is_repeated else [value]:
+                _strip(part)
+
+
+def _session(model: str | bytes) -> Any:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
+    """Run an exported network.
+
+    Args:
+        path: A file that :func:`export_onnx` wrote.
+        images: uint8 ``(N, C, H, W)``.
+        batch_size: Images in a forward pass.
+
+    Returns:
+        Logits ``(N, classes)``.
+    """
+    session = _session(str(path))
     pieces = []
     for start in range(0, len(images), batch_size):
         pixels = images[start : start + batch_size].numpy().astype(np.float32) / 255
@@ -116,9 +247,9 @@ def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
 
 def check_parity(model: nn.Module, path: Path, split: Split, *, data: Dataset) -> Parity:
     """Compare an exported network with the one it was made from on every image of ``split``."""
-    network = PixelInput(model, data.mean, data.std).eval().cpu()
+    network = PixelInput(model, data.mean, data.std).cpu()
     ours = []
-    with torch.no_grad():
+    with evaluation_mode(network):
         for start in range(0, len(split), 256):
             ours.append(network(split.images[start : start + 256].float() / 255))
     expected, actual = torch.cat(ours), run_onnx(path, split.images)

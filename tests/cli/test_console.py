@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,46 @@ def test_progress_is_shown_on_stderr_alone(tmp_path: Path, capsys) -> None:
     captured = capsys.readouterr()
     assert not captured.out
     assert "train" in captured.err
+
+
+FOREIGN = ["[/]", "[bold]x[/bold]", "[link=file:///]x", "a\\[b]", ":smile:", "[red", "[/red] [1]"]
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_nothing_foreign_is_markup(tmp_path: Path, capsys, text: str) -> None:
+    console.say(text)
+    console.say_table(text, (text, text), [(text, text)])
+    console.line(text)
+    with console.shown(tmp_path, quiet=False) as show:
+        show("train", 0.5, text)
+    captured = capsys.readouterr()
+    said, *table = captured.out.splitlines()
+    assert said == text
+    assert sum(row.count(text) for row in table) == 5
+    assert f"nascence: {text}" in captured.err
+    assert captured.err.count(text) >= 2
+
+
+def test_what_a_terminal_would_obey_is_escaped(capsys) -> None:
+    console.say("a\x1b[2Jb\rc\nd\udcff☃ é")
+    console.say_table("\x07", ("\x1b]0;x",), [("\x00",)])
+    console.line("\x1b[31m")
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == r"a\x1b[2Jb\rc\nd\udcff☃ é"
+    assert not set("\x1b\x07\x00") & set(captured.out + captured.err)
+
+
+def test_columns_of_numbers_are_on_the_right(capsys) -> None:
+    console.say_table("t", ("name", "count"), [("a", "1"), ("b", "1000")])
+    rows = [line.strip("│┃ ").split("│") for line in capsys.readouterr().out.splitlines()]
+    assert ["a    ", "     1"] in rows
+
+
+def test_libraries_are_kept_quiet() -> None:
+    code = (
+        "import logging, warnings; from nascence.cli.console import quieten_libraries;"
+        "quieten_libraries(); logging.warning('chatter'); logging.getLogger('x').error('chatter');"
+        "warnings.warn('chatter'); print('result')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"result\n", b"")

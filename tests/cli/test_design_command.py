@@ -2,11 +2,13 @@ import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -64,6 +66,13 @@ def test_version() -> None:
     assert run("--version").stdout.strip() == __import__("nascence").__version__
 
 
+def test_help_names_every_family() -> None:
+    from nascence.design.families import FAMILIES
+
+    words = run("design", "--help").stdout
+    assert all(name in words for name in FAMILIES)
+
+
 def test_unknown_option_is_refused() -> None:
     assert run("design", "--bugdet", "3m").exit_code == cli.USAGE
 
@@ -78,10 +87,13 @@ def test_unknown_option_is_refused() -> None:
         (["--device", "tpu"], "--device is 'tpu'"),
         (["--start", "zero"], "--start is 'zero'"),
         (["--optimizer", "adam"], "--optimizer is 'adam'"),
-        (["--family", "mdeq", "--start", "predicted"], "no weights are predicted for --family"),
-        (["--family", "mdeq", "--optimizer", "sgd"], "--family mdeq is trained with adamw or"),
+        (["--family", "trees"], "--family is 'trees'; it must be one of cells, mdeq"),
+        (["--family", "mdeq", "--start", "predicted"], "with --family mdeq it can be random"),
+        (["--family", "mdeq", "--optimizer", "sgd"], "--family mdeq it can be adamw or learned"),
+        (["--opset", "0"], "--opset is 0"),
         (["--classes", "3"], "10 classes, more than --classes 3"),
-        (["--max-params", "10"], "max_params|parameters"),
+        (["--max-params", "10"], r"--max-params 10: the smallest has [\d,]+ parameters"),
+        (["--max-latency-ms", "1e-6"], r"--max-latency-ms 1e-06: the smallest takes [\d.]+ ms"),
     ],
 )
 def test_bad_options_are_one_line(tmp_path: Path, options: list[str], message: str) -> None:
@@ -134,14 +146,51 @@ def test_design_end_to_end_on_a_folder(tmp_path: Path, photos: Path) -> None:
     assert parity.relative_error < 1e-4
 
 
+def test_names_from_outside_are_never_markup(tmp_path: Path, photos: Path) -> None:
+    """Rich would read them as the end of a style that never began, and raise."""
+    named = photos.with_name("[bold]photos [link=x] \x1b[2J")
+    photos.rename(named)
+    (named / "red").rename(named / "[red]")
+    (named / "blue" / "[").mkdir()
+    (named / "blue" / "[" / "].png").write_bytes(b"no picture")  # together they are [/]
+    out = tmp_path / "[run]"
+    words = ["design", str(named), "--out", str(out), *QUICK, "--no-baseline"]
+    result = run(*words)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "[bold]photos [link=x] " in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "[/].png" in result.stdout
+    assert f"Report {out / 'report.html'}" in result.stdout
+    assert "[red]" in (out / "report.html").read_text()
+
+
+def test_repeated_images_are_no_obstacle(tmp_path: Path, photos: Path) -> None:
+    for name in ("3.png", "4.png"):
+        shutil.copy(photos / "red" / "0.png", photos / "blue" / name)
+        shutil.copy(photos / "red" / "0.png", photos / "red" / name)
+    out = ["--out", str(tmp_path / "run"), *QUICK, "--no-baseline"]
+    result = run("design", str(photos), *out)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "No score tells" not in result.stdout
+
+
+def test_black_images_are_said_to_be_indistinct(tmp_path: Path, photos: Path) -> None:
+    for path in photos.rglob("*.png"):
+        Image.new("RGB", (12, 12)).save(path)
+    result = run("design", str(photos), "--out", str(tmp_path / "run"), *QUICK, "--no-baseline")
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
 def test_predicted_start_and_learned_optimizer_together(tmp_path: Path, photos: Path) -> None:
     out = tmp_path / "run"
     words = ["--start", "predicted", "--optimizer", "learned", "--block", "repvgg"]
+    words += ["--opset", "19"]
     result = run("design", str(photos), "--out", str(out), *QUICK, *words, "--json")
     assert result.exit_code == 0, (result.output, result.exception)
     summary = json.loads(result.stdout)
     assert (summary["start"], summary["optimizer"]) == ("predicted", "learned")
     assert 0 <= summary["accuracy_before_training"] <= 1
+    assert onnx.load(out / "model.onnx").opset_import[0].version == 19
     page = (out / "report.html").read_text()
     assert "the released learned optimizer from parameters that" in page
 
@@ -183,7 +232,7 @@ def test_interrupt_leaves_a_resumable_run(
 ) -> None:
     import signal
 
-    from nascence import training
+    from nascence.training import loop as training
 
     out, original = tmp_path / "run", training.augment
 

@@ -6,7 +6,7 @@ import torch
 
 from nascence.design import pipeline
 from nascence.design.folder import RunError
-from nascence.design.settings import Settings
+from nascence.design.settings import DesignSettings
 
 
 def npz(path: Path, height: int, width: int) -> str:
@@ -20,22 +20,22 @@ def npz(path: Path, height: int, width: int) -> str:
     ("shape", "side"), [((12, 12), 12), ((13, 13), 12), ((16, 20), 16), ((30, 22), 24)]
 )
 def test_images_are_brought_to_a_square(tmp_path: Path, shape: tuple[int, int], side: int) -> None:
-    settings = Settings(data=npz(tmp_path / "a.npz", *shape))
+    settings = DesignSettings(data=npz(tmp_path / "a.npz", *shape))
     data = pipeline.load_data(settings, pipeline.silent)
     assert data.image_shape == (3, side, side)
 
 
 def test_number_of_classes(tmp_path: Path) -> None:
     source = npz(tmp_path / "a.npz", 8, 8)
-    more = pipeline.load_data(Settings(data=source, classes=4), pipeline.silent)
+    more = pipeline.load_data(DesignSettings(data=source, classes=4), pipeline.silent)
     assert more.class_names == ("0", "1", "2", "3")
-    few = Settings(data="cifar10-sample", classes=2, size=8)
+    few = DesignSettings(data="cifar10-sample", classes=2, size=8)
     with pytest.raises(RunError, match="10 classes, more than --classes 2"):
         pipeline.load_data(few, pipeline.silent)
 
 
 def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert pipeline.device_of(Settings()) == torch.device("cpu")
+    assert pipeline.device_of(DesignSettings()) == torch.device("cpu")
     with pytest.raises(RunError, match="torch sees no GPU; use --device cpu"):
-        pipeline.device_of(Settings(device="cuda"))
+        pipeline.device_of(DesignSettings(device="cuda"))

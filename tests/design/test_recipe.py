@@ -66,8 +66,12 @@ def test_work_limit_follows_its_formula(noise: Dataset, monkeypatch: pytest.Monk
 
 def test_steps_fill_the_time(noise: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 0.5)
-    assert recipe.steps_in(small(), noise, 60.0, device=CPU) in (119, 120)
-    assert recipe.steps_in(small(), noise, 0.0, device=CPU) == 1
+    monkeypatch.setattr(recipe, "faster_precision", lambda *_, **__: "bfloat16")
+    plan = recipe.training_plan(small(), noise, 60.0, device=CPU)
+    assert plan.steps in (119, 120)
+    assert plan.seconds == pytest.approx(69.0)
+    assert plan.precision == "bfloat16"
+    assert recipe.training_plan(small(), noise, 0.0, device=CPU).steps == 1
 
 
 def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nascence.design.settings import Settings, parse_duration, share
+from nascence.design.settings import DesignSettings, parse_duration, share
 
 
 @pytest.mark.parametrize(
@@ -48,17 +48,8 @@ def test_shares_add_up_and_the_baseline_gets_as_long(budget: float, baseline: bo
         {"classes": 1},
         {"start": "zero"},
         {"optimizer": "adam"},
-        {"family": "mdeq", "start": "predicted"},
-        {"family": "mdeq", "optimizer": "sgd"},
     ],
 )
 def test_settings_out_of_range(values: dict) -> None:
     with pytest.raises(ValidationError):
-        Settings(**values)
-
-
-def test_a_family_has_its_own_optimizer() -> None:
-    assert Settings().trained_with == "sgd"
-    assert Settings(family="mdeq").trained_with == "adamw"
-    assert Settings(family="mdeq", optimizer="learned").trained_with == "learned"
-    assert Settings(optimizer="adamw", start="predicted").trained_with == "adamw"
+        DesignSettings(**values)

@@ -1,80 +1,39 @@
-import math
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
-from nascence.data import Dataset
-from nascence.design import network, recipe, stages
-from nascence.design.folder import RunError, RunFolder
-from nascence.design.pipeline import silent
-from nascence.design.settings import Settings, share
+from nascence.design import stages
+from nascence.design.folder import RunError
+from nascence.design.run import Run
 
 
-@pytest.fixture
-def run(tmp_path: Path, noise: Dataset) -> stages.Run:
-    settings = Settings(trials=3, steps=2, max_params=20_000)
-    return stages.Run(
-        folder=RunFolder.create(tmp_path / "run", settings),
-        data=noise,
-        device=torch.device("cpu"),
-        shares=share(10.0, baseline=True),
-        progress=silent,
-    )
-
-
-def test_each_purpose_has_its_own_randomness(run: stages.Run) -> None:
-    first = [torch.rand(1, generator=run.generator(stream)).item() for stream in range(6)]
-    assert len(set(first)) == 6
-    assert first[2] == torch.rand(1, generator=run.generator(2)).item()
-
-
-def test_a_stage_names_what_it_lacks(run: stages.Run) -> None:
+def test_a_stage_names_what_it_lacks(run_of: Callable[..., Run]) -> None:
     with pytest.raises(RunError, match="no result of the stage search"):
-        stages.train_stage(run)
+        stages.train_stage(run_of())
 
 
-def test_search_keeps_the_limits_and_says_what_it_chose(run: stages.Run) -> None:
-    found = stages.search_stage(run)
-    assert len(found["candidates"]) == 3
-    assert all(point["parameters"] <= 20_000 for point in found["candidates"])
-    chosen = [point for point in found["candidates"] if point["chosen"]]
-    assert [point["name"] for point in chosen] == [found["name"]]
-    assert chosen[0]["score"] == max(point["score"] for point in found["candidates"])
-    again = stages.search_stage(run)
-    assert again["candidates"] == found["candidates"]
+@pytest.mark.parametrize("family", ["cells", pytest.param("mdeq", marks=pytest.mark.slow)])
+def test_stages_hand_over_from_search_to_export(run_of: Callable[..., Run], family: str) -> None:
+    run = run_of(family=family, trials=2, steps=2, max_params=40_000)
+    found = run.folder.finish("search", stages.search_stage(run))
+    trained = run.folder.finish("train", stages.train_stage(run))
+    baseline = run.folder.finish("baseline", stages.baseline_stage(run))
+    assert (trained.steps, baseline.steps, baseline.planned_steps) == (2, 2, None)
+    folded = run.folder.finish("fold", stages.fold_stage(run))
+    assert folded.designed.parameters <= 40_000
+    assert folded.baseline is not None
+    exported = run.folder.finish("export", stages.export_stage(run))
+    assert exported.images == len(run.data.validation)
+    assert exported.relative_error < 1e-4
+    summary = stages.report_stage(run)
+    assert summary["architecture"] == found.name
+    assert (run.path / "report.html").stat().st_size > 100_000
 
 
-def test_no_machine_is_too_slow_for_a_network(
-    tmp_path: Path, noise: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A step that takes an hour still leaves networks that lead from the input to the output."""
-    monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 3600.0)
-    run = stages.Run(
-        folder=RunFolder.create(tmp_path / "run", Settings(trials=40)),
-        data=noise,
-        device=torch.device("cpu"),
-        shares=share(10.0, baseline=True),
-        progress=silent,
-    )
-    found = stages.search_stage(run)
-    assert math.isfinite(found["score"])
-    model = network.build(run.space, tuple(found["architecture"]), seed=0).eval()
-    images = torch.randn(2, *noise.image_shape, generator=torch.Generator().manual_seed(0))
-    assert not torch.allclose(*model(images))
-
-
-def test_a_search_that_finds_nothing_connected_says_so(
-    run: stages.Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network.Score, "__call__", lambda *_: -math.inf)
-    with pytest.raises(RunError, match="none of 3 networks within the limits has a score"):
-        stages.search_stage(run)
-
-
-def test_latencies_are_of_both_networks(run: stages.Run) -> None:
+def test_latencies_are_of_both_networks() -> None:
     heavy, light = nn.Conv2d(3, 64, 7, padding=3), nn.Conv2d(3, 1, 1)
-    measured = stages._latencies("x_", heavy, light, torch.zeros(1, 3, 64, 64))
-    assert set(measured) == {"x_latency_ms", "x_folded_latency_ms"}
-    assert measured["x_latency_ms"] > measured["x_folded_latency_ms"] > 0
+    cost = stages._cost(heavy, light, torch.zeros(1, 3, 64, 64))
+    assert cost.latency_ms > cost.folded_latency_ms > 0
+    assert (cost.parameters, cost.macs) == (4, 3 * 64 * 64)

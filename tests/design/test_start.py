@@ -1,5 +1,5 @@
 import dataclasses
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,29 +8,27 @@ from torch.nn import functional
 
 from nascence.data import Dataset
 from nascence.design import network, recipe, stages, start
-from nascence.design.folder import RunFolder
-from nascence.design.pipeline import silent
-from nascence.design.settings import Settings, share
+from nascence.design.families import cell_space, cells
+from nascence.design.results import SearchResult, TrainingPlan
+from nascence.design.run import Run
 from nascence.graph import trace
 from nascence.hypernet import GHN
 from nascence.params import CheckpointError
-from nascence.training import Measurement
 
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 
 
-def run_in(folder: Path, data: Dataset, **settings: object) -> stages.Run:
-    """A run whose search is done."""
-    run = stages.Run(
-        folder=RunFolder.create(folder, Settings(**{"steps": 6, **settings})),
-        data=data,
-        device=torch.device("cpu"),
-        shares=share(10.0, baseline=True),
-        progress=silent,
-    )
-    architecture = run.space.parse(CELL + ";width=4;cells=1")
-    run.folder.finish("search", {"seconds": 1.0, "architecture": list(architecture), "name": CELL})
-    return run
+@pytest.fixture
+def searched(run_of: Callable[..., Run]) -> Callable[..., Run]:
+    """Makes a run whose search is done."""
+
+    def make(**settings: object) -> Run:
+        run = run_of(**{"steps": 6, **settings})
+        architecture = cells.space_in(run).parse(CELL + ";width=4;cells=1")
+        run.folder.finish("search", SearchResult(1.0, architecture, CELL, {}, 1.0, ()))
+        return run
+
+    return make
 
 
 def small() -> nn.Module:
@@ -110,36 +108,37 @@ def test_a_head_from_three_images(generator: torch.Generator) -> None:
     assert all(torch.isfinite(value).all() for value in values.values())
 
 
-@pytest.mark.parametrize("block", sorted(network.BLOCKS))
-def test_begin_fills_the_network_of_every_block(tmp_path: Path, noise: Dataset, block: str) -> None:
-    run = run_in(tmp_path / "run", noise, start="predicted", block=block)
-    architecture = tuple(run.needed("search")["architecture"])
-    model = network.build(run.space, architecture, seed=0)
+@pytest.mark.parametrize("block", sorted(cell_space.BLOCKS))
+def test_begin_fills_the_network_of_every_block(searched: Callable[..., Run], block: str) -> None:
+    run = searched(start="predicted", block=block)
+    model = cells.Cells().build(run, run.needed("search", SearchResult))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    facts = start.begin(run, model)
-    assert facts["images"] == len(noise.train)
-    assert 0 <= facts["accuracy"] <= 1
-    filled = model.state_dict()
+    begun, facts = start.begin(run, model)
+    assert facts.images == len(run.data.train)
+    assert 0 <= facts.accuracy <= 1
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+    filled = begun.state_dict()
     changed = [n for n, value in before.items() if not torch.equal(value, filled[n])]
     assert {name for name, _ in model.named_parameters() if name.endswith("weight")} <= set(changed)
 
 
 def test_a_resumed_run_starts_from_the_same_values(
-    tmp_path: Path, noise: Dataset, monkeypatch: pytest.MonkeyPatch
+    searched: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_in(tmp_path / "run", noise, start="predicted")
-    architecture = tuple(run.needed("search")["architecture"])
-    first, second = (network.build(run.space, architecture, seed=seed) for seed in (0, 1))
-    facts = start.begin(run, first)
+    run = searched(start="predicted")
+    found, space = run.needed("search", SearchResult), cells.space_in(run)
+    models = [cell_space.build(space, found.architecture, seed=seed) for seed in (0, 1)]
+    first, facts = start.begin(run, models[0])
     monkeypatch.setattr(start, "load", None)  # nothing is predicted again
-    assert start.begin(run, second) == facts
+    second, again = start.begin(run, models[1])
+    assert again == facts
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name])
     with pytest.raises(CheckpointError, match="of another network"):
         start.begin(run, small())
 
 
-def stopped_at(step: int, run: stages.Run) -> stages.Run:
+def stopped_at(step: int, run: Run) -> Run:
     """The run, which is interrupted after a step."""
     seen = 0
 
@@ -155,19 +154,18 @@ def stopped_at(step: int, run: stages.Run) -> stages.Run:
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "learned"])
 @pytest.mark.parametrize("begin", ["random", "predicted"])
 def test_interrupted_and_resumed_is_the_same_to_the_bit(
-    tmp_path: Path, noise: Dataset, optimizer: str, begin: str
+    searched: Callable[..., Run], optimizer: str, begin: str
 ) -> None:
     settings = {"start": begin, "optimizer": optimizer}
-    calm = run_in(tmp_path / "calm", noise, **settings)
-    stormy = run_in(tmp_path / "stormy", noise, **settings)
+    calm, stormy = (searched(name=name, **settings) for name in ("calm", "stormy"))
     expected = stages.train_stage(calm)
     with pytest.raises(KeyboardInterrupt):
         stages.train_stage(stopped_at(3, stormy))
     found = stages.train_stage(stormy)
-    assert found["accuracy"] == expected["accuracy"]
-    assert (found["predicted"] is None) == (begin == "random")
-    for point, other in zip(found["curve"], expected["curve"], strict=True):
-        assert Measurement(*point)._replace(seconds=0) == Measurement(*other)._replace(seconds=0)
+    assert found.accuracy == expected.accuracy
+    assert (found.predicted is None) == (begin == "random")
+    for point, other in zip(found.curve, expected.curve, strict=True):
+        assert point._replace(seconds=0) == other._replace(seconds=0)
     weights = [
         network.load_trained(run.path / "checkpoints" / "trained.safetensors").state_dict()
         for run in (calm, stormy)
@@ -177,17 +175,20 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(
 
 
 def test_the_time_of_the_prediction_counts(
-    tmp_path: Path, noise: Dataset, monkeypatch: pytest.MonkeyPatch
+    searched: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_in(tmp_path / "run", noise, start="predicted", steps=None)
+    run = searched(start="predicted", steps=None)
     given = []
 
-    def steps_in(model: nn.Module, data: Dataset, seconds: float, **settings: object) -> int:
+    def training_plan(
+        model: nn.Module, data: Dataset, seconds: float, **settings: object
+    ) -> TrainingPlan:
         given.append(seconds)
-        return 2
+        return TrainingPlan(2, None)
 
-    monkeypatch.setattr(recipe, "steps_in", steps_in)
+    monkeypatch.setattr(recipe, "training_plan", training_plan)
     result = stages.train_stage(run)
+    assert result.predicted is not None
     left = run.shares.search + run.shares.train - 1.0
-    assert given == [pytest.approx(left - result["predicted"]["seconds"])]
-    assert result["seconds"] > result["predicted"]["seconds"]
+    assert given == [pytest.approx(left - result.predicted.seconds)]
+    assert result.seconds > result.predicted.seconds

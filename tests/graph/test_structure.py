@@ -1,4 +1,5 @@
 import dataclasses
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from torch import nn
 
 from nascence.graph import Graph, Node, Parameter, trace
+from nascence.hypernet import GHN
 
 WEIGHT = Parameter("head.weight", (10, 4), "weight")
 BIAS = Parameter("head.bias", (10,), "bias")
@@ -50,6 +52,16 @@ def test_holds_no_module_and_no_tensor() -> None:
             parts = item if isinstance(item, tuple) else (item,)
             assert not any(isinstance(part, (torch.Tensor, nn.Module)) for part in parts)
     assert isinstance(graph.distances, np.ndarray)
+
+
+def test_nobody_writes_to_a_graph() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    graph = trace(model, torch.empty(1, 3, 4, 4))
+    with torch.no_grad():
+        for ghn in (GHN.ghn1(classes=2), GHN.ghn2(classes=2)):
+            ghn([graph])
+    own = {name for name, value in vars(Graph).items() if isinstance(value, cached_property)}
+    assert set(vars(graph)) <= own | {field.name for field in dataclasses.fields(graph)}
 
 
 def test_no_classifier_without_a_linear_layer_at_the_end() -> None:

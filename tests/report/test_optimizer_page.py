@@ -102,8 +102,3 @@ def test_what_is_not_a_number_is_left_out() -> None:
     line = probe_figure({"a": Probe(path)})["data"][1]
     assert line["x"] == [1.0, None, None]
     assert line["y"] == [0.0, None, None]
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="none"):
-        write_comparison(STANDINGS, tmp_path / "none" / "report.html", facts=())

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nascence.core.files import WriteError
 from nascence.report import CandidatePoint, Mistake, ReportContents, render, write
 from nascence.report.page import picture, script_json
 
@@ -231,11 +232,10 @@ def test_writing_replaces_the_file_whole(
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_folder_that_is_not_there_is_an_operating_system_error(
-    contents: ReportContents, tmp_path: Path
-) -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_folder_that_is_not_there_is_one_line(contents: ReportContents, tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="cannot write") as caught:
         write(contents, tmp_path / "missing" / "report.html")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")

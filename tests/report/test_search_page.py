@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from nascence.jobs.search import Outcome
 from nascence.report.search_page import front_figure, progress_figure, render_search, write_search
 from nascence.search import Candidate, History, ranking_report
@@ -63,8 +61,3 @@ def test_the_page_holds_everything_and_escapes(tmp_path: Path) -> None:
 def test_a_search_without_trials_has_a_page() -> None:
     empty = History(())
     assert "0</span>" not in render_search(Outcome(NB201(), empty, empty, (), None), title="none")
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="none"):
-        write_search(OUTCOME, tmp_path / "none" / "report.html", title="a")

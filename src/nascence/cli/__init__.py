@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nascence.cli.bench_command import bench
-from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE
+from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE, quieten_libraries
 from nascence.cli.design_command import design, resume
 from nascence.cli.fold_command import fold
 from nascence.cli.meta_train_command import meta_train
@@ -57,4 +57,5 @@ def main() -> None:
     """Entry point of the command."""
     # Threads that spin while they wait bring a busy machine to a stand-still.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    quieten_libraries()
     app()

@@ -1,6 +1,13 @@
-"""What every command shares: exit codes, one-line failures, progress on stderr."""
+"""What every command shares: exit codes, one-line failures, progress on stderr, results on stdout.
 
-from collections.abc import Callable, Iterator
+Names of files, classes and data come from outside: none of them is ever read as markup, and what a
+terminal would obey is shown as an escape sequence.
+"""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +53,41 @@ def check_new_file(path: Path | None) -> None:
 
 def line(message: str) -> None:
     """Print one line on stderr."""
-    typer.echo("nascence: " + " ".join(message.split()), err=True)
+    typer.echo("nascence: " + printable(" ".join(message.split())), err=True)
+
+
+def say(message: str) -> None:
+    """Print one line of a result on stdout."""
+    typer.echo(printable(message))
+
+
+def say_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a line and below it a table on stdout, its first column on the left."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    say(title)
+    table = Table()
+    for place, heading in enumerate(headings):
+        table.add_column(Text(printable(heading)), justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    # What is read by a program or a file must not depend on a terminal's width.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110).print(table)
+
+
+def printable(text: str) -> str:
+    """``text`` with everything escaped that is no visible character, lone surrogates included."""
+    shown = (each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return "".join(shown)
+
+
+def quieten_libraries() -> None:
+    """Keep warnings and log messages of libraries off the console; what fails raises."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 @contextmanager
@@ -56,11 +97,11 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description:<9}"),
+        TextColumn("{task.description:<9}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[message]}"),
+        TextColumn("{task.fields[message]}", markup=False),
     )
     bars: dict[str, TaskID] = {}
     try:
@@ -71,7 +112,7 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
                     bars[stage] = display.add_task(stage, total=1.0, message="")
                 display.update(bars[stage], completed=fraction)
                 if message:
-                    display.update(bars[stage], message=message)
+                    display.update(bars[stage], message=printable(message))
                 if fraction >= 1:
                     display.stop_task(bars[stage])
 

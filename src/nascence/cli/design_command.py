@@ -1,14 +1,16 @@
 """``nascence design`` and ``nascence resume``."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, shown
+from nascence.cli.console import Json, Quiet, failures_as_lines, say, say_table, shown
+
+LISTED = 5
+"""Remarks on the data that are printed; all are in the report."""
 
 
 def design(
@@ -22,9 +24,12 @@ def design(
     budget: Annotated[
         str, typer.Option(help="Time for the whole run, such as 10m or 1h30m.")
     ] = "5m",
-    max_params: Annotated[int | None, typer.Option(help="Most parameters after folding.")] = None,
+    max_params: Annotated[
+        int | None, typer.Option(help="Most parameters that the folded network may have.")
+    ] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(help="Longest time for one image on this machine's CPU.")
+        float | None,
+        typer.Option(help="Longest time in milliseconds for one image on this machine's CPU."),
     ] = None,
     classes: Annotated[
         int | None, typer.Option(help="Number of classes; read from the data if not given.")
@@ -43,11 +48,16 @@ def design(
         typer.Option(help="Kind of network: cells (searched) or mdeq (deep equilibrium)."),
     ] = "cells",
     block: Annotated[
-        str, typer.Option(help="Convolutions of the network: identity or repvgg.")
+        str,
+        typer.Option(
+            help="Convolutions of the network: identity, or repvgg, whose branches fold into one."
+        ),
     ] = "identity",
     start: Annotated[
         str,
-        typer.Option(help="Parameters that training starts from: random or predicted."),
+        typer.Option(
+            help="Parameters that training starts from: random, or predicted by a hypernetwork."
+        ),
     ] = "random",
     optimizer: Annotated[
         str | None,
@@ -60,6 +70,10 @@ def design(
         bool,
         typer.Option(help="Train a hand-designed network as long, to compare with."),
     ] = True,
+    opset: Annotated[
+        int | None,
+        typer.Option(help="ONNX opset of the export; that of torch's exporter if not given."),
+    ] = None,
     trials: Annotated[
         int | None, typer.Option(help="Architectures to score, in place of a share of the time.")
     ] = None,
@@ -73,10 +87,10 @@ def design(
     """Search, train, fold and export a network for your images, and report on it."""
     with failures_as_lines():
         from nascence.design.folder import next_free
-        from nascence.design.settings import Settings, parse_duration
+        from nascence.design.settings import DesignSettings, parse_duration
 
         settings = _validated(
-            Settings,
+            DesignSettings,
             data=data if data == "cifar10-sample" else str(Path(data).absolute()),
             budget=parse_duration(budget),
             max_params=max_params,
@@ -91,6 +105,7 @@ def design(
             start=start,
             optimizer=optimizer,
             baseline=baseline,
+            opset=opset,
             trials=trials,
             steps=steps,
             checkpoint_seconds=checkpoint_seconds,
@@ -108,7 +123,7 @@ def resume(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Carry a run on from where it was stopped."""
+    """Continue a run from where it was stopped."""
     with failures_as_lines():
         from nascence import design as pipeline
 
@@ -133,39 +148,39 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
     if as_json:
         typer.echo(json.dumps({"run": str(path), **summary}))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{summary['data']}: {summary['validation_images']} validation images")
-    for heading in ("", "accuracy", "parameters", "MACs", "ms", "ms folded", "seconds", "steps"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for row in summary["networks"]:
-        table.add_row(
-            row["name"],
-            f"{row['accuracy']:.1%}",
-            f"{row['parameters']:,}",
-            f"{row['macs'] / 1e6:.2f} M",
-            f"{row['latency_ms']:.2f}",
-            f"{row['folded_latency_ms']:.2f}",
-            f"{row['train_seconds']:.0f}",
-            f"{row['train_steps']:,}",
-        )
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
-    console.print(table)
+    say_table(
+        f"{summary['data']}: {summary['validation_images']} validation images",
+        ("", "accuracy", "parameters", "MACs", "ms", "ms folded", "seconds", "steps"),
+        (
+            (
+                row["name"],
+                f"{row['accuracy']:.1%}",
+                f"{row['parameters']:,}",
+                f"{row['macs'] / 1e6:.2f} M",
+                f"{row['latency_ms']:.2f}",
+                f"{row['folded_latency_ms']:.2f}",
+                f"{row['train_seconds']:.0f}",
+                f"{row['train_steps']:,}",
+            )
+            for row in summary["networks"]
+        ),
+    )
     difference = summary["accuracy_above_baseline"]
     if difference is not None:
-        console.print(
-            f"The designed network is {100 * abs(difference):.1f} points "
+        say(
+            f"The designed network is {100 * abs(difference):.1f} percentage points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
-    for note in summary["skipped"][:5]:
-        console.print(f"Data: {note}", soft_wrap=True, highlight=False)
-    if len(summary["skipped"]) > 5:
-        console.print(f"Data: {len(summary['skipped']) - 5} more such lines are in the report.")
+    for note in summary.get("notes", ()):  # runs of earlier versions have none
+        say(f"Note: {note}")
+    for note in summary["skipped"][:LISTED]:
+        say(f"Data: {note}")
+    if len(summary["skipped"]) > LISTED:
+        say(f"Data: {len(summary['skipped']) - LISTED} more such lines are in the report.")
     onnx = summary["onnx"]
-    console.print(
+    say(
         f"ONNX agrees with torch on {onnx['same_top1']} of {onnx['images']} images, "
         f"logits within {onnx['relative_error']:.1e}."
     )
-    console.print(f"Architecture {summary['architecture']}", soft_wrap=True, highlight=False)
-    console.print(f"Report {path / 'report.html'}", soft_wrap=True, highlight=False)
+    say(f"Architecture {summary['architecture']}")
+    say(f"Report {path / 'report.html'}")

@@ -1,13 +1,12 @@
 """``nascence search`` with a strategy that learns the architecture by gradients."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nascence.cli.console import line, shown
+from nascence.cli.console import line, say, say_table, shown
 from nascence.cli.given import Given
 
 if TYPE_CHECKING:
@@ -119,31 +118,24 @@ def _facts(job: "GradientJob", outcome: "GradientOutcome") -> dict[str, Any]:
 
 def _print(facts: dict[str, Any]) -> None:
     """The result on stdout, for people: the trajectory of its leaf, then the network."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
     best = facts["best"]
     rows = [epoch for epoch in facts["epochs"] if epoch["leaf"] == best["leaf"]]
     kept = sorted({round(k * (len(rows) - 1) / (PRINTED - 1)) for k in range(PRINTED)})
     names = list(best["true_accuracy"] or ())
-    drawn = Table(title="The network that would be derived, epoch by epoch")
-    for heading in ("steps", "loss", "entropy", "accuracy", *names):
-        drawn.add_column(heading, justify="right")
-    for place in kept:
-        row = rows[place]
-        drawn.add_row(
-            str(row["steps"]),
-            f"{row['loss']:.3f}",
-            f"{row['entropy']:.3f}",
-            f"{row['validation_accuracy']:.3f}",
-            *(f"{row['true_accuracy'][name]:.2f}" for name in names),
-        )
-    console.print(drawn)
-
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
+    say_table(
+        "The network that would be derived, epoch by epoch",
+        ("steps", "loss", "entropy", "accuracy", *names),
+        (
+            (
+                str(row["steps"]),
+                f"{row['loss']:.3f}",
+                f"{row['entropy']:.3f}",
+                f"{row['validation_accuracy']:.3f}",
+                *(f"{row['true_accuracy'][name]:.2f}" for name in names),
+            )
+            for row in (rows[place] for place in kept)
+        ),
+    )
     several = facts["leaves"] > 1
     among = f", the best of {facts['leaves']} parts by {best['chosen_by']}" if several else ""
     say(f"Derived after {facts['steps']} steps{among}: {best['architecture']}")

@@ -1,12 +1,11 @@
 """``nascence search`` with a supernet that is trained once for all of its networks."""
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nascence.cli.console import line, shown
+from nascence.cli.console import line, say, shown
 from nascence.cli.given import Given
 
 if TYPE_CHECKING:
@@ -74,13 +73,6 @@ def _facts(job: "OnceForAllJob", outcome: "OnceForAllOutcome") -> dict[str, Any]
 
 def _print(facts: dict[str, Any]) -> None:
     """The result on stdout, for people."""
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
-
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
     best = facts["best"]
     parts = f" of {facts['supernets']} parts" if facts["supernets"] > 1 else ""
     say(

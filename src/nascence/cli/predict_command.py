@@ -1,13 +1,12 @@
 """``nascence predict``."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, check_new_file, failures_as_lines
+from nascence.cli.console import Json, check_new_file, failures_as_lines, say, say_table
 
 
 def predict(
@@ -127,23 +126,16 @@ def _predicted(
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{facts['network']} on {facts['validation_images']} validation images")
-    table.add_column("parameters")
-    table.add_column("accuracy before training", justify="right")
-    for name, value in facts["accuracy"].items():
-        table.add_row(name, f"{value:.1%}")
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100)
-    console.print(table)
-    console.print(
+    say_table(
+        f"{facts['network']} on {facts['validation_images']} validation images",
+        ("parameters", "accuracy before training"),
+        ((name, f"{value:.1%}") for name, value in facts["accuracy"].items()),
+    )
+    say(
         f"{facts['parameters']:,} parameters on {facts['nodes']} nodes in "
-        f"{1e3 * facts['seconds']:.0f} ms, {facts['macs'] / 1e6:.1f} M multiply-adds an image",
-        highlight=False,
+        f"{1e3 * facts['seconds']:.0f} ms, {facts['macs'] / 1e6:.1f} M multiply-adds for one image"
     )
     if facts["no_closed_form_head"]:
-        console.print(f"No closed-form head: {facts['no_closed_form_head']}", soft_wrap=True)
+        say(f"No closed-form head: {facts['no_closed_form_head']}")
     if "file" in facts:
-        line = f"wrote {facts['file']} with the {facts['head']} head"
-        console.print(line, soft_wrap=True, highlight=False)
+        say(f"Wrote {facts['file']} with the {facts['head']} head")

@@ -2,14 +2,13 @@
 
 import json
 import math
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.console import Json, Quiet, failures_as_lines, line, say, say_table, shown
 from nascence.cli.gan_search import SPACE as GENERATORS
 from nascence.cli.gan_search import STRATEGY as AUTOGAN
 from nascence.cli.gan_search import gan_search
@@ -246,14 +245,6 @@ def _plain(value: Any) -> Any:
 
 def _print(outcome: "Outcome", facts: dict[str, Any]) -> None:
     """The result on stdout, for people."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110)
-
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
     if not facts["trials"]:
         say("No architecture was scored; give a larger budget.")
         return
@@ -268,10 +259,5 @@ def _print(outcome: "Outcome", facts: dict[str, Any]) -> None:
         from nascence.search.ranking_report import ranking_table
 
         heading, *rows = ranking_table(outcome.rankings)
-        drawn = Table(title="Scores and sizes as rankings of the architectures sampled")
-        for place, text in enumerate(heading):
-            drawn.add_column(text, justify="left" if not place else "right")
-        for row in rows:
-            drawn.add_row(*row)
-        console.print(drawn)
+        say_table("Scores and sizes as rankings of the architectures sampled", heading, rows)
     say(f"Report {facts['report']}")

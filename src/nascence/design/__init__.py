@@ -3,6 +3,6 @@
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.network import load_folded
 from nascence.design.pipeline import design, resume
-from nascence.design.settings import Settings
+from nascence.design.settings import DesignSettings
 
-__all__ = ["RunError", "RunFolder", "Settings", "design", "load_folded", "resume"]
+__all__ = ["DesignSettings", "RunError", "RunFolder", "design", "load_folded", "resume"]

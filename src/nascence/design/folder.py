@@ -9,14 +9,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from nascence.core.files import append_line, is_unused, locked, write_whole
-from nascence.design.settings import Settings
+from nascence.design.settings import DesignSettings
 
+T = TypeVar("T")
 _PACKAGES = ("nascence", "torch", "numpy", "optuna", "onnx", "onnxruntime", "pillow", "pyarrow")
 
 
@@ -27,18 +28,24 @@ class RunError(ValueError):
 class RunFolder:
     """``config.yaml``, ``env.json``, ``events.jsonl``, ``stages/`` and whatever stages put there.
 
-    A stage's result is written whole when the stage has ended; a stage without a result has to
-    be run. A *plan* is what a stage measured and decided before its work, so that a resumed
-    stage does the same work.
+    The result of a stage, a dataclass, is written whole when the stage has ended; a stage without
+    a result has yet to run. A *plan* is what a stage measured and decided before its work, so that
+    a resumed stage does the same work.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: DesignSettings) -> None:
         self.path = path
         self.settings = settings
 
     @classmethod
-    def create(cls, path: Path, settings: Settings) -> "RunFolder":
-        """A new folder. Raises RunError where something is there already."""
+    def create(cls, path: Path, settings: DesignSettings) -> "RunFolder":
+        """Make a new folder.
+
+        Raises:
+            RunError: Something is there already.
+            LockedError: Another process works in it.
+            WriteError: The folder cannot be made or written.
+        """
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file; give a folder with --out")
         with locked(path):
@@ -57,21 +64,29 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """The folder of a run that was begun. Raises RunError where there is none."""
+        """Open the folder of a run that was begun.
+
+        Raises:
+            RunError: There is none, or its settings cannot be understood.
+        """
         config = path / "config.yaml"
         if not config.is_file():
             raise RunError(
                 f"{path} holds no run (no config.yaml); start one with `nascence design`"
             )
         try:
-            settings = Settings(**yaml.safe_load(config.read_text()))
+            settings = DesignSettings(**yaml.safe_load(config.read_text()))
         except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{config} cannot be understood ({reason}); start a new run") from error
         return cls(path, settings)
 
     def held(self) -> AbstractContextManager[None]:
-        """Keep every other process from working on this run."""
+        """Keep every other process from working on this run.
+
+        Raises:
+            LockedError: Another process works on it.
+        """
         return locked(self.path)
 
     def event(self, kind: str, **fields: Any) -> None:
@@ -79,33 +94,52 @@ class RunFolder:
         line = json.dumps({"time": round(time.time(), 3), "event": kind, **fields})
         append_line(self.path / "events.jsonl", line)
 
-    def result(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left, or None."""
-        return self._read(f"{stage}.json")
+    def result(self, stage: str, kind: type[T]) -> T | None:
+        """What a finished stage left, or None.
 
-    def finish(self, stage: str, result: dict[str, Any]) -> dict[str, Any]:
+        Raises:
+            RunError: The file is damaged, or of a version that wrote something else.
+        """
+        return self._read(f"{stage}.json", kind)
+
+    def is_finished(self, stage: str) -> bool:
+        """Whether a stage has left its result."""
+        return (self.path / "stages" / f"{stage}.json").exists()
+
+    def finish(self, stage: str, result: T) -> T:
         """Record a stage's result; the stage is then never run again."""
-        write_whole(self.path / "stages" / f"{stage}.json", json.dumps(result, indent=1).encode())
+        self._write(f"{stage}.json", result)
         self.event("finished", stage=stage)
         return result
 
-    def plan(self, stage: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The plan of a stage: made once, then read."""
-        plan = self._read(f"{stage}.plan.json")
+    def plan(self, stage: str, kind: type[T], make: Callable[[], T]) -> T:
+        """The plan of a stage: made once, then read.
+
+        Raises:
+            RunError: The file is damaged, or of a version that wrote something else.
+        """
+        plan = self._read(f"{stage}.plan.json", kind)
         if plan is None:
             plan = make()
-            path = self.path / "stages" / f"{stage}.plan.json"
-            write_whole(path, json.dumps(plan, indent=1).encode())
-            self.event("planned", stage=stage, **plan)
+            written = self._write(f"{stage}.plan.json", plan)
+            self.event("planned", stage=stage, **written)
         return plan
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _write(self, name: str, value: object) -> dict[str, Any]:
+        content: dict[str, Any] = TypeAdapter(type(value)).dump_python(value)
+        # Not by pydantic: its JSON has no infinity, which a score may be.
+        write_whole(self.path / "stages" / name, json.dumps(content, indent=1).encode())
+        return content
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
         path = self.path / "stages" / name
         with contextlib.suppress(FileNotFoundError):
             try:
-                return dict(json.loads(path.read_text()))
-            except (ValueError, TypeError) as error:
-                raise RunError(f"{path} is damaged; delete it to run the stage again") from error
+                return TypeAdapter(kind).validate_python(json.loads(path.read_text()))
+            except ValueError as error:
+                raise RunError(
+                    f"{path} is damaged or of another version; delete it to run the stage again"
+                ) from error
         return None
 
 

@@ -1,7 +1,6 @@
 """From images to a small trained network: search, train, fold, export, report."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ import torch
 
 from nascence.data import Dataset, load
 from nascence.design import stages
+from nascence.design.families import family_of, optimizer_of
 from nascence.design.folder import RunError, RunFolder
-from nascence.design.settings import Settings, share
+from nascence.design.run import Progress, Run
+from nascence.design.settings import DesignSettings, share
 
-STAGES: dict[str, Callable[[stages.Run], dict[str, Any]]] = {
+STAGES: dict[str, Callable[[Run], Any]] = {
     "search": stages.search_stage,
     "train": stages.train_stage,
     "baseline": stages.baseline_stage,
@@ -21,33 +22,55 @@ STAGES: dict[str, Callable[[stages.Run], dict[str, Any]]] = {
     "export": stages.export_stage,
     "report": stages.report_stage,
 }
-Progress = Callable[[str, float, str], None]
 
 
 def silent(stage: str, fraction: float, message: str) -> None:
     """Show no progress."""
 
 
-def design(path: Path, settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
-    """Start a run in a new folder and carry it to its end; return its summary.
+def design(path: Path, settings: DesignSettings, *, progress: Progress = silent) -> dict[str, Any]:
+    """Start a run in a new folder and carry it to its end.
 
-    ``progress(stage, fraction, message)`` is called as work goes on, between 0 and 1.
-    Raises RunError where the folder is taken, DataError for data that cannot be used, and
-    LimitError where no architecture keeps within the limits.
+    Args:
+        path: The folder; it must be new or empty.
+        settings: What decides the run.
+        progress: Called with a stage, the share of it that is done (0 to 1), and a message.
+
+    Returns:
+        The figures of the run, as its report shows them.
+
+    Raises:
+        RunError: The folder is taken, or the settings do not go together.
+        DataError: The images cannot be used.
+        LimitError: No architecture keeps to the limits.
     """
+    family_of(settings)
     data = load_data(settings, progress)
     folder = RunFolder.create(path, settings)
     return _carry_on(folder, data, progress)
 
 
 def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
-    """Carry a run on from where it was stopped; a finished one gives its summary again."""
+    """Carry a run on from where it was stopped; a finished one gives its summary again.
+
+    Args:
+        path: The folder of the run.
+        progress: As for :func:`design`.
+
+    Raises:
+        RunError: The folder holds no run, its images have changed, or a file of it is damaged.
+    """
     folder = RunFolder.open(path)
     return _carry_on(folder, load_data(folder.settings, progress), progress)
 
 
-def load_data(settings: Settings, progress: Progress) -> Dataset:
-    """Read the images, with one output for each class of the data or as many as asked for."""
+def load_data(settings: DesignSettings, progress: Progress) -> Dataset:
+    """Read the images, with one output for each class of the data or as many as asked for.
+
+    Raises:
+        DataError: The images cannot be used.
+        RunError: Fewer classes were asked for than there are.
+    """
 
     def read(size: int | None) -> Dataset:
         return load(
@@ -75,8 +98,12 @@ def load_data(settings: Settings, progress: Progress) -> Dataset:
     return dataclasses.replace(data, class_names=data.class_names + extra)
 
 
-def device_of(settings: Settings) -> torch.device:
-    """The device that a run works on. Raises RunError where it is not there."""
+def device_of(settings: DesignSettings) -> torch.device:
+    """The device that a run works on.
+
+    Raises:
+        RunError: It is not there.
+    """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise RunError("--device cuda was asked for, but torch sees no GPU; use --device cpu")
     if settings.device == "auto":
@@ -87,33 +114,24 @@ def device_of(settings: Settings) -> torch.device:
 def _carry_on(folder: RunFolder, data: Dataset, progress: Progress) -> dict[str, Any]:
     settings = folder.settings
     with folder.held():
-        known = folder.plan("data", lambda: {"fingerprint": data.fingerprint})
+        known = folder.plan("data", dict[str, str], lambda: {"fingerprint": data.fingerprint})
         if known["fingerprint"] != data.fingerprint:
             raise RunError(
                 f"the images of {settings.data} have changed since the run in {folder.path} "
                 f"began; start a new run"
             )
-        run = stages.Run(
+        run = Run(
             folder=folder,
+            optimizer=optimizer_of(settings),
             data=data,
             device=device_of(settings),
             shares=share(settings.budget, baseline=settings.baseline),
             progress=progress,
         )
-        for stage in STAGES:
-            if stage == "baseline" and not settings.baseline:
+        for stage, work in STAGES.items():
+            if folder.is_finished(stage) or (stage == "baseline" and not settings.baseline):
                 continue
-            if folder.result(stage) is None:
-                _run_stage(run, stage)
-        summary = folder.result("report")
-        assert summary is not None
-        return summary
-
-
-def _run_stage(run: stages.Run, stage: str) -> None:
-    run.folder.event("started", stage=stage)
-    started = time.perf_counter()
-    result = STAGES[stage](run)
-    result.setdefault("seconds", time.perf_counter() - started)
-    run.folder.finish(stage, result)
-    run.progress(stage, 1.0, "done")
+            folder.event("started", stage=stage)
+            folder.finish(stage, work(run))
+            progress(stage, 1.0, "done")
+        return run.needed("report", dict[str, Any])

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset
+from nascence.design.precision import faster_precision
+from nascence.design.results import TrainingPlan
 from nascence.optim import Learned
-from nascence.training import OptimizerFactory, adamw, cosine, sgd, train
+from nascence.training import OptimizerFactory, Precision, adamw, cosine, sgd, train
 
 WIDTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 CELLS = (1, 2, 3)
@@ -26,7 +28,8 @@ VALUE_COST = 30
 BATCH = 128
 SAMPLES_PER_IMAGE = 60
 FEWEST_TRIALS, MOST_TRIALS = 20, 5000
-
+LENIENCE = 1.15
+"""How much longer than planned a training may take on a machine that has become slower."""
 
 RATES = {
     ("sgd", "random"): 0.2,
@@ -34,16 +37,22 @@ RATES = {
     ("adamw", "random"): 3e-3,
     ("adamw", "predicted"): 1e-3,
 }
-"""Rates by optimizer and start; what is predicted is lost at the rates that suit random values."""
+"""Rates by optimizer and start; the rates that suit random values would undo a prediction."""
 
 
 def designed(
     side: int, *, optimizer: str = "sgd", start: str = "random", steps: int | None = None
 ) -> dict[str, Any]:
-    """Settings of the training of a designed network on images of ``side`` pixels.
+    """Settings of the training of a designed network.
 
-    ``optimizer`` is "sgd", "adamw" or "learned", which is told the ``steps`` where they are known
-    and finds its own rate and schedule; ``start`` is "random" or "predicted".
+    Args:
+        side: Side of the images in pixels.
+        optimizer: "sgd", "adamw" or "learned", which finds its own rate and schedule.
+        start: "random" or "predicted".
+        steps: Length of the training where it is known; the learned optimizer is told.
+
+    Returns:
+        Keywords of :func:`nascence.train`.
     """
 
     def resolution_schedule(fraction: float) -> int:
@@ -70,7 +79,7 @@ def stepping(optimizer: str, *, start: str, steps: int | None) -> dict[str, Any]
 
 
 def learned(steps: int | None) -> dict[str, Any]:
-    """The released learned optimizer, for a training of ``steps`` steps; nothing is tuned."""
+    """Settings of the released learned optimizer for ``steps`` steps; nothing is tuned."""
 
     def factory(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return Learned(groups, num_steps=steps)
@@ -94,8 +103,8 @@ def work_limit(
 ) -> float:
     """Work, per image, of the largest network that can be trained in ``seconds``.
 
-    A network should see each training image about SAMPLES_PER_IMAGE times; how much work a
-    second does on this machine is measured on ``probe``, whose work for one image is ``work``.
+    A network should see each training image about SAMPLES_PER_IMAGE times. How much work this
+    machine does in a second is measured on ``probe``, whose work for one image is ``work``.
     """
     step = seconds_per_step(probe, data, device=device, optimizer=optimizer)
     rate = work * BATCH / step
@@ -108,11 +117,12 @@ def seconds_per_step(
     *,
     device: torch.device,
     optimizer: str = "sgd",
+    precision: Precision = "auto",
     steps: int = 16,
 ) -> float:
     """Mean seconds of a training step, from a training of ``steps`` steps on this machine.
 
-    Each image size of the schedule counts by its share of the steps; its first step, in which
+    Each image size of the schedule counts by its share of the steps. Its first step, in which
     memory is first touched and kernels are chosen, is left out.
     """
     settings = designed(max(data.image_shape[1:]), optimizer=optimizer)
@@ -124,6 +134,7 @@ def seconds_per_step(
         steps=steps,
         generator=torch.Generator().manual_seed(0),
         device=device,
+        precision=precision,
         measurements=1,
         progress=lambda fraction, measured: clock.append(time.perf_counter()),
     )
@@ -135,23 +146,24 @@ def seconds_per_step(
     return seconds / (steps - 1)
 
 
-def steps_in(
+def training_plan(
     model: nn.Module,
     data: Dataset,
     seconds: float,
     *,
     device: torch.device,
     optimizer: str = "sgd",
-) -> int:
-    """Training steps that fit into ``seconds`` on this machine, from a short measurement."""
+) -> TrainingPlan:
+    """Measure which precision is the faster one, and how many steps fit into ``seconds``."""
     started = time.perf_counter()
-    step = seconds_per_step(model, data, device=device, optimizer=optimizer)
+    precision = faster_precision(model, data, device=device, batch_size=BATCH)
+    step = seconds_per_step(model, data, device=device, optimizer=optimizer, precision=precision)
     left = seconds - (time.perf_counter() - started)
-    return max(int(left / step), 1)
+    return TrainingPlan(max(int(left / step), 1), LENIENCE * seconds, precision)
 
 
 def trials_in(evaluate: Callable[[], object], seconds: float) -> int:
-    """Architectures that can be scored in ``seconds``, from the median of three scores."""
+    """Number of architectures that can be scored in ``seconds``, from the median of three."""
     spent = []
     for _ in range(3):
         started = time.perf_counter()

@@ -3,14 +3,13 @@
 import re
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 SAMPLE = "cifar10-sample"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Settings(BaseModel):
+class DesignSettings(BaseModel):
     """Everything that decides a run; kept in its folder as ``config.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,39 +23,21 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = Field(default=None, ge=1)
-    family: Literal["cells", "mdeq"] = "cells"
+    family: str = "cells"
     block: Literal["identity", "repvgg"] = "identity"
     start: Literal["random", "predicted"] = "random"
     optimizer: Literal["sgd", "adamw", "learned"] | None = Field(
         default=None, description="of the designed network; None is the family's own"
     )
     baseline: bool = True
+    opset: int | None = Field(default=None, ge=1, description="of the ONNX file")
     trials: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
     checkpoint_seconds: float = Field(default=20.0, ge=0)
 
-    @field_validator("start")
-    @classmethod
-    def _can_be_predicted(cls, start: str, info: ValidationInfo) -> str:
-        if start == "predicted" and info.data.get("family") == "mdeq":
-            raise PydanticCustomError(
-                "start", "no weights are predicted for --family mdeq; use --start random"
-            )
-        return start
 
-    @field_validator("optimizer")
-    @classmethod
-    def _trains_the_family(cls, optimizer: str | None, info: ValidationInfo) -> str | None:
-        if optimizer == "sgd" and info.data.get("family") == "mdeq":
-            raise PydanticCustomError(
-                "optimizer", "--family mdeq is trained with adamw or learned; use one of them"
-            )
-        return optimizer
-
-    @property
-    def trained_with(self) -> str:
-        """The optimizer of the designed network: the one asked for, or the family's own."""
-        return self.optimizer or ("adamw" if self.family == "mdeq" else "sgd")
+Settings = DesignSettings
+"""The name that it had before."""
 
 
 class Shares(NamedTuple):
@@ -73,8 +54,8 @@ class Shares(NamedTuple):
 def share(budget: float, *, baseline: bool) -> Shares:
     """Share ``budget`` seconds out among the stages.
 
-    The hand-designed baseline gets as long as search and training together. What comes after
-    the training takes about as long whatever the budget, so its share is bounded.
+    The hand-designed baseline gets as long as search and training together. What follows the
+    training takes about as long whatever the budget is, so its share is bounded.
     """
     after = min(0.08 * budget, 30.0)
     work = (budget - after) / (2 if baseline else 1)
@@ -83,9 +64,10 @@ def share(budget: float, *, baseline: bool) -> Shares:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of "90", "90s", "10m", "1.5h", "1h30m" or "2d".
+    """Convert "90", "90s", "10m", "1.5h", "1h30m" or "2d" to seconds.
 
-    Raises ValueError for anything else, and for nothing or less.
+    Raises:
+        ValueError: It is none of these, or not above zero.
     """
     compact = text.strip().lower().replace(" ", "")
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", compact)
@@ -95,5 +77,5 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"budget is {text!r}; every part needs a unit, such as 1h30m")
     seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
     if seconds <= 0:
-        raise ValueError(f"budget is {text!r}; it must be more than nothing, such as 10m")
+        raise ValueError(f"budget is {text!r}; it must be above zero, such as 10m")
     return seconds

@@ -1,23 +1,20 @@
 """Where a training starts: values predicted for a network that was just built."""
 
-from __future__ import annotations
-
+import copy
 import time
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.design.results import PredictedStart
+from nascence.design.run import Run
 from nascence.graph import trace
 from nascence.hypernet import GHN, break_symmetry, classifier_name, load, recalibrate, state_of
 from nascence.hypernet.predict import RELEASED
 from nascence.hypernet.ridge import features, solve_ridge
 from nascence.params import CheckpointError, Params, load_checkpoint, save_checkpoint
 from nascence.training import evaluate
-
-if TYPE_CHECKING:
-    from nascence.design.stages import Run
 
 IMAGES = 1000
 """Training images that give BatchNorm its statistics and fit the classifier, at most."""
@@ -26,14 +23,18 @@ HEAD = True
 SHARPNESS = torch.logspace(0, 2, 41)
 
 
-def begin(run: Run, model: nn.Module) -> dict[str, Any]:
-    """Put predicted values into ``model``; say what they are worth before training.
+def begin(run: Run, model: nn.Module) -> tuple[nn.Module, PredictedStart]:
+    """A copy of ``model`` with predicted values, and what they are worth before training.
 
     They are kept beside the checkpoints, so that a resumed run starts from the same ones.
+
+    Raises:
+        CheckpointError: The values that were kept are of another network.
     """
     path = run.path / "checkpoints" / "start.pt"
+    started = copy.deepcopy(model)
 
-    def make() -> dict[str, Any]:
+    def make() -> PredictedStart:
         began = time.perf_counter()
         generator = run.generator(7)
         images, labels = run.data.batch(min(IMAGES, len(run.data.train)), generator=generator)
@@ -41,23 +42,23 @@ def begin(run: Run, model: nn.Module) -> dict[str, Any]:
             model, images, labels, ghn=load(RELEASED), generator=generator, noise=NOISE, head=HEAD
         )
         save_checkpoint(path, values)
-        model.load_state_dict(values)
-        return {
-            "hypernetwork": RELEASED,
-            "images": len(images),
-            "head": HEAD,
-            "accuracy": evaluate(model, run.data.validation, run.data.normalise).accuracy,
-            "seconds": time.perf_counter() - began,
-        }
+        started.load_state_dict(values)
+        return PredictedStart(
+            hypernetwork=RELEASED,
+            images=len(images),
+            head=HEAD,
+            accuracy=evaluate(started, run.data.validation, run.data.normalise).accuracy,
+            seconds=time.perf_counter() - began,
+        )
 
-    facts = run.folder.plan("start", make)
+    facts = run.folder.plan("start", PredictedStart, make)
     try:
-        model.load_state_dict(load_checkpoint(path))
+        started.load_state_dict(load_checkpoint(path))
     except RuntimeError as error:
         raise CheckpointError(
             f"{path} is of another network; delete it and the plan of the start to predict again"
         ) from error
-    return facts
+    return started, facts
 
 
 def starting_values(
@@ -73,13 +74,20 @@ def starting_values(
 ) -> Params:
     """What ``model.load_state_dict`` takes to start training from; the model is left as it is.
 
-    The parameters are those that ``ghn`` predicts, with ``noise`` relative to each tensor so that
-    equal filters part (:func:`nascence.hypernet.break_symmetry`), or the model's own without a
-    ``ghn``. BatchNorm gets the statistics of ``images`` (N, C, H, W), and with ``head`` the
-    classifier is fitted to them and their ``labels`` (N,) in closed form.
+    Args:
+        model: The network to be trained.
+        images: Normalised images ``(N, C, H, W)``, whose statistics BatchNorm gets.
+        labels: Their classes ``(N,)``.
+        ghn: Predicts the parameters; without it they are the model's own.
+        generator: Source of the noise.
+        noise: Size of the noise that tells equal filters apart, relative to each tensor; see
+            :func:`nascence.hypernet.break_symmetry`.
+        head: Whether the classifier is fitted to the images in closed form.
+        batch_size: Images in a forward pass.
 
-    Raises GraphError for a network that cannot be traced, and ValueError with ``head`` where the
-    output is not that of a linear layer.
+    Raises:
+        GraphError: The network cannot be traced.
+        ValueError: ``head`` is asked for, and the output is not that of a linear layer.
     """
     graph = trace(model, images[:1])
     if ghn is None:
@@ -101,8 +109,19 @@ def sharp_head(
     """A ridge classifier for the linear ``layer``, as sure of itself as it may be.
 
     Ridge regression on one-hot labels gives outputs between 0 and 1, which a softmax takes for
-    nearly equal chances; training would first have to enlarge them. They are multiplied by the
-    factor with the lowest cross-entropy on one half of the images for a classifier of the other.
+    nearly equal chances, and which training would first have to enlarge. They are multiplied by
+    the factor for which a classifier of one half of the images has the lowest cross-entropy on
+    the other half.
+
+    Args:
+        model: The network.
+        layer: Name of its last layer.
+        values: Its parameters and buffers.
+        images: Normalised images ``(N, C, H, W)``.
+        labels: Their classes ``(N,)``.
+
+    Returns:
+        The weight ``(classes, features)`` of the layer, and its bias ``(classes,)`` if it has one.
     """
     found = features(model, layer, values, images)
     classes = len(values[f"{layer}.weight"])

@@ -1,6 +1,7 @@
 """What was built: its cost, and the graph of its operations."""
 
 from nascence.graph.cost import Latency, count_macs, count_parameters, measure_latency
+from nascence.graph.picture import draw
 from nascence.graph.recorder import is_tracing, loop
 from nascence.graph.structure import Graph, GraphError, Node, Parameter
 from nascence.graph.trace import trace
@@ -20,6 +21,7 @@ __all__ = [
     "ROLES",
     "count_macs",
     "count_parameters",
+    "draw",
     "is_tracing",
     "loop",
     "measure_latency",

@@ -20,16 +20,19 @@ class Latency(NamedTuple):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of learnable values, a shared tensor counted once."""
+    """Count the learnable values, those of a shared tensor once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def count_macs(model: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-adds of one forward pass on ``inputs``: convolutions and matrix products.
+    """Count the multiply-adds of one forward pass: convolutions and matrix products.
 
-    Divide by the batch size for the cost of one sample. BatchNorm, pooling, activations and
-    sums are not counted, which is the convention of the published tables. The model is left
-    as it was found.
+    BatchNorm, pooling, activations and sums are not counted, which is the convention of the
+    published tables. The model is left as it was found.
+
+    Args:
+        model: The network.
+        inputs: What its forward pass takes; divide by the batch size for the cost of one sample.
     """
     # fused attention, of modules or of functions, is one operation that the counter does not know
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -49,7 +52,20 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
 def measure_latency(
     model: nn.Module, *inputs: Tensor, repeats: int = 30, warmup: int = 5
 ) -> Latency:
-    """Seconds of a forward pass in evaluation mode, over ``repeats`` passes after ``warmup``."""
+    """Time a forward pass in evaluation mode.
+
+    Args:
+        model: The network, on the device of the inputs.
+        inputs: What its forward pass takes.
+        repeats: Passes that are timed.
+        warmup: Passes before them.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        ValueError: ``repeats`` is below 1.
+    """
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}; it must be at least 1")
     synchronize = torch.cuda.synchronize if inputs and inputs[0].is_cuda else lambda: None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,12 @@ class GraphError(ValueError):
 
 
 class Parameter(NamedTuple):
-    """A learnable tensor: its name as in ``named_parameters()``, shape, and role.
+    """A learnable tensor.
 
-    ``role`` is one of :data:`nascence.graph.ROLES`.
+    Attributes:
+        name: As in ``named_parameters()``.
+        shape: Its shape.
+        role: One of :data:`nascence.graph.ROLES`.
     """
 
     name: str
@@ -29,9 +32,10 @@ class Parameter(NamedTuple):
 class Node(NamedTuple):
     """One operation.
 
-    ``op`` is one of :data:`nascence.graph.OPERATIONS`; ``parameters`` are those that it owns
-    (a tensor used by several operations belongs to the first); ``macs`` counts the
-    multiply-adds of its convolution or matrix products over the whole traced batch.
+    Attributes:
+        op: One of :data:`nascence.graph.OPERATIONS`.
+        parameters: Those that it owns; a tensor used by several operations belongs to the first.
+        macs: Multiply-adds of its convolution or matrix products over the whole traced batch.
     """
 
     op: str
@@ -53,11 +57,15 @@ class Node(NamedTuple):
 class Graph:
     """Operations in topological order, the edges between them, and where the outputs are.
 
-    ``edges`` are pairs ``(source, destination)`` with ``source < destination``, sorted by
-    destination. ``loops`` are the pairs that would close a cycle: the output of a shared cell
-    that feeds the cell again, as in a fixed-point layer; they take no part in shortest paths.
-    ``outputs`` are the nodes that produce what the network returns. ``unused`` names parameters
-    left out on request.
+    Nothing writes to a graph. What follows from it is computed on first use and kept.
+
+    Attributes:
+        nodes: The operations.
+        edges: Pairs ``(source, destination)`` with ``source < destination``, by destination.
+        outputs: The nodes that produce what the network returns.
+        loops: Pairs that would close a cycle: the output of a shared cell that feeds the cell
+            again, as in a fixed-point layer. They take no part in shortest paths.
+        unused: Parameters left out on request.
     """
 
     nodes: tuple[Node, ...]
@@ -81,11 +89,6 @@ class Graph:
         for source, destination in self.edges:
             sources[destination].append(source)
         return tuple(tuple(row) for row in sources)
-
-    @cached_property
-    def derived(self) -> dict[Any, Any]:
-        """Room for what others compute from the graph alone; empty at first."""
-        return {}
 
     @property
     def macs(self) -> int:
@@ -145,9 +148,3 @@ class Graph:
         if not any(self.nodes[node].op == "conv" for node in found):
             return frozenset()
         return frozenset(found)
-
-    def draw(self, *, width: int = 900) -> str:
-        """The graph as a stand-alone SVG text, ``width`` pixels wide, flowing downwards."""
-        from nascence.graph.draw import svg
-
-        return svg(self, width=width)

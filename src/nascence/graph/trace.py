@@ -22,18 +22,23 @@ MAX_NODES = 8000
 def trace(
     model: nn.Module, *inputs: Tensor, unused: str = "raise", max_nodes: int = MAX_NODES
 ) -> Graph:
-    """The graph of ``model`` on inputs of these shapes; nothing is computed.
+    """Trace the graph of a network on inputs of these shapes; nothing is computed.
 
-    Every parameter belongs to one node. The forward pass runs in evaluation mode, and once
-    more in training mode if parameters were not met (auxiliary classifiers). Afterwards the
-    model is as it was: modes, attributes, buffers, gradients, hooks and the random state.
+    Every parameter belongs to one node. The forward pass runs in evaluation mode, and once more
+    in training mode if parameters were not met (auxiliary classifiers). Afterwards the model is as
+    it was: modes, attributes, buffers, gradients, hooks and the random state.
 
-    ``unused="keep"`` lists parameters that take no part in ``Graph.unused`` instead of raising.
+    Args:
+        model: The network.
+        inputs: Tensors of the shapes and types that its forward pass takes, values aside.
+        unused: What to do with parameters that take no part: "raise", or "keep", which lists them
+            in ``Graph.unused``.
+        max_nodes: Most operations that a graph may have.
 
-    Raises :class:`GraphError`, a ``ValueError``, naming the module or parameter: for
-    parameters that do not reach an output, data-dependent control flow, a missing argument,
-    a forward pass that fails, parameters that are lazy, complex, integer or on two devices,
-    and more than ``max_nodes`` operations.
+    Raises:
+        GraphError: A ``ValueError`` that names the module or parameter: parameters that do not
+            reach an output, or are lazy, complex, integer or on two devices; control flow that
+            depends on data; a missing argument; a forward pass that fails; too many operations.
     """
     if unused not in ("raise", "keep"):
         raise GraphError(f"unused is {unused!r}; it must be 'raise' or 'keep'")

@@ -7,6 +7,7 @@ GHN-1: Zhang, Ren and Urtasun (2019). GHN-2: Knyazev, Drozdzal, Taylor and Romer
 from collections.abc import Sequence
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ from nascence.params import Params
 
 CIFAR_SHAPE = (64, 64, 11, 11)
 _FEWEST = 2**16  # values to decode at a time
+# What was planned for a graph, by the settings of the hypernetwork, as long as the graph lives.
+_PLANS: WeakKeyDictionary[Graph, dict[tuple[str, ...], Plan]] = WeakKeyDictionary()
 
 
 class GHN(nn.Module):
@@ -145,12 +148,11 @@ class GHN(nn.Module):
         return out
 
     def _plan(self, graph: Graph) -> Plan:
-        key = ("plan", *map(str, self.settings.values()))
-        plans = graph.derived
+        key = tuple(map(str, self.settings.values()))
+        plans = _PLANS.setdefault(graph, {})
         if key not in plans:
             plans[key] = make_plan(graph, self.embedding, self.classes, self._asked, self._gain)
-        plan: Plan = plans[key]
-        return plan
+        return plans[key]
 
     def _asked(self, item: Layout) -> Size:
         """The part of a kernel that the decoder predicts before it is repeated."""

@@ -1,7 +1,6 @@
 """What a folded network does after folding: compiled, as ONNX, in int8; each tried and reported."""
 
 import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nascence.core.modes import evaluation_mode
+from nascence.export import onnx_model
 from nascence.graph import measure_latency
 from nascence.params import write_whole
 from nascence.reparam.verification import relative_error
@@ -116,33 +116,6 @@ def exported(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> Callab
 def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
     """Write ``model`` to ``path``, its weights inside the file, whole or not at all."""
     write_whole(path, onnx_model(model, inputs).SerializeToString())
-
-
-def onnx_model(
-    model: nn.Module,
-    inputs: tuple[Tensor, ...],
-    *,
-    input_names: Sequence[str] | None = None,
-    output_names: Sequence[str] | None = None,
-    dynamic_shapes: dict[str, Any] | None = None,
-) -> Any:
-    """``model`` in evaluation mode as an ``onnx.ModelProto``; names and shapes as in torch."""
-    import onnxscript  # noqa: F401  torch's exporter needs it
-
-    with evaluation_mode(model), warnings.catch_warnings():
-        # The exporter's own deprecations are not the user's concern.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model,
-            inputs,
-            dynamo=True,
-            dynamic_shapes=dynamic_shapes,
-            input_names=input_names,
-            output_names=output_names,
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
 
 
 def session(path: Path) -> Callable[..., Any]:

@@ -64,7 +64,7 @@ def label_of(operation: str) -> str:
 
 
 def assign_tracks(edges: Iterable[tuple[int, int, str]]) -> list[Track]:
-    """A height for every edge, short edges nearest to the line of nodes."""
+    """Give every edge a height, short edges nearest to the line of nodes."""
     placed: list[Track] = []
     for source, target, operation in sorted(edges, key=lambda edge: (edge[1] - edge[0], edge[0])):
         overlapping = [t for t in placed if t.source < target and source < t.target]
@@ -194,12 +194,19 @@ def draw_cell(
     node_names: Mapping[int, str] | None = None,
     identifier: str = "cell",
 ) -> str:
-    """SVG of a cell's graph, with a title and a description for screen readers.
+    """Draw a cell's graph as SVG, with a title and a description for screen readers.
 
-    edges: (from node, to node, operation), from the lower node to the higher; several edges may
-    join the same two nodes. node_names: what to write in a node instead of its number; without it
-    the first is ``in`` and the last ``out``. identifier: prefix of the SVG's ids, unique in a page.
-    Raises ValueError for no edge, or an edge that does not go from a lower node to a higher.
+    Args:
+        edges: (from node, to node, operation), from the lower node to the higher; several may
+            join the same two nodes.
+        title: Title of the drawing.
+        node_names: What to write in a node instead of its number; without it the first is ``in``
+            and the last ``out``.
+        identifier: Prefix of the SVG's ids, unique in a page.
+
+    Raises:
+        ValueError: There is no edge, one that does not go from a lower node to a higher, or a
+            node beyond the 64th.
     """
     edges = list(edges)
     for source, target, operation in edges:

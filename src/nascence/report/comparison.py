@@ -1,10 +1,12 @@
 """The headline: the designed network's figures and how they compare with the baseline's."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from nascence.report.contents import NetworkRow, ReportContents
 from nascence.report.formatting import (
+    GAP,
     MISSING,
     count,
     duration,
@@ -112,34 +114,51 @@ def _folding(row: NetworkRow) -> str:
         return "one forward pass, not folded"
     text = f"after folding; {milliseconds(row.latency_ms)} before"
     if math.isfinite(row.latency_ms) and row.latency_ms > 0:
-        text += f" ({points(row.folded_latency_ms / row.latency_ms - 1, 0)}\N{NO-BREAK SPACE}%)"
+        text += f" ({points(row.folded_latency_ms / row.latency_ms - 1, 0)}{GAP}%)"
     return text
+
+
+def _verdicts(contents: ReportContents) -> dict[str, Verdict]:
+    """Every comparison with the baseline by its field; empty where there is none."""
+    a, b = contents.designed, contents.baseline
+    if b is None:
+        return {}
+    folded = (a.folded_latency_ms, b.folded_latency_ms)
+    missing = Verdict(MISSING, "even")
+    return {
+        "accuracy": accuracy_verdict(a, b, contents.validation_images),
+        "parameters": cost_verdict(a.parameters, b.parameters, "fewer", "as many"),
+        "macs": cost_verdict(a.macs, b.macs, "fewer", "as many"),
+        "deployed": cost_verdict(deployed_latency(a), deployed_latency(b), "faster", "slower"),
+        "latency_ms": cost_verdict(a.latency_ms, b.latency_ms, "faster", "slower"),
+        "folded_latency_ms": missing
+        if None in folded
+        else cost_verdict(folded[0] or 0, folded[1] or 0, "faster", "slower"),
+        # A longer training is neither better nor worse.
+        "train_seconds": cost_verdict(a.train_seconds, b.train_seconds, "less", "as much")._replace(
+            tone="even"
+        ),
+        "train_steps": cost_verdict(a.train_steps, b.train_steps, "fewer", "as many")._replace(
+            tone="even"
+        ),
+    }
 
 
 def cards(contents: ReportContents) -> list[Card]:
     """The four figures at the top: accuracy, parameters, multiply-adds, latency."""
-    row, baseline, images = contents.designed, contents.baseline, contents.validation_images
-    lower, upper = accuracy_interval(row.accuracy, images)
-    verdicts: list[Verdict | None] = [None] * 4
-    if baseline is not None:
-        verdicts = [
-            accuracy_verdict(row, baseline, images),
-            cost_verdict(row.parameters, baseline.parameters, "fewer", "as many"),
-            cost_verdict(row.macs, baseline.macs, "fewer", "as many"),
-            cost_verdict(deployed_latency(row), deployed_latency(baseline), "faster", "slower"),
-        ]
+    row, verdicts = contents.designed, _verdicts(contents)
+    lower, upper = map(percent, accuracy_interval(row.accuracy, contents.validation_images))
+    interval = f"95{GAP}% interval {lower} to {upper}"
+    latency = milliseconds(deployed_latency(row))
+    exact = f"{count(row.parameters)} exactly"
+    shown = (
+        ("accuracy", "Validation accuracy", percent(row.accuracy), interval),
+        ("parameters", "Parameters", magnitude(row.parameters), exact),
+        ("macs", "Multiply-adds", magnitude(row.macs), "for one image"),
+        ("deployed", "Latency", latency, _folding(row)),
+    )
     return [
-        Card(
-            "Validation accuracy",
-            percent(row.accuracy),
-            f"95\N{NO-BREAK SPACE}% interval {percent(lower)} to {percent(upper)}",
-            verdicts[0],
-        ),
-        Card(
-            "Parameters", magnitude(row.parameters), f"{count(row.parameters)} exactly", verdicts[1]
-        ),
-        Card("Multiply-adds", magnitude(row.macs), "for one image", verdicts[2]),
-        Card("Latency", milliseconds(deployed_latency(row)), _folding(row), verdicts[3]),
+        Card(label, value, detail, verdicts.get(field)) for field, label, value, detail in shown
     ]
 
 
@@ -158,7 +177,7 @@ def lead(contents: ReportContents) -> str:
         return text
     difference = row.accuracy - baseline.accuracy
     lower, upper = difference_interval(row.accuracy, baseline.accuracy, images)
-    spread = f"95\N{NO-BREAK SPACE}% interval {points(lower)} to {points(upper)}"
+    spread = f"95{GAP}% interval {points(lower)} to {points(upper)}"
     name = f"the hand-designed {baseline.name}"
     if not lower * upper > 0:
         text += (
@@ -168,67 +187,31 @@ def lead(contents: ReportContents) -> str:
     else:
         word = "above" if difference > 0 else "below"
         text += f" Its accuracy is {points(abs(difference))[1:]} points {word} {name} ({spread})."
+    verdicts = _verdicts(contents)
     costs = [
-        f"{verdict.text} {noun}".replace("level", "as many")
-        for verdict, noun in (
-            (cost_verdict(row.parameters, baseline.parameters, "fewer", "as many"), "parameters"),
-            (cost_verdict(row.macs, baseline.macs, "fewer", "as many"), "multiply-adds"),
-        )
-        if verdict.text != MISSING
+        f"{verdicts[field].text} {noun}".replace("level", "as many")
+        for field, noun in (("parameters", "parameters"), ("macs", "multiply-adds"))
+        if verdicts[field].text != MISSING
     ]
     return f"{text} It has {' and '.join(costs)}." if costs else text
 
 
+_ROWS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("Validation accuracy", "accuracy", percent),
+    ("Parameters", "parameters", count),
+    ("Multiply-adds", "macs", count),
+    ("Latency before folding", "latency_ms", milliseconds),
+    ("Latency after folding", "folded_latency_ms", milliseconds),
+    ("Training time", "train_seconds", duration),
+    ("Training steps", "train_steps", count),
+)
+
+
 def rows(contents: ReportContents) -> list[Row]:
     """The comparison, row by row; empty where there is no baseline."""
-    a, b = contents.designed, contents.baseline
-    if b is None:
-        return []
-    folded = (a.folded_latency_ms, b.folded_latency_ms)
-    blank = Verdict(MISSING, "even")
+    a, b, verdicts = contents.designed, contents.baseline, _verdicts(contents)
     return [
-        Row(
-            "Validation accuracy",
-            percent(a.accuracy),
-            percent(b.accuracy),
-            accuracy_verdict(a, b, contents.validation_images),
-        ),
-        Row(
-            "Parameters",
-            count(a.parameters),
-            count(b.parameters),
-            cost_verdict(a.parameters, b.parameters, "fewer", "as many"),
-        ),
-        Row(
-            "Multiply-adds",
-            count(a.macs),
-            count(b.macs),
-            cost_verdict(a.macs, b.macs, "fewer", "as many"),
-        ),
-        Row(
-            "Latency before folding",
-            milliseconds(a.latency_ms),
-            milliseconds(b.latency_ms),
-            cost_verdict(a.latency_ms, b.latency_ms, "faster", "slower"),
-        ),
-        Row(
-            "Latency after folding",
-            milliseconds(folded[0]),
-            milliseconds(folded[1]),
-            blank
-            if None in folded
-            else cost_verdict(folded[0] or 0, folded[1] or 0, "faster", "slower"),
-        ),
-        Row(
-            "Training time",
-            duration(a.train_seconds),
-            duration(b.train_seconds),
-            Verdict(cost_verdict(a.train_seconds, b.train_seconds, "less", "as much").text, "even"),
-        ),
-        Row(
-            "Training steps",
-            count(a.train_steps),
-            count(b.train_steps),
-            Verdict(cost_verdict(a.train_steps, b.train_steps, "fewer", "as many").text, "even"),
-        ),
+        Row(label, show(getattr(a, field)), show(getattr(b, field)), verdicts[field])
+        for label, field, show in _ROWS
+        if b is not None
     ]

@@ -7,7 +7,14 @@ import numpy as np
 
 
 class Pair(NamedTuple):
-    """``images`` images of class ``truth`` were taken for ``predicted``: ``share`` of the class."""
+    """Images of one class that were taken for another.
+
+    Attributes:
+        truth: Number of the class.
+        predicted: Number of the class that they were taken for.
+        images: How many.
+        share: Their share of the class, in [0, 1].
+    """
 
     truth: int
     predicted: int
@@ -16,7 +23,14 @@ class Pair(NamedTuple):
 
 
 class ClassFigures(NamedTuple):
-    """Recall: share of the class found. Precision: share of its predictions that are right."""
+    """How well one class is recognised.
+
+    Attributes:
+        label: Number of the class.
+        images: Its images.
+        recall: Share of them that were found, in [0, 1]; nan without images.
+        precision: Share of its predictions that are right, in [0, 1]; nan without predictions.
+    """
 
     label: int
     images: int
@@ -25,7 +39,7 @@ class ClassFigures(NamedTuple):
 
 
 def confused_pairs(confusion: np.ndarray, limit: int) -> list[Pair]:
-    """The ``limit`` most frequent mistakes of a (K, K) matrix of counts, rows the truth."""
+    """The ``limit`` most frequent mistakes of counts ``(K, K)``, rows the truth."""
     wrong = np.array(confusion, dtype=np.int64)
     np.fill_diagonal(wrong, 0)
     images = np.asarray(confusion, dtype=np.int64).sum(axis=1)
@@ -38,7 +52,7 @@ def confused_pairs(confusion: np.ndarray, limit: int) -> list[Pair]:
 
 
 def class_figures(confusion: np.ndarray) -> list[ClassFigures]:
-    """Recall and precision of every class, weakest recall first; nan where none was seen."""
+    """Recall and precision of every class from counts ``(K, K)``, the weakest recall first."""
     counts = np.asarray(confusion, dtype=np.int64)
     right, images, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     figures = [
@@ -54,14 +68,14 @@ def class_figures(confusion: np.ndarray) -> list[ClassFigures]:
 
 
 def downsample(confusion: np.ndarray, block: int) -> np.ndarray:
-    """Sum the counts of ``block`` neighbouring classes, in both directions."""
+    """Sum counts ``(K, K)`` over ``block`` neighbouring classes, in both directions."""
     counts = np.asarray(confusion, dtype=np.int64)
     starts = np.arange(0, len(counts), block)
     return np.add.reduceat(np.add.reduceat(counts, starts, axis=0), starts, axis=1)
 
 
 def row_shares(confusion: np.ndarray) -> np.ndarray:
-    """Each count as a share of its row; nan in a row without images."""
+    """Each of the counts ``(K, K)`` as a share of its row; nan in a row without images."""
     counts = np.asarray(confusion, dtype=np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)

@@ -7,7 +7,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CandidatePoint:
-    """One candidate of the search: its score (higher is better, nan if it failed) and size."""
+    """One candidate of the search.
+
+    Attributes:
+        name: The architecture.
+        score: Higher is better; not finite where it failed.
+        parameters: Learnable values after folding.
+        macs: Multiply-adds for one image after folding.
+        chosen: Whether it is the one that was trained.
+    """
 
     name: str
     score: float
@@ -18,9 +26,17 @@ class CandidatePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """One training: loss and validation accuracy (0 to 1), measured at the same steps.
+    """One training, measured at some of its steps.
 
-    ``seconds`` is the training time passed at each step. Any loss or accuracy may be nan.
+    Attributes:
+        name: What the report calls it.
+        steps: The steps at which it was measured.
+        seconds: Training time that had passed at each.
+        train_loss: Mean loss since the measurement before; may be nan.
+        accuracy: Share of the validation images that are right, in [0, 1]; may be nan.
+
+    Raises:
+        ValueError: The columns are not equally long.
     """
 
     name: str
@@ -43,7 +59,17 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """A validation image (uint8, (H, W, C), C 1 or 3) that was given the wrong class."""
+    """A validation image that was given the wrong class.
+
+    Attributes:
+        image: uint8 ``(H, W, C)``, of one channel or three.
+        truth: Its class.
+        predicted: The class that it was given.
+        confidence: Probability of that class, in [0, 1].
+
+    Raises:
+        ValueError: The image has another type or shape, or no pixels.
+    """
 
     image: np.ndarray
     truth: str
@@ -63,7 +89,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class StageTime:
-    """Seconds that a stage took, and the seconds it was given (None: no budget of its own)."""
+    """The time of a stage.
+
+    Attributes:
+        name: The stage.
+        seconds: Seconds that it took.
+        budget: Seconds that it was given; None without a budget of its own.
+    """
 
     name: str
     seconds: float
@@ -72,10 +104,17 @@ class StageTime:
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """A trained network: validation accuracy (0 to 1), cost, and what its training took.
+    """A trained network: how good it is, what it costs, and what its training took.
 
-    ``latency_ms`` is milliseconds of one forward pass before folding, ``folded_latency_ms``
-    after it; None where the network was not folded, nan where a figure was not measured.
+    Attributes:
+        name: What the report calls it.
+        accuracy: Share of the validation images that are right, in [0, 1].
+        parameters: Learnable values after folding.
+        macs: Multiply-adds for one image after folding.
+        latency_ms: Milliseconds of a forward pass before folding; nan if not measured.
+        folded_latency_ms: The same after folding; None where it was not folded.
+        train_seconds: Time of the training, a search before it included.
+        train_steps: Steps of the training.
     """
 
     name: str
@@ -92,12 +131,31 @@ class NetworkRow:
 class ReportContents:
     """Everything a report shows.
 
-    image_shape: (channels, height, width). architecture: its string in the search space's
-    notation. cell_edges: (from node, to node, operation) of the cell's graph; empty where the
-    network has no cell. skeleton: the network's stages in words, first to last. confusion:
-    counts of shape (classes, classes), rows the truth, columns the prediction. notes: what the
-    reader must know, such as skipped files or a shortened training. beginning: a sentence or two
-    on the start of the training and its optimizer; nothing is said where it is empty.
+    Attributes:
+        title: Heading of the page.
+        data_name: Name of the data.
+        classes: Names of the classes.
+        image_shape: ``(C, H, W)``.
+        train_images: Number of training images.
+        validation_images: Number of validation images.
+        architecture: The architecture as a string in the notation of its space.
+        cell_edges: (from node, to node, operation) of the cell's graph; empty without a cell.
+        skeleton: The stages of the network in words, first to last.
+        candidates: What was scored in the search.
+        score_name: What the score is.
+        curves: The trainings.
+        confusion: Counts ``(classes, classes)``, rows the truth, columns the prediction.
+        mistakes: Images that were given a wrong class.
+        stages: The time of each stage.
+        designed: The designed network.
+        baseline: The hand-designed one, if there is one.
+        settings: What was chosen about the run.
+        environment: Machine and versions.
+        notes: What the reader must know, such as skipped files or a shortened training.
+        beginning: A sentence or two on the start of the training and its optimizer, or nothing.
+
+    Raises:
+        ValueError: The confusion matrix is of another type or shape, or has negative counts.
     """
 
     title: str

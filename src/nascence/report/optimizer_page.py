@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
 from nascence.optim.compare.probe import Probe
 from nascence.optim.compare.standings import ALL, Standing
 from nascence.report.charts import (
@@ -18,7 +16,7 @@ from nascence.report.charts import (
     text,
 )
 from nascence.report.formatting import percent
-from nascence.report.page import environment_of_pages, put, script, script_json
+from nascence.report.page import put, render_page
 
 MOST_POINTS = 2_000
 """Points of one box; with more, only those far out are drawn."""
@@ -149,9 +147,9 @@ def comparison_section(standings: Sequence[Standing], group: str, key: str) -> S
         key,
         group[:1].upper() + group[1:],
         f"{count:,} trainings of each optimizer: tasks and repetitions from other starts",
-        f"Normalised losses of {len(held)} optimizers; the lowest median, {best.median:.3f}, has "
-        f"{best.label}.",
-        ("Optimizer", "Mean", "Median", "Quartiles", "Worse than at first, or diverged"),
+        f"Normalised losses of {len(held)} optimizers; {best.label} has the lowest median, "
+        f"{best.median:.3f}.",
+        ("Optimizer", "Mean", "Median", "Quartiles", "Worse than at the start, or diverged"),
         rows,
     )
 
@@ -185,7 +183,7 @@ def write_probe(probes: Mapping[str, Probe], path: Path, *, facts: Sequence[str]
     section = Section(
         "probe",
         "Trajectories",
-        "Ways down ½ (x − y)², from points on a circle; a dot marks each end",
+        "Paths down ½ (x − y)², from points on a circle; a dot marks each end",
         probe_summary(probes),
         ("Optimizer", "Distance from the valley", "Place along it"),
         probe_rows(probes),
@@ -216,25 +214,7 @@ def _write(
     sections: Sequence[Section],
     figures: dict[str, Any],
 ) -> None:
-    from plotly.offline import get_plotlyjs
-
-    made = environment_of_pages()
-    sources = made.loader
-    assert sources is not None
-    style, _, _ = sources.get_source(made, "report.css")
-    page_source, _, _ = sources.get_source(made, "report.js")
-    plotly, plotly_hash = script(get_plotlyjs())
-    page_script, page_hash = script(page_source)
-    page = made.get_template("optimizers.html.j2").render(
-        title=title,
-        kind=kind,
-        facts=facts,
-        sections=sections,
-        policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {plotly_hash} {page_hash}",
-        style=Markup(style),
-        plotly=plotly,
-        page_script=page_script,
-        figures=script_json(figures),
+    page = render_page(
+        "optimizers.html.j2", figures, title=title, kind=kind, facts=facts, sections=sections
     )
     put(page, path)

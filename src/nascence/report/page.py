@@ -36,7 +36,7 @@ def script_json(value: Any) -> Markup:
 
 
 def picture(mistake: Mistake) -> str:
-    """A mistake's image as a data address, scaled down where it is large."""
+    """Encode a mistake's image as a data address, scaled down where it is large."""
     array = mistake.image
     image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
     buffer = io.BytesIO()
@@ -130,16 +130,22 @@ def _errors(contents: ReportContents) -> dict[str, Any]:
     }
 
 
-def script(source: str) -> tuple[Markup, str]:
-    """A script's text and the hash by which the page's policy allows it to run."""
-    digest = base64.b64encode(sha256(source.encode()).digest()).decode()
-    return Markup(source), f"'sha256-{digest}'"
+def render_page(template: str, figures: dict[str, charts.Figure], **values: Any) -> str:
+    """Fill a template as one HTML document, plotly's script within it if there is a figure.
 
+    Strings from outside (class names, file names, notes) are escaped wherever they stand, and the
+    document's policy lets nothing be loaded and no script run but its own two.
 
-def environment_of_pages() -> Environment:
-    """The templates, with every value escaped."""
+    Args:
+        template: File name of the template.
+        figures: Plotly figures by the name of their place in the page.
+        values: What else the template shows.
+    """
+    from plotly.offline import get_plotlyjs
+
+    loader = PackageLoader("nascence.report", "template")
     environment = Environment(
-        loader=PackageLoader("nascence.report", "template"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -149,36 +155,34 @@ def environment_of_pages() -> Environment:
         environment.filters[name] = getattr(formatting, name)
     environment.filters["score"] = lambda value: f"{value:.5g}"
     environment.filters["digits"] = formatting.three_digits
-    return environment
+    plotly = get_plotlyjs() if figures else ""
+    style, page_script = (
+        loader.get_source(environment, name)[0] for name in ("report.css", "report.js")
+    )
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(sha256(source.encode()).digest()).decode()}'"
+        for source in (plotly, page_script)
+    )
+    return environment.get_template(template).render(
+        policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+        f"script-src {hashes}",
+        style=Markup(style),
+        plotly=Markup(plotly),
+        page_script=Markup(page_script),
+        figures=script_json(figures),
+        figure_names=set(figures),
+        **values,
+    )
 
 
 def render(contents: ReportContents) -> str:
-    """The report as one HTML document, plotly's script and every image within it.
-
-    Strings from outside (class names, file names, notes) are escaped wherever they stand, and the
-    document's policy lets nothing be loaded and no script run but its own two.
-    """
-    from plotly.offline import get_plotlyjs
-
-    environment = environment_of_pages()
-    figures = _figures(contents)
-    sources = environment.loader
-    assert sources is not None
-    style, _, _ = sources.get_source(environment, "report.css")
-    page_source, _, _ = sources.get_source(environment, "report.js")
-    plotly, plotly_hash = script(get_plotlyjs() if figures else "")
-    page_script, page_hash = script(page_source)
+    """Render the report of a run as one HTML document; see :func:`render_page`."""
     drawing, kinds = _drawing(contents) if contents.cell_edges else (Markup(), [])
     scored = [point for point in contents.candidates if math.isfinite(point.score)]
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
+        _figures(contents),
         report=contents,
-        policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {plotly_hash} {page_hash}",
-        style=Markup(style),
-        plotly=plotly,
-        page_script=page_script,
-        figures=script_json(figures),
-        figure_names=set(figures),
         summaries={
             "candidates": summaries.candidates_summary(contents.candidates, contents.score_name),
             "accuracy": summaries.curves_summary(contents.curves, "accuracy"),
@@ -200,15 +204,15 @@ def render(contents: ReportContents) -> str:
 
 
 def write(contents: ReportContents, path: Path) -> None:
-    """Write the report to ``path``; a file that was there stays whole until the new one is.
-
-    Raises OSError where the folder does not exist or cannot be written.
-    """
+    """Write the report of a run; see :func:`put`."""
     put(render(contents), path)
 
 
 def put(page: str, path: Path) -> None:
-    """Write a page whole or not at all."""
+    """Write a page whole or not at all.
+
+    Raises:
+        WriteError: An ``OSError``: the folder is missing or cannot be written.
+    """
     # File names may hold bytes that are not UTF-8 (lone surrogates in a str).
-    document = page.encode("utf-8", errors="replace")
-    write_whole(path, document, parents=False)
+    write_whole(path, page.encode("utf-8", errors="replace"), parents=False)

@@ -3,8 +3,6 @@
 import math
 from pathlib import Path
 
-from markupsafe import Markup
-
 from nascence.jobs.search import Outcome, best_so_far
 from nascence.report.charts import (
     Figure,
@@ -14,7 +12,7 @@ from nascence.report.charts import (
     thinned,
     wrap,
 )
-from nascence.report.page import environment_of_pages, put, script, script_json
+from nascence.report.page import put, render_page
 from nascence.search.history import Candidate, History
 from nascence.search.ranking_report import ranking_table
 
@@ -89,9 +87,7 @@ def front_figure(history: History, names: list[str]) -> Figure:
 
 
 def render_search(outcome: Outcome, *, title: str) -> str:
-    """The report as one HTML document; every string from outside is escaped where it stands."""
-    from plotly.offline import get_plotlyjs
-
+    """Render the report of a search as one HTML document; every string from outside is escaped."""
     history, drawn = outcome.history, outcome.sizes
     names = [outcome.space.format(each.architecture) for each in history.candidates]
     figures: dict[str, Figure] = {}
@@ -99,41 +95,23 @@ def render_search(outcome: Outcome, *, title: str) -> str:
         figures["progress"] = progress_figure(history)
         if drawn.costs:
             figures["front"] = front_figure(drawn, names)
-    made = environment_of_pages()
-    sources = made.loader
-    assert sources is not None
-    style, _, _ = sources.get_source(made, "report.css")
-    page_source, _, _ = sources.get_source(made, "report.js")
-    plotly, plotly_hash = script(get_plotlyjs() if figures else "")
-    page_script, page_hash = script(page_source)
     sign = -1 if history.direction == "maximize" else 1
-    ranked = sorted(history.candidates, key=lambda each: sign * each.score)[:LISTED]
-    front = sorted(drawn.front(), key=lambda each: each.costs) if drawn.costs else []
-    ranking = ranking_table(outcome.rankings) if outcome.rankings else []
-    return made.get_template("search.html.j2").render(
+    return render_page(
+        "search.html.j2",
+        figures,
         title=title,
         space=outcome.space.description,
         trials=len(history),
-        policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {plotly_hash} {page_hash}",
-        style=Markup(style),
-        plotly=plotly,
-        page_script=page_script,
-        figures=script_json(figures),
-        figure_names=list(figures),
         best=history.best if len(history) else None,
         truth=outcome.truth,
         names=names,
-        ranked=ranked,
-        front=front,
+        ranked=sorted(history.candidates, key=lambda each: sign * each.score)[:LISTED],
+        front=sorted(drawn.front(), key=lambda each: each.costs) if drawn.costs else [],
         costs=drawn.costs,
-        ranking=ranking,
+        ranking=ranking_table(outcome.rankings) if outcome.rankings else [],
     )
 
 
 def write_search(outcome: Outcome, path: Path, *, title: str) -> None:
-    """Write the report to ``path``; a file that was there stays whole until the new one is.
-
-    Raises OSError where the folder does not exist or cannot be written.
-    """
+    """Write the report of a search; see :func:`nascence.report.page.put`."""
     put(render_search(outcome, title=title), path)

@@ -1,4 +1,4 @@
-"""A graph as an SVG picture, with no dependency."""
+"""A graph as an SVG picture."""
 
 from xml.sax.saxutils import escape
 
@@ -53,8 +53,12 @@ def _positions(graph: Graph, width: int) -> list[tuple[float, float]]:
     return place
 
 
-def svg(graph: Graph, *, width: int = 900) -> str:
-    """SVG text of ``graph``; pointing at a node shows its operation, parameters and cost."""
+def draw(graph: Graph, *, width: int = 900) -> str:
+    """Draw a graph, flowing downwards, ``width`` pixels wide.
+
+    Returns:
+        A stand-alone SVG text; pointing at a node shows its operation, parameters and cost.
+    """
     place = _positions(graph, width)
     height = int(max((y for _, y in place), default=0.0) + _ROW)
     parts = [

@@ -1,0 +1,116 @@
+"""What one stage of a run leaves for the next, as it stands in the folder of the run.
+
+Seconds are wall time; an accuracy is the share of the validation images classified correctly, in
+[0, 1]; parameters are learnable values, and MACs the multiply-adds for one image.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nascence.report import CandidatePoint
+from nascence.training import Measurement, Precision
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The architecture that was chosen, as numbers, name and named decisions.
+
+    ``candidates`` are all that were scored, the chosen one included; higher scores are better.
+    ``notes`` are sentences that the reader of the report must know.
+    """
+
+    seconds: float
+    architecture: tuple[int, ...]
+    name: str
+    decisions: dict[str, Any]
+    score: float
+    candidates: tuple[CandidatePoint, ...]
+    score_name: str = "binary-code score per image + ln(MACs)"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The length of a training, and the arithmetic that is the fastest on this machine.
+
+    Without ``steps`` the clock alone ends it; without ``seconds`` the number of steps does.
+    """
+
+    steps: int | None
+    seconds: float | None
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True)
+class PredictedStart:
+    """The parameters that ``hypernetwork`` predicted for a training to start from.
+
+    ``images`` training images gave the BatchNorm statistics and, with ``head``, a classifier
+    fitted in closed form; ``accuracy`` is that before training.
+    """
+
+    hypernetwork: str
+    images: int
+    head: bool
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished training, whose weights are in the folder; ``name`` is the report's word for it.
+
+    Parameters and MACs are those before folding, ``seconds`` include the prediction of the start.
+    """
+
+    steps: int
+    seconds: float
+    stopped_by: Literal["steps", "seconds"]
+    accuracy: float
+    parameters: int
+    macs: int
+    curve: tuple[Measurement, ...]
+    planned_steps: int | None = None
+    predicted: PredictedStart | None = None
+    name: str = "designed"
+
+
+@dataclass(frozen=True)
+class DeployedCost:
+    """Cost of a folded network; ``latency_ms``, for one image, is that before folding."""
+
+    parameters: int
+    macs: int
+    latency_ms: float
+    folded_latency_ms: float
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """The accuracy of the folded network, and the cost of both networks."""
+
+    seconds: float
+    accuracy: float
+    designed: DeployedCost
+    baseline: DeployedCost | None = None
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """How far the ONNX file agrees with torch; see :class:`nascence.export.Parity`."""
+
+    seconds: float
+    images: int
+    same_top1: int
+    relative_error: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of every stage before the report."""
+
+    search: SearchResult
+    train: TrainingResult
+    baseline: TrainingResult | None
+    fold: FoldResult
+    export: ExportResult
