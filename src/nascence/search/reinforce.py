@@ -122,7 +122,7 @@ class Reinforce(DistinctStrategy):
 
     def policy(self) -> list[Tensor]:
         """Probability of every choice of every decision, before any condition."""
-        return [torch.from_numpy(part) for part in self._probabilities()]
+        return [torch.tensor(part) for part in self._probabilities()]
 
     def _reward(self, architecture: Architecture, score: float) -> float:
         if self._target is None:
@@ -152,7 +152,7 @@ class Reinforce(DistinctStrategy):
         """Logits with Gumbel noise: the greatest of each is drawn from its softmax."""
         uniform = torch.rand(len(self._logits), generator=self._generator, dtype=torch.float64)
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))
-        return list((torch.from_numpy(self._logits) + gumbel).split(self._sizes))
+        return list((torch.tensor(self._logits) + gumbel).split(self._sizes))
 
     def _direction(self, architecture: Architecture) -> Array:
         """Gradient of log p by the logits, (codes,): the code less the mean of codes."""
