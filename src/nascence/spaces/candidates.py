@@ -1,5 +1,6 @@
 """Spaces whose candidates can stand side by side in one network, and what is left of them."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -16,7 +17,14 @@ class CandidateSpace(CostedSpace):
 
     A new space of this kind writes three things: its decisions, ``description`` and ``network``.
     From them follow building, supernets, splitting, weights of choices, angles and costs.
+
+    Attributes:
+        width: channels from which all others follow, where the space has one such number.
+        auxiliary: whether the network gives a second output in training.
     """
+
+    width: Any = None
+    auxiliary: bool = False
 
     @abstractmethod
     def network(self, choose: Choose) -> nn.Module:
@@ -38,6 +46,27 @@ class CandidateSpace(CostedSpace):
         """
         make: Any = cls
         return make(classes=classes, in_channels=image_shape[0], **settings)
+
+    def narrowed(self, parts: int) -> Self:
+        """Return the space with a width of 1 of ``parts``: the same places, fewer channels.
+
+        Raises:
+            ValueError: no one width in channels, or parts that do not divide it.
+        """
+        width = self.width
+        if isinstance(width, bool) or not isinstance(width, int):
+            raise ValueError(
+                f"partial channels need a space of cells with one width, and that of "
+                f"{type(self).__name__} is {width!r}; use SmallSpace, NB201 or Darts"
+            )
+        if parts < 2 or width % parts or width // parts < 2:
+            raise ValueError(
+                f"{parts} parts of {width} channels; parts must be 2 or more, divide the width, "
+                "and leave 2 channels or more"
+            )
+        narrow = copy.copy(self)
+        narrow.width = width // parts
+        return narrow
 
     def build(self, architecture: Architecture) -> nn.Module:
         """Build the network, with PyTorch's initialisation from the global generator."""
@@ -86,6 +115,7 @@ class RestrictedCandidates(Restricted, CandidateSpace):
 
     def __init__(self, space: CandidateSpace, choices: Sequence[Sequence[int]]) -> None:
         super().__init__(space, choices)
+        self.auxiliary = space.auxiliary
 
     def network(self, choose: Choose) -> nn.Module:
         """Build the whole space's network with builders of what is left alone."""
