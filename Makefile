@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo test lint docs ledger clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -22,6 +22,9 @@ lint: $(VENV)/.installed-lint
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+ledger: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.pages
 
 clean:
 	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache

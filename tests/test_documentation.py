@@ -1,4 +1,4 @@
-"""Every command and every Python example of the README and the guide is run."""
+"""Every command and every Python example of the README and the documents is run."""
 
 import re
 import shlex
@@ -14,6 +14,7 @@ from nascence import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SLOW = ("README", "gan", "mobile", "gradient", "once_for_all", "fold", "guide")
 SHORT = {
     "design": ["--trials", "3", "--steps", "3", "--size", "8", "--max-params", "20000", "--quiet"],
     "resume": ["--quiet"],
@@ -21,63 +22,60 @@ SHORT = {
 }
 
 
-def blocks(language: str) -> list[tuple[str, str]]:
-    """(page, code) of every fenced block of a language."""
-    found = []
-    for page in PAGES:
-        for code in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL):
-            found.append((page.name, code))
-    return found
+def blocks(page: Path, language: str) -> list[str]:
+    """Every fenced block of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-def commands() -> list[tuple[str, str]]:
-    return [
-        (page, line.split("#")[0].strip())
-        for page, code in blocks("console")
-        for line in code.splitlines()
-        if line.strip() and not line.startswith("#")
-    ]
+def commands(page: Path) -> list[list[str]]:
+    """The words of every command of a page."""
+    lines = [line for code in blocks(page, "console") for line in code.splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photos, and the first run that the README makes of them."""
-    root = tmp_path_factory.mktemp("readme")
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with photos, in which the commands and the examples of a page are run."""
     rng = np.random.default_rng(0)
     for name, channel in (("cats", 0), ("dogs", 2)):
-        (root / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(12):
             pixels = rng.integers(0, 80, (12, 12, 3), dtype=np.uint8)
             pixels[..., channel] += 150
-            Image.fromarray(pixels).save(root / "photos" / name / f"{index}.png")
-    return root
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
+    return tmp_path
 
 
 def test_there_are_examples() -> None:
-    assert len(commands()) >= 4
-    assert blocks("python")
+    names = [page for page in PAGES if blocks(page, "console") or blocks(page, "python")]
+    assert len(names) > 15
+    assert PAGES[0] in names
 
 
 def test_make_targets_exist() -> None:
-    for _, line in commands():
-        words = shlex.split(line)
+    for words in (words for page in PAGES for words in commands(page)):
         if words[0] == "make":
             subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_commands_and_examples_run(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands in the order of the pages, then the examples, which read what commands made."""
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in SLOW else [])
+        for page in PAGES
+    ],
+)
+def test_commands_and_examples_run(
+    page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of a page in their order, then its examples, which read what those made."""
     monkeypatch.chdir(workplace)
-    for page, line in commands():
-        words = shlex.split(line)
-        if words[0] == "make":
+    for words in commands(page):
+        if words[0] in ("make", "python"):  # those are checked in test_documents_are_true.py
             continue
-        if words[0] == "python":
-            assert (ROOT / words[1]).is_file(), f"{page}: {line}"
-            continue
-        assert words[0] == "nascence", f"{page}: {line}"
+        assert words[0] == "nascence"
         result = CliRunner().invoke(cli.app, [*words[1:], *SHORT.get(words[1], [])])
-        assert result.exit_code == 0, (page, line, result.output, result.exception)
-    scopes: dict[str, dict[str, object]] = {}
-    for page, code in blocks("python"):  # a page is read from its top: names stay known
-        exec(compile(code, page, "exec"), scopes.setdefault(page, {"__name__": "example"}))
+        assert result.exit_code == 0, (words, result.output, result.exception)
+    scope: dict[str, object] = {"__name__": "example"}
+    for code in blocks(page, "python"):  # a page is read from its top: names stay known
+        exec(compile(code, page.name, "exec"), scope)

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-NOT_YET = ("optim/",)
-"""Rooms that do not stand on the core yet."""
 
 
 def _name(node: ast.AST) -> str:
@@ -95,6 +93,8 @@ ALLOWED: dict[Callable[[ast.AST], bool], tuple[str, ...]] = {
         "core/files.py",
         "core/resumable.py",
         "data/cache.py",  # moves whole folders into place
+        "optim/native.py",  # moves what a compiler made into place
+        "testing/optimizers.py",  # a round trip through memory
     ),
     writes_text_or_bytes: (
         "core/files.py",
@@ -104,6 +104,7 @@ ALLOWED: dict[Callable[[ast.AST], bool], tuple[str, ...]] = {
     unpickles: (
         "core/resumable.py",
         "cli/networks.py",  # files from outside, with messages about them
+        "testing/optimizers.py",  # a round trip through memory
     ),
     locks_or_hears_signals: (
         "core/files.py",
@@ -141,7 +142,7 @@ def test_no_file_relapses(rule: Callable[[ast.AST], bool]) -> None:
     relapses = []
     for path in SOURCE.rglob("*.py"):
         name = path.relative_to(SOURCE).as_posix()
-        if name not in ALLOWED[rule] and not name.startswith(NOT_YET):
+        if name not in ALLOWED[rule]:
             relapses += [f"{name}:{line}" for line in found(rule, path.read_text())]
     assert not relapses, f"{rule.__name__}: {', '.join(relapses)}"
 

@@ -138,7 +138,7 @@ def onnx_model(
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-    dynamic_shapes: dict[str, Any] | None = None,
+    dynamic_shapes: dict[str, Any] | tuple[Any, ...] | None = None,
     opset: int | None = None,
 ) -> Any:
     """Export a network in evaluation mode, and load what came out.

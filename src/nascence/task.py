@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from nascence.core.randomness import derived_seed
 from nascence.params import Params
 
 TaskSplit = Literal["train", "inner-valid", "outer-valid", "test"]
@@ -82,7 +81,9 @@ class TaskFamily(Protocol):
     """Numbered tasks: task k is the same everywhere and whatever was asked for before."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tells the family from all others."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -157,11 +158,6 @@ def stacks(tasks: Iterable[Task]) -> list[Stack]:
 def training_tasks(length: int, held_out: float) -> int:
     """How many tasks of a family of ``length``, from the first on, meta-training may use."""
     return max(1, math.floor(length * (1 - held_out)))
-
-
-def seed_of(name: str, index: int) -> int:
-    """A 63-bit seed for task ``index`` of a family, the same on every machine and version."""
-    return derived_seed(name, index)
 
 
 def _check_split(split: str) -> None:

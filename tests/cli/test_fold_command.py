@@ -53,7 +53,7 @@ def test_weights_of_a_file_are_folded(tmp_path: Path) -> None:
         (["repvgg-z9"], "no RepVGG"),
         (["mobileone-s7"], "no MobileOne"),
         (["missing.pt", "--architecture", "repvgg-a0"], "no checkpoint at missing.pt"),
-        (["trained.pt"], "name its network with --architecture"),
+        (["trained.pt"], "no checkpoint at trained.pt"),
         (["repvgg-a0", "--shape", "1,x"], "--shape is '1,x'"),
         (["repvgg-a0", "--shape", "1,0,3,3"], "--shape is '1,0,3,3'"),
     ],
@@ -72,3 +72,46 @@ def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
     assert result.exit_code == cli.USAGE
     assert "there already" in result.stderr
     assert (tmp_path / "a.onnx").read_text() == "mine"
+
+
+BROKEN = """
+import torch
+class Recursion(torch.nn.Module):
+    def forward(self, x):
+        return self(x)
+class Exits(torch.nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
+class Twice(torch.nn.Module):
+    calls = []
+    def forward(self, x):
+        self.calls.append(1)
+        if len(self.calls) > 2:
+            raise KeyError("gone")
+        return x
+class State(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(8, 2)
+    def state_dict(self, *args, **kwargs):
+        raise KeyError("no state")
+"""
+
+
+@pytest.mark.parametrize("name", ["Recursion", "Exits", "Twice", "State"])
+def test_whatever_a_python_file_does_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    result = run(f"{tmp_path}/broken.py:{name}", "--shape", "1,3,8,8")
+    assert result.exit_code == cli.USAGE, (result.output, result.exception)
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_absurd_shapes_and_one_file_for_both(tmp_path: Path) -> None:
+    for shape in ("2147483648,3,16,16", "9" * 30 + ",3,8,8"):
+        result = run("resnet20", "--shape", shape)
+        assert result.exit_code == cli.USAGE
+        assert "can be made" in result.stderr
+    same = str(tmp_path / "same")
+    result = run("resnet20", *SMALL, "--onnx", same, "--out", same)
+    assert result.exit_code == cli.USAGE
+    assert "give two files" in result.stderr
+    assert not (tmp_path / "same").exists()

@@ -1,3 +1,4 @@
+import random
 import sys
 from pathlib import Path
 
@@ -115,3 +116,48 @@ def test_a_network_of_a_python_file(tmp_path: Path) -> None:
         network(f"{tmp_path}/other.py:Small", classes=2)
     with pytest.raises(ValueError, match=r"give a name, timm/NAME"):
         network("keras/thing", classes=2)
+
+
+def test_classes_are_read_off_the_file(tmp_path: Path) -> None:
+    torch.save(build("resnet20", classes=7).state_dict(), tmp_path / "a.pt")
+    model = network(str(tmp_path / "a.pt"), architecture="resnet20")
+    assert model.eval()(torch.zeros(1, 3, 16, 16)).shape == (1, 7)
+    with pytest.raises(ValueError, match="does not fit the architecture"):
+        network(str(tmp_path / "a.pt"), architecture="resnet32")
+
+
+def test_a_whole_network_is_not_said_to_be_weights(tmp_path: Path) -> None:
+    torch.save(build("resnet20", classes=3), tmp_path / "whole.pt")
+    with pytest.raises(ValueError, match=r"such as a whole network; save its state_dict"):
+        network(str(tmp_path / "whole.pt"))
+    torch.save([torch.zeros(2)], tmp_path / "list.pt")
+    with pytest.raises(ValueError, match="holds a list without names"):
+        network(str(tmp_path / "list.pt"), architecture="resnet20")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_any_damage_to_a_file_of_weights_is_one_value_error(
+    suffix: str, seed: int, tmp_path: Path
+) -> None:
+    state = {"weight": torch.randn(3, 4), "bias": torch.randn(3)}
+    whole, path = tmp_path / f"whole{suffix}", tmp_path / f"damaged{suffix}"
+    torch.save(state, whole) if suffix == ".pt" else save_file(state, whole)
+    content, rng = whole.read_bytes(), random.Random(seed)
+    for _ in range(25):
+        damaged = bytearray(content[: rng.randrange(len(content) + 1)])
+        if rng.random() < 0.6:
+            damaged = bytearray(content)
+        for _ in range(rng.randrange(1, 9)):
+            if damaged:
+                damaged[rng.randrange(min(len(damaged), 400))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"is not a checkpoint|does not fit"):
+            network(str(path), architecture="resnet20")
+
+
+def test_a_python_file_that_exits_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "exits.py"
+    file.write_text("raise SystemExit(0)")
+    with pytest.raises(ValueError, match="failed: SystemExit"):
+        network(f"{file}:Net", classes=2)

@@ -26,7 +26,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Two tasks of a minute at work in a process group of their own, and a third waiting."""
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "processes_for_tests.py"), str(tmp_path)],
+        [sys.executable, str(HERE / "tasks_for_tests.py"), str(tmp_path)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])},
         stderr=subprocess.PIPE,
         text=True,
@@ -44,7 +44,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_results_come_in_order_from_prepared_processes() -> None:
-    import processes_for_tests as mine
+    import tasks_for_tests as mine
 
     results = map_in_processes(
         mine.told, [3, 1, 2], workers=2, threads=1, prepare=mine.prepare, arguments=("ready",)
@@ -53,7 +53,7 @@ def test_results_come_in_order_from_prepared_processes() -> None:
 
 
 def test_an_error_of_a_task_is_raised() -> None:
-    import processes_for_tests as mine
+    import tasks_for_tests as mine
 
     with pytest.raises(ValueError, match="of task 2"):
         list(map_in_processes(mine.fails, [1, 2, 3], workers=1))

@@ -1,6 +1,7 @@
 # ruff: noqa: PT012  what an interrupt leaves undone is seen inside of the block
 """Budgets, checkpoints and Ctrl-C, with the signals of the system."""
 
+import errno
 import os
 import pickle
 import signal
@@ -156,6 +157,21 @@ def test_a_state_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="does not hold the state of this training") as e:
             checkpoint.resume(take)
         assert "\n" not in str(e.value)
+
+
+def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(CheckpointError, match=r"No space left.*free some space") as caught:
+        save_checkpoint(path, {"step": 2})
+    assert "\n" not in str(caught.value)
+    assert load_checkpoint(path) == {"step": 1}
+    assert os.listdir(tmp_path) == ["a.pt"]
 
 
 class Bomb:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Split
 from nascence.detect.detector import Detector
 from nascence.detect.scenes import Scenes
@@ -12,7 +13,6 @@ from nascence.detect.training import (
     evaluate_detector,
     train_detector,
 )
-from nascence.params import CheckpointError
 from nascence.training import DivergenceError, adamw
 
 from .test_detector import detector

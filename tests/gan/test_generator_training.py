@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset, Split
 from nascence.gan import generate, latents, train_generator
 from nascence.gan.generator_training import TrainedGenerator
-from nascence.params import CheckpointError
 from nascence.spaces import GeneratorSpace
 from nascence.training import DivergenceError
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
 from nascence.gan.history import Round
 from nascence.gan.part import PartSearch
 from nascence.gan.settings import Settings
-from nascence.params import CheckpointError
 from nascence.supernets import SuperNet, split
 from nascence.training import DivergenceError
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
 from nascence.gradient import GRADIENT_STRATEGIES, GradientSearchError, Trajectory, darts, proxyless
 from nascence.gradient import enas as enas_search
@@ -19,7 +20,6 @@ from nascence.gradient.gates import softmax_gate
 from nascence.gradient.leaf import LeafSearch
 from nascence.gradient.relaxation import Relaxation
 from nascence.latency.table import LatencyTable, LatencyTerm
-from nascence.params import CheckpointError
 from nascence.spaces import SmallSpace
 from nascence.supernets import SuperNet
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -67,3 +69,35 @@ def test_fused_attention_is_counted() -> None:
     layer = nn.MultiheadAttention(8, 2, batch_first=True)
     x = torch.zeros(1, 5, 8)
     assert count_macs(layer, x, x, x) == 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8
+
+
+class Applied(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.function(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes", "expected"),
+    [
+        (nn.Bilinear(3, 4, 5), [(2, 3), (2, 4)], 2 * 3 * 4 * 5),
+        (nn.Bilinear(3, 4, 5), [(2, 7, 3), (2, 7, 4)], 14 * 3 * 4 * 5),
+        (nn.LSTM(3, 4, batch_first=True), [(2, 5, 3)], 10 * 4 * 4 * (3 + 4)),
+        (nn.LSTM(3, 4, 2, bidirectional=True), [(2, 5, 3)], 20 * 4 * 4 * (3 + 4 + 8 + 4)),
+        (nn.GRU(3, 4), [(2, 5, 3)], 10 * 3 * 4 * (3 + 4)),
+        (Applied(torch.mv), [(3, 4), (4,)], 3 * 4),
+        (Applied(torch.matmul), [(2, 3, 4), (4,)], 2 * 3 * 4),
+        (Applied(torch.dot), [(4,), (4,)], 4),
+        (Applied(torch.addmv), [(3,), (3, 4), (4,)], 3 * 4),
+        (Applied(torch.addbmm), [(3, 5), (2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
+    ],
+)
+def test_products_that_torch_leaves_out_are_counted(
+    model: nn.Module, shapes: list[tuple[int, ...]], expected: int
+) -> None:
+    assert count_macs(model, *(torch.randn(shape) for shape in shapes)) == expected

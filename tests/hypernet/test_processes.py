@@ -1,4 +1,8 @@
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,3 +34,32 @@ def test_errors_of_any_process_are_raised() -> None:
         in_processes(1, os._exit, 3)
     with pytest.raises(ValueError, match="0 processes"):
         in_processes(0, torch.zeros, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [False, True], ids=["while they start", "at work"])
+@pytest.mark.parametrize("to_all", [False, True], ids=["to one", "to all"])
+def test_an_interrupt_is_never_lost(tmp_path: Path, begun: bool, to_all: bool) -> None:
+    here = Path(__file__).parent
+    process = subprocess.Popen(
+        [sys.executable, str(here / "processes_for_tests.py"), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), *sys.path])},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    limit = time.monotonic() + 100
+    while len(list(tmp_path.glob("*.begun"))) < 2 and time.monotonic() < limit:
+        time.sleep(0.05)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if not begun and len(children) == 3:  # the two, and one that Python starts
+            break
+    (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
+    try:
+        said = process.communicate(timeout=40)[1]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert not said
+    assert {path.name for path in tmp_path.glob("*.heard")} == ({"0.heard"} if begun else set())

@@ -75,7 +75,22 @@ def test_a_network_that_ignores_its_image_has_none() -> None:
 
 def test_mode_is_restored() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout()).train()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match=r"images of shape \(1, 3\): mat1 and mat2 shapes"):
         live_macs(model, (torch.randn(1, 3), torch.zeros(1)))
     assert model.training
     assert model[1].training
+
+
+class Square(nn.Module):
+    """A bilinear form of an image with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = nn.Bilinear(3, 3, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.form(x, x)
+
+
+def test_what_torch_leaves_out_is_counted() -> None:
+    assert live_macs(Square(), (torch.randn(2, 3), torch.zeros(2))) == 3 * 3 * 5

@@ -1,8 +1,11 @@
 """Least eigenvalues against NumPy's correlations of hooked feature maps."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nascence.metrics import Batch, meco
@@ -38,6 +41,53 @@ def test_maps_that_change_in_place_count_as_each_is_given(small_batch: Batch) ->
     model = nn.Sequential(nn.Sequential(*layers), nn.Identity())
     expected = by_numpy(model, small_batch[0][:1])
     assert meco(model, small_batch) == pytest.approx(expected, abs=1e-5)
+
+
+class Functional(nn.Module):
+    """The layers of :func:`network_of_layers` as functions, with the same weights."""
+
+    def __init__(self, layers: nn.Sequential, relu: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(layers.parameters())
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(F.conv2d(x, self.weights[0], self.weights[1], padding=1))
+        x = F.max_pool2d(x, 2)
+        x = F.batch_norm(x, None, None, self.weights[2], self.weights[3], training=True)
+        return torch.sigmoid(F.avg_pool2d(F.gelu(x), 2))
+
+
+@pytest.mark.parametrize(
+    "relu",
+    [F.relu, torch.relu, Tensor.relu, torch.relu_, lambda x: F.relu(x, inplace=True), nn.ReLU()],
+    ids=["F.relu", "torch.relu", "method", "torch.relu_", "in place", "module"],
+)
+def test_a_function_counts_as_its_layer(
+    relu: Callable[[Tensor], Tensor], small_batch: Batch
+) -> None:
+    torch.manual_seed(0)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(4),
+        nn.GELU(),
+        nn.AvgPool2d(2),
+        nn.Sigmoid(),
+    )
+    expected = by_numpy(layers, small_batch[0][:1])
+    assert expected > 0.01
+    assert meco(layers, small_batch) == pytest.approx(expected, abs=1e-5)
+    assert meco(Functional(layers, relu), small_batch) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_layer_that_calls_functions_counts_once(small_batch: Batch) -> None:
+    """Padding by reflection is a function within the layer."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")
+    expected = by_numpy(layer, small_batch[0][:1])
+    assert meco(layer, small_batch) == pytest.approx(expected, abs=1e-5)
 
 
 class Fixed(nn.Module):

@@ -1,5 +1,6 @@
 """The score against the published formula, ReLU by ReLU."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -210,15 +211,32 @@ def test_different_parts_and_later_values_of_a_tensor_count_each() -> None:
     assert naswot(Shared(changed), batch_of(images)) == pytest.approx(twice)
 
 
-def test_equal_images_have_no_score() -> None:
-    images = torch.randn(8, 3, 12, 12).index_select(0, torch.tensor([0, 1, 2, 3, 4, 5, 6, 0]))
-    assert naswot(network(), batch_of(images)) == float("-inf")
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6, 0], [3, 3, 3, 0, 1, 6, 5, 4, 2]])
+def test_repeated_images_count_once(order: list[int]) -> None:
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+    images = torch.randn(7, 3, 12, 12)
+    whole = naswot(model, batch_of(images))
+    assert naswot(model, batch_of(images[order])) == pytest.approx(whole)
 
 
-def test_fewer_units_than_images_have_no_score() -> None:
-    """K has at most one more rank than units; rounding must not make that a number."""
+def test_images_that_are_all_equal_count_the_bits() -> None:
+    """One code of 6 units is left: K is the number 6."""
+    model = nn.Sequential(nn.Linear(8, 6), nn.ReLU())
+    assert naswot(model, batch_of(torch.zeros(5, 8))) == pytest.approx(math.log(6))
+
+
+def test_fewer_units_than_images() -> None:
+    """K has at most one more rank than units; rounding must not make the others a number."""
+    generator = torch.Generator().manual_seed(3)
     model = nn.Sequential(nn.Linear(8, 12), nn.ReLU())
-    assert naswot(model, batch_of(torch.randn(64, 8))) == float("-inf")
+    images = torch.randn(64, 8, generator=generator)
+    codes = (model(images) > 0).double().unique(dim=0)
+    kernel = codes @ codes.T + (1 - codes) @ (1 - codes).T
+    assert torch.linalg.matrix_rank(kernel) < len(kernel)
+    eigenvalues = torch.linalg.eigvalsh(kernel)
+    expected = eigenvalues[eigenvalues > 1e-6].log().sum().item()
+    assert naswot(model, batch_of(images)) == pytest.approx(expected)
 
 
 def test_what_cannot_be_scored_is_an_error(images: Tensor) -> None:

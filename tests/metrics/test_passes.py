@@ -63,7 +63,7 @@ def test_modes_are_restored_after_an_error() -> None:
     model = nn.Sequential(nn.BatchNorm1d(3).eval(), nn.Dropout())
     with batch_statistics(model):
         assert [module.training for module in model] == [True, False]
-    with pytest.raises(RuntimeError, match="should contain 4 elements"):
+    with pytest.raises(ValueError, match=r"images of shape \(2, 4\): .*should contain 4 elements"):
         run(model, torch.zeros(2, 4))
     assert [module.training for module in model] == [False, True]
 
@@ -98,3 +98,13 @@ def test_labels_must_fit() -> None:
             cross_entropy(torch.zeros(2, 3), labels)
     with pytest.raises(ValueError, match=r"labels \(3,\)"):
         cross_entropy(torch.zeros(2, 3), torch.zeros(3, dtype=torch.long))
+
+
+def test_one_value_per_channel_is_normalised_to_zero() -> None:
+    """What is left is the shift, as in a batch of the same value twice."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 2), nn.BatchNorm2d(4))
+    nn.init.normal_(model[1].bias)
+    output = run(model, torch.randn(1, 3, 2, 2))
+    assert torch.allclose(output.flatten(), model[1].bias, atol=1e-4)
+    assert torch.equal(model[1].running_mean, torch.zeros(4))

@@ -14,7 +14,6 @@ from nascence.reparam import (
     QARepVGGBlock,
     RepVGGBlock,
     fold,
-    fold_with_report,
 )
 from nascence.reparam.branch_layers import PaddedNorm
 
@@ -64,40 +63,6 @@ def test_a_folded_block_is_one_convolution_with_the_same_function(
     assert {value.dtype for value in folded.state_dict().values()} == {dtype}
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_shape_is_that_of_the_plain_convolution(block) -> None:
-    for kernel, padding, dilation in ((3, None, 1), (4, 1, 2), (5, 0, 1), (2, 3, 3)):
-        plain = nn.Conv2d(
-            4, 8, kernel, 2, dilation * (kernel - 1) // 2 if padding is None else padding, dilation
-        )
-        x = torch.zeros(2, 4, 13, 12)
-        mine = block(4, 8, kernel, stride=2, padding=padding, dilation=dilation)
-        assert mine(x).shape == plain(x).shape
-
-
-@pytest.mark.parametrize("block", BLOCKS)
-def test_folding_twice_changes_nothing_and_the_state_survives(block, randomise) -> None:
-    model = nn.Sequential(randomise(block(4, 4)), nn.ReLU(), randomise(block(4, 8))).eval()
-    x = torch.randn(1, 4, 8, 8)
-    folded = fold(model, x)
-    again, report = fold_with_report(folded, x, repeats=0)
-    assert not report.folded
-    assert "nothing to fold" in report.notes
-    assert torch.equal(again(x), folded(x))
-    fresh = copy.deepcopy(folded)
-    for value in fresh.parameters():
-        value.data.zero_()
-    fresh.load_state_dict(folded.state_dict())
-    assert torch.equal(fresh(x), folded(x))
-
-
-@pytest.mark.parametrize("block", BLOCKS)
-def test_every_branch_trains(block) -> None:
-    model = block(4, 4).train()
-    model(torch.randn(4, 4, 8, 8)).square().sum().backward()
-    assert all(value.grad is not None for value in model.parameters())
-
-
 def test_the_border_of_a_padded_norm_is_what_it_makes_of_zero(randomise) -> None:
     norm = randomise(PaddedNorm(3, (2, 1)))
     x = torch.randn(1, 3, 4, 5)
@@ -107,20 +72,6 @@ def test_the_border_of_a_padded_norm_is_what_it_makes_of_zero(randomise) -> None
     border = norm.norm(torch.zeros(1, 3, 1, 1))
     torch.testing.assert_close(padded[..., :2, :], border.expand(1, 3, 2, 7))
     torch.testing.assert_close(padded[..., -1:], border.expand(1, 3, 8, 1))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"groups": 3}, "groups is 3"),
-        ({"padding": -1}, "padding is -1"),
-        ({"stride": 0}, "at least 1"),
-        ({"kernel_size": (1, 2, 3)}, "one number or two"),
-    ],
-)
-def test_impossible_geometry_is_named(arguments, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        RepVGGBlock(4, 4, **arguments)
 
 
 def test_copies_must_be_positive() -> None:

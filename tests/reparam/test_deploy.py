@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nascence.reparam import RepVGGBlock, diagnose_int8, fold, try_forms
-from nascence.reparam.deploy import rounded_weight
+from nascence.reparam.deploy import export_onnx, rounded_weight, session
 
 UNCOMPILED = ("eager", "onnx", "onnx int8")
 
@@ -76,3 +76,28 @@ def test_rounding_keeps_the_grid_and_the_peak() -> None:
 def test_unknown_forms_are_named() -> None:
     with pytest.raises(ValueError, match="no form 'tensorrt'"):
         try_forms(nn.Identity(), torch.zeros(1), forms=["tensorrt"])
+
+
+def test_the_onnx_file_takes_any_batch_or_says_which(randomise, tmp_path) -> None:
+    model, x = folded_network(randomise)
+    assert export_onnx(model, (x,), tmp_path / "any.onnx") is None
+    five = torch.randn(5, 3, 8, 8)
+    torch.testing.assert_close(session(tmp_path / "any.onnx")(five), model(five))
+
+    class Fixed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.reshape(2, -1) * 2
+
+    limit = export_onnx(Fixed(), (torch.randn(2, 3),), tmp_path / "fixed.onnx")
+    assert limit is not None
+    assert limit.startswith("it takes a batch size of 2 only: ")
+
+
+def test_what_cannot_be_exported_is_a_value_error(tmp_path) -> None:
+    class Unwritable(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.lstsq(x, x).solution
+
+    with pytest.raises(ValueError, match="torch cannot export"):
+        export_onnx(Unwritable(), (torch.randn(3, 3),), tmp_path / "n.onnx")
+    assert not (tmp_path / "n.onnx").exists()

@@ -91,3 +91,16 @@ def test_nothing_to_expand_is_an_error() -> None:
         expand(nn.Sequential(nn.Conv2d(3, 3, 1)), RepVGGBlock)
     accepted = expand(nn.Sequential(nn.Conv2d(3, 3, 1)), RepVGGBlock, accepts=lambda layer: True)
     assert isinstance(accepted[0].block, RepVGGBlock)
+
+
+def test_hooks_of_a_convolution_stay_and_computed_weights_too() -> None:
+    convolution, computed = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+    torch.nn.utils.spectral_norm(computed)
+    shapes: list[torch.Size] = []
+    convolution.register_forward_hook(lambda m, args, output: shapes.append(output.shape))
+    model = nn.Sequential(convolution, computed).eval()
+    x = torch.randn(1, 3, 8, 8)
+    expanded = expand(model, RepVGGBlock)
+    torch.testing.assert_close(expanded(x), model(x))
+    assert shapes == [(1, 4, 6, 6)] * 2
+    assert type(expanded[1]) is nn.Conv2d

@@ -1,6 +1,5 @@
 """The report as a file: whole, escaped, without any address to load, and opened in Chromium."""
 
-import importlib.util
 import io
 import json
 import math
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.report import picture as front_page
 from nascence.core.files import WriteError
 from nascence.report import CandidatePoint, Mistake, ReportContents, render, write
 from nascence.report.page import picture, script_json
@@ -240,15 +240,9 @@ def test_a_folder_that_is_not_there_is_one_line(contents: ReportContents, tmp_pa
 
 @pytest.fixture(scope="module")
 def browser() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "report_picture.py"
-    specification = importlib.util.spec_from_file_location("report_picture", path)
-    assert specification
-    assert specification.loader
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    if module.find_browser() is None:
+    if front_page.find_browser() is None:
         pytest.skip("no Chromium on this machine: the report is not opened in a browser")
-    return module
+    return front_page
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
-from nascence.params import CheckpointError
 from nascence.spaces import ElasticMobile, Stage
 from nascence.supernets import (
     PHASES,

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nascence import training
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
-from nascence.params import CheckpointError
 from nascence.spaces import Architecture, ElasticMobile, Stage
 from nascence.supernets import (
     ElasticSuperNet,

@@ -9,7 +9,6 @@ import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
 from nascence.cli.latency_command import latency
-from nascence.core.files import locked
 
 if TYPE_CHECKING:
     from nascence.optim.compare.contestants import Contestant
@@ -114,7 +113,7 @@ def _compare(
     from nascence.report.optimizer_page import write_comparison
 
     held_out = seen_families(weights)
-    with locked(out), shown(out, quiet=quiet) as show:
+    with shown(out, quiet=quiet) as show:
         results = compare(
             entrants,
             families,

@@ -171,6 +171,8 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
             f"The designed network is {100 * abs(difference):.1f} percentage points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
+    if summary.get("reading"):  # runs of earlier versions did not note it
+        say(f"Data: {summary['reading']}")
     for note in summary.get("notes", ()):  # runs of earlier versions have none
         say(f"Note: {note}")
     for note in summary["skipped"][:LISTED]:

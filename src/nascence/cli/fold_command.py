@@ -29,7 +29,9 @@ def fold(
     verify: Annotated[
         bool, typer.Option(help="Compare before and after; roll back what fails.")
     ] = True,
-    onnx: Annotated[Path | None, typer.Option(help="ONNX file to write.")] = None,
+    onnx: Annotated[
+        Path | None, typer.Option(help="ONNX file to write, for any batch size if it can.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
     deploy: Annotated[
         bool, typer.Option(help="Also try torch.compile, ONNX and int8, and report on each.")
@@ -39,21 +41,22 @@ def fold(
     """Fold BatchNorms and parallel branches of a network into its convolutions, exactly."""
     with failures_as_lines():
         sizes = _shape_of(shape)
-        for path in (onnx, out):
-            check_new_file(path)
-        from nascence.cli.networks import network
+        check_new_file(onnx)
+        check_new_file(out)
+        if onnx is not None and out is not None and onnx.resolve() == out.resolve():
+            raise ValueError(f"--onnx and --out are both {out}; give two files")
+        from nascence.cli.networks import foreign_failures_named, network
         from nascence.reparam import fold_network
 
-        job = fold_network(
-            network(source, classes=1000, architecture=architecture),
-            shape=sizes,
-            verify=verify,
-            onnx=onnx,
-            weights=out,
-            try_deployment=deploy,
-        )
+        channels = sizes[1] if len(sizes) == 4 else 3
+        model = network(source, in_channels=channels, architecture=architecture)
+        with foreign_failures_named(architecture or source):
+            job = fold_network(
+                model, shape=sizes, verify=verify, onnx=onnx, weights=out, try_deployment=deploy
+            )
         facts = _facts(job.report)
         facts["files"] = [str(path) for path in job.files]
+        facts["limits"] = list(job.limits)
         facts["forms"] = [str(form) for form in job.forms]
         facts["int8"] = [layer._asdict() for layer in job.int8]
         typer.echo(json.dumps(facts) if as_json else _text(job.report, facts))
@@ -94,4 +97,5 @@ def _text(report: "FoldReport", facts: dict[str, Any]) -> str:
         f"{layer['activation']:.1e} by its activation"
         for layer in facts["int8"][:10]
     ]
+    lines += [f"note: {limit}" for limit in facts["limits"]]
     return "\n".join([*lines, *(f"wrote {path}" for path in facts["files"])])

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
-from nascence.core.files import locked
 
 
 def optimizer(
@@ -75,7 +74,7 @@ def optimizer(
         if steps < 1 or workers < 1:
             raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
         try:
-            with locked(out), shown(out, quiet=quiet) as show:
+            with shown(out, quiet=quiet) as show:
                 result = meta_train(
                     untrained,
                     tasks,

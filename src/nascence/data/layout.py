@@ -176,10 +176,13 @@ def holds_images(folder: Path) -> bool:
     return any(path.suffix.lower() in IMAGE_SUFFIXES for path in walk(folder))
 
 
-def walk(folder: Path, root: Path | None = None) -> Iterator[Path]:
+def walk(folder: Path, root: Path | None = None, *, suffix: str = "") -> Iterator[Path]:
     """Yield the visible files below a folder, each real folder visited once and none above it.
 
-    ``root`` is the folder that no link may lead back to; by default what is above ``folder``.
+    Args:
+        folder: Where to begin.
+        root: The folder that no link may lead back to; by default what is above ``folder``.
+        suffix: What the names of the files end in, in small letters.
     """
     above = Path(os.path.realpath(folder.parent if root is None else root))
     seen = {str(above), *(str(parent) for parent in above.parents)}
@@ -196,7 +199,7 @@ def walk(folder: Path, root: Path | None = None) -> Iterator[Path]:
                     continue
                 if entry.is_dir():
                     waiting.append(Path(entry.path))
-                elif entry.is_file():
+                elif entry.name.lower().endswith(suffix) and entry.is_file():
                     yield Path(entry.path)
 
 

@@ -77,7 +77,7 @@ def is_parquet(path: Path) -> bool:
 
 def parquet_files(folder: Path) -> list[Path]:
     """Visible parquet files of a folder, at any depth."""
-    return sorted(file for file in walk(folder) if file.suffix.lower() == ".parquet")
+    return sorted(walk(folder, suffix=".parquet"))
 
 
 def _is_data(path: Path) -> bool:

@@ -44,7 +44,7 @@ def exact(data: bytes, image: Image.Image) -> Image.Image | None:
     """
     if data[:8] != _SIGNATURE:
         return None
-    depth, colour = data[24:26]
+    depth, colour = data[24], data[25]
     if colour not in _CHANNELS:
         return None
     marked = image.info.get("transparency") if colour in (_GREY, _COLOUR) else None
@@ -57,7 +57,7 @@ def exact(data: bytes, image: Image.Image) -> Image.Image | None:
     elif colour in (_GREY_ALPHA, _COLOUR_ALPHA):
         values, alpha = values[..., :-1], values[..., -1:]
     else:
-        alpha = np.broadcast_to(np.uint16(most), (*values.shape[:2], 1))
+        alpha = np.full((*values.shape[:2], 1), most, np.uint16)
     result = Image.fromarray(_on_white(values, alpha, most))
     if "exif" in image.info:
         result.info["exif"] = image.info["exif"]
@@ -72,7 +72,7 @@ def _on_white(values: NDArray[Any], alpha: NDArray[Any], most: int) -> NDArray[n
         shares = alpha[rows].astype(np.int64)
         mixed = values[rows] * shares + most * (most - shares)  # of the square of ``most``
         result[rows] = (2 * 255 * mixed + most**2) // (2 * most**2)
-    return result[..., 0] if result.shape[-1] == 1 else result
+    return result.squeeze(-1) if values.shape[2] == 1 else result
 
 
 def _levels(image: Image.Image, most: int) -> NDArray[Any]:

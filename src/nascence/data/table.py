@@ -169,7 +169,7 @@ def bundled(name: str) -> Table:
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a table, as ``benchmarks/make_tables.py`` writes it.
+    """Read a table, as ``benchmarks/data/make_tables.py`` writes it.
 
     The file is an npz: ``facts``, JSON as bytes with name, credit, decisions and the number of
     decimals of every column; the columns are integers, so that values are exactly the decimals
@@ -182,7 +182,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     if not Path(path).exists():
         raise MissingDataError(f"there is no table at {printable(path)}")
     invalid = f"{printable(path)} is not a table"
-    remedy = "write it with benchmarks/make_tables.py"
+    remedy = "write it with benchmarks/data/make_tables.py"
     with foreign(invalid, remedy), open(path, "rb") as file, np.load(file) as archive:
         facts = json.loads(archive["facts"].tobytes())
         columns = {

@@ -34,6 +34,7 @@ def summary_of(run: Run, results: Results) -> dict[str, Any]:
         "networks": [vars(row) for row in rows],
         "accuracy_above_baseline": rows[0].accuracy - rows[1].accuracy if rows[1:] else None,
         "onnx": vars(results.export),
+        "reading": run.data.reading,
         "skipped": list(run.data.skipped),
         "notes": _notes(results),
     }
@@ -67,7 +68,7 @@ def report_contents(run: Run, results: Results) -> report.ReportContents:
             key: str(value) for key, value in run.settings.model_dump().items() if value is not None
         },
         environment=_environment_lines(),
-        notes=(*data.skipped, *_notes(results)),
+        notes=(*filter(None, (data.reading,)), *data.skipped, *_notes(results)),
         beginning=_beginning(run, results),
     )
 

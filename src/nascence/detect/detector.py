@@ -31,6 +31,7 @@ class FeatureMaps(nn.Module):
         self.layers = tuple(layers)
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the outputs of the layers for images ``(B, C, H, W)``, in their order."""
         found: dict[str, Tensor] = {}
         modules = dict(self.network.named_modules())
 
@@ -79,13 +80,14 @@ class Detector(nn.Module):
         self.radius = radius
 
     def predict(self, images: Tensor) -> tuple[Predictions, Places]:
-        """Raw predictions and the places that they are made at."""
+        """Raw predictions for normalised images ``(B, C, H, W)``, and their places."""
         levels = self.pyramid(self.backbone(images))
         sizes = [(each.shape[-2], each.shape[-1]) for each in levels]
         at = places(sizes, self.head.strides, reach=self.reach, device=images.device)
         return self.head(levels), at
 
     def forward(self, images: Tensor) -> Predictions:
+        """Return the raw predictions for normalised images ``(B, C, H, W)``."""
         return self.predict(images)[0]
 
     def losses(self, images: Tensor, objects: Sequence[Objects]) -> Losses:
@@ -107,11 +109,19 @@ class Detector(nn.Module):
         threshold: float = 0.6,
         most: int = 100,
     ) -> list[Detections]:
-        """The objects found in each image, by falling score.
+        """The objects found in each image, by falling score ``sqrt(p(class) * centre-ness)``.
 
-        The score is ``sqrt(p(class) * centre-ness)``. At most ``candidates`` scores above
-        ``least_score`` go through non-maximum suppression at ``threshold``, and at most ``most``
-        of an image are given back. The module is used in the mode that it is in.
+        The module is used in the mode that it is in.
+
+        Args:
+            images: Normalised, ``(B, C, H, W)``.
+            least_score: Scores up to this are dropped.
+            candidates: How many scores of an image go through non-maximum suppression, at most.
+            threshold: Intersection over union, in [0, 1], above which the lower score goes.
+            most: How many objects of an image are given back, at most.
+
+        Returns:
+            For each image its boxes in pixels, scores and labels.
         """
         predictions, at = self.predict(images)
         height, width = images.shape[-2:]

@@ -56,6 +56,7 @@ class DetectionHead(nn.Module):
         nn.init.constant_(self.class_output.bias, -math.log((1 - prior) / prior))
 
     def forward(self, levels: Sequence[Tensor]) -> Predictions:
+        """Return the predictions at all places of maps ``(B, channels, H_l, W_l)``."""
         if len(levels) != len(self.strides):
             raise ValueError(f"{len(levels)} levels; this head has {len(self.strides)} strides")
         logits, distances, centreness = [], [], []

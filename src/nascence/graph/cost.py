@@ -1,15 +1,61 @@
 """What a network costs: parameters, multiply-adds, latency."""
 
+import math
 import statistics
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, shape_wrapper
 
 from nascence.core.modes import evaluation_mode
+
+_aten = torch.ops.aten
+Shape = tuple[int, ...]
+
+
+def _of_first(first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """Matrix or vector times vector: two operations for each value of the first."""
+    return 2 * math.prod(first)
+
+
+def _of_second(_: Shape, first: Shape, second: Shape, *__: Any, **___: Any) -> int:
+    """What :func:`_of_first` counts, of a product that is added to something."""
+    return 2 * math.prod(first)
+
+
+def _of_batches(_: Shape, first: Shape, second: Shape, *__: Any, **___: Any) -> int:
+    """Products (B, n, k) (B, k, m), added up."""
+    return 2 * math.prod(first) * second[-1]
+
+
+def _of_bilinear(
+    first: Shape, weight: Shape, second: Shape, *_: Any, out_shape: Shape, **__: Any
+) -> int:
+    """First (B, 1, n, 1), weight (1, o, n, m), second (B, 1, 1, m): one for each weight."""
+    return 2 * out_shape[0] * math.prod(weight)
+
+
+def _of_recurrent(sequence: Shape, first: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """A sequence (steps, B, n), and the matrices that take its values and the state's."""
+    return 2 * math.prod(sequence[:2]) * (math.prod(first) + math.prod(second))
+
+
+_LEFT_OUT_BY_TORCH: dict[Any, Any] = {
+    _aten.mv: _of_first,
+    _aten.dot: _of_first,
+    _aten.addmv: _of_second,
+    _aten.addbmm: _of_batches,
+    _aten._trilinear: _of_bilinear,
+    _aten.mkldnn_rnn_layer: _of_recurrent,
+}
+FLOPS: dict[Any, Any] = {
+    **flop_registry,
+    **{operation: shape_wrapper(count) for operation, count in _LEFT_OUT_BY_TORCH.items()},
+}
+"""Operations, and what counts their multiplications and additions from arguments and result."""
 
 
 class Latency(NamedTuple):
@@ -41,7 +87,7 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
         with (
             evaluation_mode(model),
             sdpa_kernel(SDPBackend.MATH),
-            FlopCounterMode(display=False) as counter,
+            FlopCounterMode(display=False, custom_mapping=_LEFT_OUT_BY_TORCH) as counter,
         ):
             model(*inputs)
     finally:

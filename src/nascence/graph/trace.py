@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.parameter import UninitializedParameter
 
 from nascence.graph.ordering import assemble
@@ -17,6 +17,16 @@ from nascence.graph.rules import rule_of
 from nascence.graph.structure import Graph, GraphError
 
 MAX_NODES = 8000
+
+
+def not_eager(model: nn.Module) -> str | None:
+    """Why ``model`` cannot be read: it is a program of TorchScript or torch.export; else None."""
+    nodes = model.graph.nodes if isinstance(model, fx.GraphModule) else ()
+    exported = any(isinstance(node.target, torch._ops.OpOverload) for node in nodes)
+    if not exported and not isinstance(model, torch.jit.ScriptModule):
+        return None
+    kind = "torch.export" if exported else "TorchScript"
+    return f"a module of {kind} is not read; give the eager module that it was made from"
 
 
 def trace(
@@ -42,6 +52,8 @@ def trace(
     """
     if unused not in ("raise", "keep"):
         raise GraphError(f"unused is {unused!r}; it must be 'raise' or 'keep'")
+    if why := not_eager(model):
+        raise GraphError(why)
     for position, value in enumerate(inputs):
         if not isinstance(value, Tensor):
             raise GraphError(f"input {position} is a {type(value).__name__}; it must be a tensor")

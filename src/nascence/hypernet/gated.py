@@ -216,6 +216,7 @@ class GatedGraphNetwork(nn.Module):
         self.gru = nn.GRUCell(width, width)
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
+        """Map node states ``(N, width)`` to node states ``(N, width)``, forward and back."""
         layers: list[Any] = [(m[0], m[2]) for m in self.messages]  # type: ignore[index]
         weights = (
             torch.cat([first.weight for first, _ in layers]),
@@ -242,5 +243,6 @@ class NodeNetwork(nn.Module):
         )
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
+        """Map node states ``(N, width)`` to node states ``(N, width)``, each alone."""
         out: Tensor = self.layers(x)
         return out

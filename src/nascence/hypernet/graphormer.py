@@ -72,6 +72,7 @@ class Graphormer(nn.Module):
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
+        """Map node states ``(N, width)`` to node states ``(N, width)`` by attention among all."""
         device = x.device
         degrees = np.zeros((2, len(graph)), dtype=np.int64)
         for source, destination in graph.edges:

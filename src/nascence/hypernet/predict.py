@@ -23,10 +23,23 @@ def predict(
 ) -> Params:
     """Parameters and buffers for ``model``: trace, predict, recalibrate, and fit the head.
 
-    ``inputs`` ``(B, C, H, W)`` give the statistics of batch normalisation; with ``labels``
-    ``(B,)`` the classifier is fitted to them in closed form, which suits any data and number of
-    classes. Without ``ghn`` the released weights are used. The model is left as it is:
-    ``model.load_state_dict(predict(model, inputs))`` puts the values in place.
+    The model is left as it is: ``model.load_state_dict(predict(model, inputs))`` puts the values
+    in place.
+
+    Args:
+        model: Any network that can be traced.
+        inputs: ``(B, C, H, W)``; they give the statistics of batch normalisation.
+        ghn: The hypernetwork; None for the released weights.
+        labels: ``(B,)``; the classifier is fitted to them in closed form, which suits any data and
+            number of classes. None keeps the predicted one.
+        batch_size: Inputs in a forward pass.
+
+    Returns:
+        What ``model.load_state_dict`` takes.
+
+    Raises:
+        GraphError: The network cannot be traced or predicted.
+        ValueError: A label is not below the number of outputs.
     """
     ghn = load(RELEASED) if ghn is None else ghn
     graph = trace(model, inputs[:1])
@@ -49,7 +62,19 @@ def transfer(
 
     The layers that :attr:`Graph.classifiers` names are not predicted but drawn as PyTorch
     draws linear layers, biases zero (Knyazev et al., 2021, section 5.4), or with ``labels``
-    fitted in closed form. All else has the noise of :func:`break_symmetry`, ``scale`` 0 for none.
+    fitted in closed form. All else has the noise of :func:`break_symmetry`.
+
+    Args:
+        model: Any network that can be traced.
+        inputs: ``(B, C, H, W)``, of the new data.
+        generator: Draws classifier and noise.
+        ghn: The hypernetwork; None for the released weights.
+        labels: ``(B,)``, or None.
+        scale: Of the noise; 0 for none.
+        batch_size: Inputs in a forward pass.
+
+    Returns:
+        What ``model.load_state_dict`` takes.
     """
     ghn = load(RELEASED) if ghn is None else ghn
     graph = trace(model, inputs[:1])

@@ -192,7 +192,7 @@ class _Linear:
     unsolved: Tensor | float = 0.0  # size of what the solve above sends here in place of zero
 
     def solve(self, gradients: Tensors) -> Tensors:
-        """u for the gradients g; where gradients are recorded, a function of all it came from."""
+        """Solve for u, given g; where gradients are recorded, a function of all it came from."""
         settings = self.settings
 
         def products(u: Tensors) -> Tensors:

@@ -45,7 +45,7 @@ class DEQ(nn.Module):
         self.strict, self.warn = strict, warn
 
     def forward(self, *inputs: Any, z0: State | None = None) -> State:
-        """The fixed point."""
+        """The fixed point, a state like ``z0``: a tensor ``(B, ...)`` or a tuple of them."""
         return self.solve(*inputs, z0=z0).state
 
     def solve(self, *inputs: Any, z0: State | None = None) -> Solution:
@@ -79,6 +79,7 @@ class DEQ(nn.Module):
         return torch.zeros_like(inputs[0])
 
     def extra_repr(self) -> str:
+        """Settings, for ``print``."""
         return f"solver={self.solver!r}, tol={self.tol}, max_iter={self.max_iter}"
 
 

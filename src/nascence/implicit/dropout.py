@@ -25,6 +25,7 @@ class SolveDropout(nn.Module):
         self._mask = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Multiply ``x`` of any shape by the mask of this solve; nothing in evaluation mode."""
         if not self.training or self.p == 0:
             return x
         if self._mask is None or self._mask.shape != x.shape:
@@ -33,6 +34,7 @@ class SolveDropout(nn.Module):
         return x * self._mask
 
     def extra_repr(self) -> str:
+        """Settings, for ``print``."""
         return f"p={self.p}"
 
     def __getstate__(self) -> dict[str, Any]:

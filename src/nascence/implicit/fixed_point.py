@@ -38,31 +38,41 @@ def fixed_point(
 ) -> Solution:
     """Find z with z = f(z), sample by sample, and attach its gradient.
 
-    ``z0`` is a tensor (B, ...) or a tuple of them; f takes and returns the same, and may read
-    anything else, inputs and parameters, from where it was defined: all of it gets gradients.
-    The first axis holds samples that f must treat apart; each is solved until the norm of
-    f(z) - z is at most ``tol`` ("relative": times the norm of f(z)), and then left alone.
-
-    ``solver`` is "picard", "anderson", "broyden", "newton_krylov", "gmres" (for affine f), or a
-    function like :func:`nascence.implicit.anderson`, say a ``functools.partial`` of it with
-    other settings. ``max_iter`` bounds the evaluations of f; the one that records the gradient
-    comes on top. ``backward`` is "implicit", "phantom", "one_step", "unrolled", or an
-    :class:`Implicit`, :class:`Phantom` or :class:`Unrolled` with settings of its own.
-
-    ``tol=None`` runs exactly ``max_iter`` evaluations and looks at no value, which is the form
-    that ``torch.compile``, ``torch.export`` and ONNX can take; compiled training needs a
-    phantom or unrolled gradient with it. Parameters read by f are then those of the moment.
-
+    Each sample is solved until the norm of f(z) - z is at most ``tol``, and then left alone.
     What failed is said by ``Solution.status``, by a :class:`ConvergenceWarning` and with
-    ``strict=True`` by a :class:`ConvergenceError`; ``warn=False`` leaves out the warning of
-    samples that were merely cut off, here or in the backward solve. The best iterate is returned.
+    ``strict=True`` by a :class:`ConvergenceError`; the best iterate is returned.
 
     Layers in f with state of their own see every evaluation: BatchNorm in training mode mixes
     samples and updates its running statistics each time; use GroupNorm. Plain dropout draws
     anew at each evaluation, so that there is no fixed point; use :class:`SolveDropout`.
 
-    Raises ValueError for impossible settings, a ``z0`` that requires gradients where the
-    solution does not depend on it, and an f that changes shape, dtype or device.
+    Args:
+        f: Takes a state and returns one of the same shapes. It may read anything else, inputs and
+            parameters, from where it was defined: all of it gets gradients. It must treat samples
+            apart.
+        z0: A tensor ``(B, ...)``, whose first axis holds samples, or a tuple of them.
+        solver: "picard", "anderson", "broyden", "newton_krylov", "gmres" (for affine f), or a
+            function like :func:`nascence.implicit.anderson`, say a ``functools.partial`` of it
+            with other settings.
+        backward: "implicit", "phantom", "one_step", "unrolled", or an :class:`Implicit`,
+            :class:`Phantom` or :class:`Unrolled` with settings of its own.
+        tol: Norm of f(z) - z at which a sample is done. None runs exactly ``max_iter`` evaluations
+            and looks at no value, which is the form that ``torch.compile``, ``torch.export`` and
+            ONNX can take; compiled training needs a phantom or unrolled gradient with it.
+            Parameters read by f are then those of the moment.
+        max_iter: Most evaluations of f; the one that records the gradient comes on top.
+        norm: "relative", to the norm of f(z), or "absolute".
+        strict: Raise where a sample did not converge.
+        warn: False leaves out the warning of samples that were merely cut off, here or in the
+            backward solve.
+
+    Returns:
+        The solution, its state like ``z0``.
+
+    Raises:
+        ValueError: Impossible settings, a ``z0`` that requires gradients where the solution does
+            not depend on it, or an f that changes shape, dtype or device.
+        ConvergenceError: With ``strict``, a sample did not converge.
     """
     chosen, solve = backward_of(backward), solver_of(solver)
     states = _checked(z0, chosen, tol, max_iter, norm)

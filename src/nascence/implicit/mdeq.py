@@ -85,6 +85,7 @@ class MDEQBackbone(nn.Module):
         )
 
     def forward(self, images: Tensor, z0: Streams | None = None) -> Streams:
+        """Return the streams ``(B, channels[i], H_i, W_i)``, solved from ``z0`` if it is given."""
         streams = self.equilibrium(self.stem(images), z0=z0)
         assert isinstance(streams, tuple)
         return streams
@@ -120,6 +121,7 @@ class MDEQClassifier(nn.Module):
         self.head = nn.Linear(final_channels, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return scores ``(B, classes)`` of images ``(B, in_channels, H, W)``."""
         streams = self.backbone(images)
         wide = [widen(stream) for widen, stream in zip(self.widen, streams, strict=True)]
         y = wide[0]
@@ -147,6 +149,7 @@ class MDEQSegmenter(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return scores ``(B, classes, H, W)`` of images ``(B, in_channels, H, W)``."""
         streams = self.backbone(images)
         resize = partial(F.interpolate, mode="bilinear", align_corners=False)
         size = streams[0].shape[2:]

@@ -32,6 +32,7 @@ class ResidualBlock(nn.Module):
         self.norm3 = nn.GroupNorm(groups, channels)
 
     def forward(self, z: Tensor, injection: Tensor | None = None) -> Tensor:
+        """Map a stream ``(B, C, H, W)`` and an injection of its shape to the same shape."""
         y = self.dropout(self.conv2(F.relu(self.norm1(self.conv1(z)))))
         if self.injected:
             assert injection is not None
@@ -121,6 +122,7 @@ class MDEQCell(nn.Module):
         )
 
     def forward(self, streams: Streams, injection: Tensor) -> Streams:
+        """Map streams and an injection ``(B, channels[0], H, W)`` to streams of the same shapes."""
         within = [
             block(stream) if level else block(stream, injection)
             for level, (block, stream) in enumerate(zip(self.blocks, streams, strict=True))

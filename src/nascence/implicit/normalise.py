@@ -66,6 +66,7 @@ class NormalisedLayer(nn.Module):
         return self.normalise(self.layer.weight) if self._once is None else self._once
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to ``x``, of the shape that it takes, with its normalised weight."""
         if isinstance(self.layer, nn.Linear):
             return F.linear(x, self.weight, self.layer.bias)
         return self.layer._conv_forward(x, self.weight, self.layer.bias)

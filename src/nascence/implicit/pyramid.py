@@ -50,6 +50,7 @@ class Laterals(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return the maps B, ``(B, channels, H_l, W_l)``, of maps ``(B, C_l, H_l, W_l)``."""
         got = tuple(each.shape[1] for each in maps)
         if got != self.in_channels:
             raise ValueError(f"the maps have {got} channels; this pyramid takes {self.in_channels}")
@@ -94,6 +95,7 @@ class FusionCell(nn.Module):
             nn.init.normal_(convolution.weight, 0.0, (0.25 / channels) ** 0.5)
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return ``G(levels)``, maps of the same shapes ``(B, channels, H_l, W_l)``."""
         outputs = []
         for index, transform in enumerate(self.transform):
             fused = levels[index]
@@ -166,6 +168,7 @@ class ImplicitPyramid(nn.Module):
     def forward(
         self, maps: Sequence[Tensor], *, start: Sequence[Tensor] | None = None
     ) -> list[Tensor]:
+        """Return the levels ``(B, channels, H_l, W_l)`` for maps ``(B, C_l, H_l, W_l)``."""
         state = self.solve(maps, start=start).state
         assert isinstance(state, tuple)
         return list(state)
@@ -200,6 +203,7 @@ class ExplicitPyramid(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return the levels ``(B, channels, H_l, W_l)`` for maps ``(B, C_l, H_l, W_l)``."""
         injected = self.laterals(maps)
         state = self.cells[0](injected)
         for cell in self.cells[1:]:
@@ -233,6 +237,7 @@ class TopDownPyramid(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return the levels ``(B, channels, H_l, W_l)`` for maps ``(B, C_l, H_l, W_l)``."""
         levels = self.laterals(maps)
         for index in range(len(levels) - 1, 0, -1):
             size = levels[index - 1].shape[-2:]

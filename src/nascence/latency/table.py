@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nascence.core.files import write_whole
 from nascence.data.errors import DataError, MissingDataError, printable
-from nascence.params import write_whole
 from nascence.spaces import Architecture, Choices, Decision, SearchSpace
 
 FORMAT = "nascence latencies 1"

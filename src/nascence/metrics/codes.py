@@ -10,6 +10,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nascence.metrics.metric import unwrapped
 from nascence.metrics.passes import run
 
 _BITS = 1 << 24  # float32 counts exactly up to here
@@ -158,7 +159,7 @@ def observe(model: nn.Module, images: Tensor, codes: ActivationCodes) -> None:
             not the batch; an output that is not finite.
     """
     with torch.no_grad(), codes:
-        output = run(model, images)
+        output = run(unwrapped(model), images)
     if not codes.bits:
         raise ValueError(
             "the network computes no activation that switches at zero (ReLU, leaky ReLU, GELU, "

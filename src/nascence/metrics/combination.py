@@ -69,6 +69,7 @@ class RankSum(_Combination):
     """
 
     def __call__(self, model: nn.Module, batch: Batch) -> float:
+        """Return the sum for a network, 0 at most."""
         total = 0.0
         for value, column in zip(self.scores(model, batch), self.population.T, strict=True):
             below, within = (np.searchsorted(column, value, side) for side in ("left", "right"))
@@ -89,6 +90,7 @@ class Vote(_Combination):
         self._networks = np.asarray(population, dtype=np.float64)
 
     def __call__(self, model: nn.Module, batch: Batch) -> float:
+        """Return the share of networks that lose against this one, 0 to 1."""
         values = np.array(self.scores(model, batch))
         for_it, against = values > self._networks, values < self._networks
         return float((for_it.sum(axis=1) > against.sum(axis=1)).mean())

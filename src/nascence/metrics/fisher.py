@@ -6,10 +6,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from nascence.metrics.metric import Batch
-from nascence.metrics.passes import cross_entropy, free_parameters, gradients, run
+from nascence.metrics.metric import Batch, unwrapped
+from nascence.metrics.passes import FunctionMode, cross_entropy, free_parameters, gradients, run
 
 # Functions that apply a weight, their second argument; and in which of its dimensions the output
 # channels lie.
@@ -17,7 +16,7 @@ _CONVOLUTIONS = {F.conv1d: 0, F.conv2d: 0, F.conv3d: 0}
 _TRANSPOSED = {F.conv_transpose1d: 1, F.conv_transpose2d: 1, F.conv_transpose3d: 1}
 
 
-class _ChannelGates(TorchFunctionMode):
+class _ChannelGates(FunctionMode):
     """While active, multiplies each channel of each layer's output by a one of its own per image.
 
     The slope of the loss with respect to that one is ``sum a dL/da`` over the channel.
@@ -28,18 +27,12 @@ class _ChannelGates(TorchFunctionMode):
         self.gates: dict[str, Tensor] = {}
         self.fan_ins: list[int] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        output = func(*args, **(kwargs or {}))
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        output = func(*args, **kwargs)
         spatial = func in _CONVOLUTIONS or func in _TRANSPOSED
         if not spatial and func is not F.linear:
             return output
-        weight = args[1] if len(args) > 1 else (kwargs or {})["weight"]
+        weight = args[1] if len(args) > 1 else kwargs["weight"]
         channel = 1 if spatial else output.dim() - 1
         shape = [1] * output.dim()
         shape[0], shape[channel] = output.shape[0], output.shape[channel]
@@ -61,6 +54,7 @@ def fisher(model: nn.Module, batch: Batch) -> float:
     Raises:
         ValueError: no such layer; labels that do not fit; a loss or gradient that is not finite.
     """
+    model = unwrapped(model)
     with torch.enable_grad():
         mode = _ChannelGates()
         with mode:

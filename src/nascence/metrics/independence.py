@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nascence.metrics.codes import is_activation
 from nascence.metrics.live import Tape
 from nascence.metrics.meco import least_eigenvalue
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, unwrapped
 from nascence.metrics.passes import WithoutNormalisation, run
 
 _FLOOR = 0.01  # of a sum of eigenvalues, so that a network without one still has a score
@@ -62,7 +62,7 @@ def channel_independence(model: nn.Module, batch: Batch, *, seed: int = 0) -> fl
     Raises:
         ValueError: no activation that switches at zero; feature maps that are not finite.
     """
-    image = batch[0][:1]
+    model, image = unwrapped(model), batch[0][:1]
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed)).to(image)
     blocks = 0.0
 

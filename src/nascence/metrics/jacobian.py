@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, unwrapped
 from nascence.metrics.passes import gradients, one_tensor, run
 
 _K = 1e-5  # both papers' constant against the logarithm and the inverse of zero
@@ -26,16 +26,14 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
         batch: two images or more; no label is read.
 
     Returns:
-        The score, or ``-inf`` where an image has no slope or a constant one, as in a network
-        whose output does not depend on its input. Equal images add an eigenvalue of zero each,
-        which costs about 1e5.
+        The score. Each eigenvalue of zero costs about 1e5: an image that repeats another adds
+        one, and so does one whose slope is zero or constant, which correlates with nothing, not
+        with itself either. A network whose output does not depend on its input has the least.
 
     Raises:
         ValueError: a batch of fewer than two; an output or a slope that is not finite.
     """
-    correlation = _correlation(_slopes(model, batch[0])[0])
-    if correlation is None:
-        return float("-inf")
+    correlation = _correlation(_slopes(model, batch[0])[0], constant=0)
     # Rounding can put an eigenvalue of zero just below it.
     values = torch.linalg.eigvalsh(correlation).clamp(min=0) + _K
     return -float((values.log() + 1 / values).sum())
@@ -50,8 +48,8 @@ def epe(model: nn.Module, batch: Batch) -> float:
     number of classes is that of the outputs. Jacobians are those of
     :func:`jacobian_correlation`; k = 1e-5. A class with one image adds nothing to speak of.
 
-    Returns:
-        The score, or ``-inf`` where an image has no slope.
+    An image whose slope is zero or constant counts as equal to all others, so that a network
+    whose output does not depend on its input has the least, about zero.
 
     Raises:
         ValueError: a batch of fewer than two; labels that do not fit; an output or a slope that
@@ -63,9 +61,7 @@ def epe(model: nn.Module, batch: Batch) -> float:
     slopes, classes = _slopes(model, images)
     sums = []
     for label in labels.unique():
-        correlation = _correlation(slopes[labels == label])
-        if correlation is None:
-            return float("-inf")
+        correlation = _correlation(slopes[labels == label], constant=1)
         logs = (correlation.abs() + _K).log().sum()
         sums.append(logs / len(correlation) if classes > 100 else logs)
     values = torch.stack(sums)
@@ -80,18 +76,17 @@ def _slopes(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
         raise ValueError(f"the batch has {len(images)} image; the score compares 2 or more")
     with torch.enable_grad():
         free = images.detach().requires_grad_()
-        output = one_tensor(run(model, free))
+        output = one_tensor(run(unwrapped(model), free))
         if not output.isfinite().all():
             raise ValueError("the network's output is not finite, so that its slopes mean nothing")
         (slope,) = gradients(output.sum(), {"the images": free})
     return slope.flatten(1).double(), output[0].numel()
 
 
-def _correlation(rows: Tensor) -> Tensor | None:
-    """Return the correlation matrix of the rows, or None where one of them is constant."""
+def _correlation(rows: Tensor, *, constant: float) -> Tensor:
+    """Return the correlation matrix of the rows, (B, B); ``constant`` for rows that are it."""
     centred = rows - rows.mean(1, keepdim=True)
     norms = centred.norm(dim=1, keepdim=True)
-    if not bool((norms > 0).all()):
-        return None
-    centred = centred / norms
-    return centred @ centred.T
+    varied = norms > 0
+    centred = centred / torch.where(varied, norms, 1)
+    return torch.where(varied & varied.T, centred @ centred.T, constant)

@@ -6,10 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from nascence.core.modes import evaluation_mode
-from nascence.metrics.metric import Batch
+from nascence.graph.cost import FLOPS
+from nascence.metrics.metric import Batch, refusals, unwrapped
 
 
 class Tape(TorchDispatchMode):
@@ -32,7 +32,7 @@ class Tape(TorchDispatchMode):
         if read and not _reads_no_value(func):
             written = dict(_storages(output))
             self._held.update(written)
-            count: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
+            count: Callable[..., int] | None = FLOPS.get(func._overloadpacket)
             flops = count(*args, **kwargs, out_val=output) if count else 0
             self._steps.append((read, set(written), flops))
         return output
@@ -54,8 +54,8 @@ def live_macs(model: nn.Module, batch: Batch) -> float:
     on no path, a branch that is dropped. Counted are convolutions and matrix products, as
     :func:`nascence.metrics.macs` does. A product with zero is not seen through.
     """
-    image = batch[0][:1].clone()
-    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), Tape(image) as tape:
+    model, image = unwrapped(model), batch[0][:1].clone()
+    with refusals(image), evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), Tape(image) as tape:
         output = model(image)
     return float(tape.macs(output))
 

@@ -1,7 +1,9 @@
 """What a metric is, and the two that only count."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from nascence.graph import count_macs, count_parameters
@@ -13,6 +15,41 @@ Metric = Callable[[nn.Module, Batch], float]
 """Score of a network, higher is better. The network is left exactly as it was found."""
 
 
+_WRAPPERS = nn.DataParallel, nn.parallel.DistributedDataParallel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the network itself where it is wrapped for several devices or compiled.
+
+    What runs on other threads or in a compiled graph is not seen by a score, and a wrapper is a
+    module more.
+    """
+    while inner := getattr(model, "module" if isinstance(model, _WRAPPERS) else "_orig_mod", None):
+        model = inner
+    return model
+
+
+@contextmanager
+def refusals(images: Tensor) -> Iterator[None]:
+    """Say in one line why a network does not take images (B, ...).
+
+    Raises:
+        ValueError: there is no image, or PyTorch raised a ``RuntimeError``, as it does for shapes
+            that do not fit; running out of memory stays what it is.
+    """
+    if not len(images):
+        raise ValueError("the batch holds no image; a score needs one or more")
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(
+            f"the network does not take images of shape {tuple(images.shape)}: "
+            f"{(str(error).splitlines() or ['no reason given'])[0]}"
+        ) from error
+
+
 def parameters(model: nn.Module, batch: Batch) -> float:
     """Number of learnable values: the simplest baseline of a score. ``batch`` is not used."""
     return float(count_parameters(model))
@@ -20,4 +57,5 @@ def parameters(model: nn.Module, batch: Batch) -> float:
 
 def macs(model: nn.Module, batch: Batch) -> float:
     """Multiply-adds of one image of ``batch``: a baseline that is hard to beat."""
-    return float(count_macs(model, batch[0][:1]))
+    with refusals(batch[0]):
+        return float(count_macs(unwrapped(model), batch[0][:1]))

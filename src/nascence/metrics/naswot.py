@@ -32,8 +32,12 @@ def naswot(model: nn.Module, batch: Batch) -> float:
         model: a network that keeps the batch as the first dimension of its activations.
         batch: two images or more, (B, C, H, W) or what else the network takes; no label is read.
 
+    Images whose codes are equal count once, so that a batch with repeated images ranks networks as
+    the different ones alone do. (The determinant itself is then zero, whatever the network.)
+
     Returns:
-        The score, or ``-inf`` where K is singular, as it is when two images have equal codes.
+        The score, 0 or above. Where K is singular all the same, as it is for more images than
+        units, the logarithm of the product of its eigenvalues other than zero.
 
     Raises:
         ValueError: a batch of fewer than two; a forward pass without such an activation; an
@@ -44,15 +48,22 @@ def naswot(model: nn.Module, batch: Batch) -> float:
         raise ValueError(f"the batch has {len(images)} image; the score compares 2 or more")
     codes = CodeKernel(len(images), images.device)
     observe(model, images, codes)
-    return _log_determinant(codes.kernel())
+    kernel = codes.kernel()
+    repeats = (kernel == codes.bits).triu(1).any(0)
+    return _log_determinant(kernel[~repeats][:, ~repeats])
 
 
 def _log_determinant(kernel: Tensor) -> float:
-    """Return ln det of an integer, positive semidefinite matrix, (B, B); -inf if it is singular."""
+    """Return the logarithm of the product of the eigenvalues other than zero.
+
+    They are those of an integer, positive semidefinite matrix (B, B), so that the product is a
+    positive integer.
+    """
     matrix = kernel.double().cpu()
     factor, failed = torch.linalg.cholesky_ex(matrix)
     pivots = factor.diagonal().square()
     rounding = len(matrix) * torch.finfo(matrix.dtype).eps * matrix.max()
-    if failed or pivots.min() <= rounding:
-        return float("-inf")
-    return float(pivots.log().sum())
+    if not failed and pivots.min() > rounding:
+        return float(pivots.log().sum())
+    eigenvalues = torch.linalg.eigvalsh(matrix)
+    return float(eigenvalues[eigenvalues > rounding].log().sum())

@@ -1,7 +1,7 @@
 """How scores run a network, so that it is left exactly as it was found."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from nascence.core.modes import modes_restored
 from nascence.core.randomness import seeded
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, refusals, unwrapped
 
 _STOCK = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 # What makes a network's scale not grow with its weights'; each takes its input first.
@@ -51,6 +51,9 @@ def run(
         parameters: values to use in place of the network's own, by name; buffers too.
         channels_last: give images of four dimensions in channels-last order. On a CPU convolutions
             and their first derivatives are faster in it, their second derivatives slower.
+
+    Raises:
+        ValueError: there is no image, or the network does not take images of this shape.
     """
     if channels_last:
         images = in_channels_last(images)
@@ -63,7 +66,8 @@ def run(
         for name, buffer in module.named_buffers(prefix, recurse=False):
             state[name] = buffer.clone()  # a module of another kind may write into its buffers
     state |= parameters or {}
-    with batch_statistics(model), _not_tracking(tracking):
+    single = _taking_one_value(model) if len(images) == 1 else nullcontext()
+    with refusals(images), batch_statistics(model), _not_tracking(tracking), single:
         return functional_call(model, state, (images,)) if state else model(images)
 
 
@@ -79,8 +83,44 @@ def _not_tracking(modules: list[_BatchNorm]) -> Iterator[None]:
             module.track_running_stats = True
 
 
-class WithoutNormalisation(TorchFunctionMode):
-    """While active, a normalisation gives its input, whoever calls it."""
+@contextmanager
+def _taking_one_value(model: nn.Module) -> Iterator[None]:
+    """Let BatchNorms take one value per channel, which PyTorch refuses to train on.
+
+    The same value twice has the same statistics: what is left of it is the channel's shift.
+    """
+    doubled: set[nn.Module] = set()
+
+    def double(module: nn.Module, inputs: Any) -> Any:
+        if inputs[0].numel() != inputs[0].shape[1]:
+            return None
+        doubled.add(module)
+        return torch.cat([inputs[0], inputs[0]])
+
+    def halve(module: nn.Module, inputs: Any, output: Any) -> Any:
+        if module not in doubled:
+            return None
+        doubled.remove(module)
+        return output[:1]
+
+    handles = []
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            handles.append(module.register_forward_pre_hook(double))
+            handles.append(module.register_forward_hook(halve))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class FunctionMode(TorchFunctionMode):
+    """While active, hands every function that is called to :meth:`call`."""
+
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Return what the function is to give; by default what it gives."""
+        return func(*args, **kwargs)
 
     def __torch_function__(
         self,
@@ -89,9 +129,17 @@ class WithoutNormalisation(TorchFunctionMode):
         args: tuple = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        return self.call(func, args, kwargs or {})
+
+
+class WithoutNormalisation(FunctionMode):
+    """While active, a normalisation gives its input, whoever calls it."""
+
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Return the input of a normalisation, and what any other function gives."""
         if func in _NORMALISATIONS:
-            return args[0] if args else (kwargs or {})["input"]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else kwargs["input"]
+        return func(*args, **kwargs)
 
 
 def in_channels_last(images: Tensor) -> Tensor:
@@ -172,6 +220,7 @@ def loss_gradients(
     model: nn.Module, batch: Batch, *, graph: bool = False
 ) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Return the weights, and for each the gradient of the batch's cross-entropy."""
+    model = unwrapped(model)
     parameters = free_parameters(model)
     weights = weights_of(parameters)
     with torch.enable_grad():

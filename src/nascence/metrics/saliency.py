@@ -78,7 +78,7 @@ def zico(model: nn.Module, batch: Batch, *, batches: int = 2) -> float:
     deviation is that of the population, and weights whose gradient does not vary are left out.
 
     Returns:
-        The score, or ``-inf`` where no gradient of any weight varies.
+        The score; 0 where no gradient of any weight varies, as between equal parts.
 
     Raises:
         ValueError: fewer than two parts, or fewer images than parts.
@@ -99,7 +99,7 @@ def zico(model: nn.Module, batch: Batch, *, batches: int = 2) -> float:
         ratio = stacked.abs().mean(0)[deviation > 0] / deviation[deviation > 0]
         if ratio.numel():
             terms.append(ratio.double().sum().log())
-    return _total(terms) if terms else float("-inf")
+    return _total(terms)
 
 
 def _total(terms: Iterable[Tensor]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from nascence.metrics.metric import Batch
+from nascence.metrics.metric import Batch, unwrapped
 from nascence.metrics.passes import WithoutNormalisation, one_tensor, run, weights_of
 
 # Input and biases are scaled by these, so that values beyond 1e308 come into range.
@@ -32,6 +32,7 @@ def synflow(model: nn.Module, batch: Batch) -> float:
     Raises:
         ValueError: no weights; a flow beyond about 1e570.
     """
+    model = unwrapped(model)
     state = {
         name: value.detach().abs().double() if value.is_floating_point() else value.detach().clone()
         for name, value in [*model.named_parameters(), *model.named_buffers()]

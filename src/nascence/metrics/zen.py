@@ -7,10 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from nascence.metrics.metric import Batch
-from nascence.metrics.passes import in_channels_last, one_tensor, run
+from nascence.metrics.metric import Batch, unwrapped
+from nascence.metrics.passes import FunctionMode, in_channels_last, one_tensor, run
 
 _STEP = 0.01
 _ARGUMENTS = (
@@ -18,7 +17,7 @@ _ARGUMENTS = (
 )
 
 
-class _FeatureMaps(TorchFunctionMode):
+class _FeatureMaps(FunctionMode):
     """While active, notes the last feature map and the deviation of what BatchNorm is given."""
 
     def __init__(self) -> None:
@@ -27,17 +26,11 @@ class _FeatureMaps(TorchFunctionMode):
         self._linear_after = 0
         self.deviations: list[Tensor] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
         if func is F.batch_norm:
-            output = self._normalise(**dict(zip(_ARGUMENTS, args, strict=False)), **(kwargs or {}))
+            output = self._normalise(**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs)
         else:
-            output = func(*args, **(kwargs or {}))
+            output = func(*args, **kwargs)
         if isinstance(output, Tensor) and output.dim() == 4 and output[0, 0].numel() > 1:
             self._last, self._linear_after = output, 0
         self._linear_after += func is F.linear
@@ -78,6 +71,7 @@ def zen(model: nn.Module, batch: Batch, *, seed: int = 0) -> float:
     Raises:
         ValueError: a result that is not finite.
     """
+    model = unwrapped(model)
     generator = torch.Generator().manual_seed(seed)
     images = in_channels_last(_normal(batch[0], generator))
     changed = images + _STEP * in_channels_last(_normal(batch[0], generator))

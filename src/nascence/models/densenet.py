@@ -13,8 +13,10 @@ from nascence.models.layers import STEMS, ConvNorm, check_choice, check_ends, ka
 
 
 class DenseLayer(nn.Sequential):
-    """BatchNorm, ReLU, 3x3 convolution to ``growth`` channels; before it, with ``bottleneck``,
-    BatchNorm, ReLU, 1x1 convolution to four times ``growth`` channels (section 3, "DenseNet-B").
+    """BatchNorm, ReLU and a 3x3 convolution to ``growth`` channels.
+
+    With ``bottleneck`` they follow BatchNorm, ReLU and a 1x1 convolution to four times ``growth``
+    channels (section 3, "DenseNet-B").
 
     ``(B, in_channels, H, W)`` to ``(B, growth, H, W)``.
     """
@@ -53,6 +55,7 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Append the output of every layer to ``x`` (B, in_channels, H, W)."""
         features = [x]
         for layer in self.layers:
             features.append(layer(torch.cat(features, 1)))
@@ -121,6 +124,7 @@ class DenseNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) for images (B, in_channels, H, W)."""
         return self.head(self.tail(self.blocks(self.stem(x))).flatten(1))
 
 

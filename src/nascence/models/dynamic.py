@@ -1,5 +1,7 @@
-"""Dynamic convolution. Chen, Dai, Liu, Chen, Yuan, Liu: Dynamic convolution, attention over
-convolution kernels (CVPR 2020), arXiv 1912.03458.
+"""Dynamic convolution: a kernel for each image.
+
+Chen, Dai, Liu, Chen, Yuan, Liu: Dynamic convolution, attention over convolution kernels (CVPR
+2020), arXiv 1912.03458.
 
 Weights start by He et al. (2015), normal with fan-out, each kernel by itself; the attention as
 torch starts linear layers, so that with a high temperature it starts near uniform.
@@ -70,6 +72,7 @@ class DynamicConv2d(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve each image of ``x`` (B, in_channels, H, W) with its own kernel."""
         batch, channels, height, width = x.shape
         attention = F.softmax(self.attention(x) / self.temperature, dim=1)
         mixed = attention @ self.weight.flatten(1)

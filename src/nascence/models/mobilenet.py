@@ -61,6 +61,7 @@ class InvertedResidual(nn.Module):
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` (B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         return x + self.residual(x) if self.shortcut else self.residual(x)
 
 
@@ -119,6 +120,7 @@ class MobileNetV2(nn.Module):
         normal_head_(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) for images (B, in_channels, H, W)."""
         x = self.pool(self.tail(self.blocks(self.stem(x)))).flatten(1)
         return self.head(self.dropout(x))
 

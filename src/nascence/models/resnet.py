@@ -34,6 +34,7 @@ class PaddedIdentity(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` (B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         x = x[:, :, :: self.stride, :: self.stride]
         return F.pad(x, (0, 0, 0, 0, 0, self.extra))
 
@@ -63,17 +64,24 @@ class BasicBlock(nn.Module):
         conv: Convolution = nn.Conv2d,
     ) -> None:
         super().__init__()
-        self.residual = nn.Sequential(
+        self.residual = nn.Sequential(*self._layers(in_channels, channels, stride, conv))
+        out_channels = channels * self.expansion
+        self.shortcut = _shortcut(shortcut, in_channels, out_channels, stride, conv)
+
+    def _layers(
+        self, in_channels: int, channels: int, stride: int, conv: Convolution
+    ) -> list[nn.Module]:
+        return [
             ConvNorm(in_channels, channels, 3, stride=stride, activation=nn.ReLU, conv=conv),
             ConvNorm(channels, channels, 3, conv=conv),
-        )
-        self.shortcut = _shortcut(shortcut, in_channels, channels, stride, conv)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` (B, in_channels, H, W) to (B, expansion * channels, H / stride, W / stride)."""
         return F.relu(self.shortcut(x) + self.residual(x))
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(BasicBlock):
     """1x1, 3x3, 1x1 convolutions and a shortcut (figure 5, right); four times ``channels`` out.
 
     The stride is in the 3x3 convolution, as in every current implementation ("v1.5"), where the
@@ -82,26 +90,14 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        *,
-        stride: int = 1,
-        shortcut: str = "projection",
-        conv: Convolution = nn.Conv2d,
-    ) -> None:
-        super().__init__()
-        out_channels = channels * self.expansion
-        self.residual = nn.Sequential(
+    def _layers(
+        self, in_channels: int, channels: int, stride: int, conv: Convolution
+    ) -> list[nn.Module]:
+        return [
             ConvNorm(in_channels, channels, activation=nn.ReLU, conv=conv),
             ConvNorm(channels, channels, 3, stride=stride, activation=nn.ReLU, conv=conv),
-            ConvNorm(channels, out_channels, conv=conv),
-        )
-        self.shortcut = _shortcut(shortcut, in_channels, out_channels, stride, conv)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.shortcut(x) + self.residual(x))
+            ConvNorm(channels, channels * self.expansion, conv=conv),
+        ]
 
 
 class ResNet(nn.Module):
@@ -120,7 +116,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        block: type[BasicBlock] | type[Bottleneck],
+        block: type[BasicBlock],
         blocks: Sequence[int],
         widths: Sequence[int] = (64, 128, 256, 512),
         *,
@@ -154,6 +150,7 @@ class ResNet(nn.Module):
         kaiming_(self)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) for images (B, in_channels, H, W)."""
         return self.head(self.pool(self.stages(self.stem(x))).flatten(1))
 
 

@@ -28,8 +28,10 @@ STEM_CHANNELS = 24
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    """Transpose the channels, seen as ``groups`` rows: channel ``g * n + i`` moves to
-    ``i * groups + g``, with n channels in a group. ``(B, C, H, W)`` to the same."""
+    """Transpose the channels of ``x`` (B, C, H, W), seen as ``groups`` rows.
+
+    Channel ``g * n + i`` moves to ``i * groups + g``, with n channels in a group.
+    """
     batch, channels, height, width = x.shape
     x = x.view(batch, groups, channels // groups, height, width)
     return x.transpose(1, 2).reshape(batch, channels, height, width)
@@ -54,6 +56,7 @@ class ShuffleUnit(nn.Module):
         self.branch = nn.Sequential(*_branch(channels // 2, channels // 2, stride=1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` (B, channels, H, W) to the same shape."""
         kept, worked = x.chunk(2, dim=1)
         return channel_shuffle(torch.cat((kept, self.branch(worked)), dim=1), 2)
 
@@ -74,6 +77,7 @@ class ShuffleDownsample(nn.Module):
         self.branch = nn.Sequential(*_branch(in_channels, half, stride=2))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` (B, in_channels, H, W) to (B, out_channels, H / 2, W / 2)."""
         return channel_shuffle(torch.cat((self.shortcut(x), self.branch(x)), dim=1), 2)
 
 
@@ -119,6 +123,7 @@ class ShuffleNetV2(nn.Module):
         normal_head_(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) for images (B, in_channels, H, W)."""
         return self.head(self.pool(self.tail(self.stages(self.stem(x)))).flatten(1))
 
 

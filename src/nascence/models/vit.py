@@ -37,6 +37,7 @@ class Attention(nn.Module):
         self.projection = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Let the tokens ``x`` (B, N, width) attend to each other; the shape stays."""
         batch, tokens, width = x.shape
         qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -58,6 +59,7 @@ class EncoderBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map tokens ``x`` (B, N, width) to the same shape."""
         x = x + self.attention(self.attention_norm(x))
         return x + self.mlp(self.mlp_norm(x))
 
@@ -115,6 +117,7 @@ class VisionTransformer(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) for images (B, in_channels, image_size, image_size)."""
         _check_size(x, self.image_size)
         tokens = self.patches(x).flatten(2).transpose(1, 2)
         tokens = torch.cat((self.class_token.expand(x.shape[0], -1, -1), tokens), dim=1)
@@ -125,40 +128,31 @@ def vit_tiny(
     *, classes: int = 1000, in_channels: int = 3, patch_size: int = 16, image_size: int = 224
 ) -> VisionTransformer:
     """ViT-Ti (DeiT): 192 channels, 3 heads. 5.7 M parameters, 1.3 G MACs at 224 pixels."""
-    return VisionTransformer(
-        width=192,
-        depth=12,
-        heads=3,
-        classes=classes,
-        in_channels=in_channels,
-        patch_size=patch_size,
-        image_size=image_size,
-    )
+    return _twelve_blocks(3, classes, in_channels, patch_size, image_size)
 
 
 def vit_small(
     *, classes: int = 1000, in_channels: int = 3, patch_size: int = 16, image_size: int = 224
 ) -> VisionTransformer:
     """ViT-S (DeiT): 384 channels, 6 heads. 22.1 M parameters, 4.6 G MACs at 224 pixels."""
-    return VisionTransformer(
-        width=384,
-        depth=12,
-        heads=6,
-        classes=classes,
-        in_channels=in_channels,
-        patch_size=patch_size,
-        image_size=image_size,
-    )
+    return _twelve_blocks(6, classes, in_channels, patch_size, image_size)
 
 
 def vit_base(
     *, classes: int = 1000, in_channels: int = 3, patch_size: int = 16, image_size: int = 224
 ) -> VisionTransformer:
     """ViT-B: 768 channels, 12 heads. 86.6 M parameters, 17.6 G MACs at 224 pixels."""
+    return _twelve_blocks(12, classes, in_channels, patch_size, image_size)
+
+
+def _twelve_blocks(
+    heads: int, classes: int, in_channels: int, patch_size: int, image_size: int
+) -> VisionTransformer:
+    """Build twelve blocks with 64 channels for each head."""
     return VisionTransformer(
-        width=768,
+        width=64 * heads,
         depth=12,
-        heads=12,
+        heads=heads,
         classes=classes,
         in_channels=in_channels,
         patch_size=patch_size,

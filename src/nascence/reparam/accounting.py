@@ -68,9 +68,7 @@ def count_kernels(model: nn.Module, *inputs: Tensor) -> int:
 
 
 def count_norms(model: nn.Module, *inputs: Tensor) -> int:
-    """Number of BatchNorms that one forward pass launches, those that are left as a
-    ``ChannelScale`` included.
-    """
+    """Number of BatchNorms that one forward pass launches, those left as ``ChannelScale`` too."""
     own = [x.clone() for x in inputs]
     with evaluation_mode(model), KernelCounter() as counter:
         model(*own)
@@ -78,11 +76,13 @@ def count_norms(model: nn.Module, *inputs: Tensor) -> int:
 
 
 def cost_of(model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> Cost:
-    """Cost of a forward pass, without ``inputs`` the parameters alone; ``repeats`` 0 leaves the
-    latency out.
+    """Cost of a forward pass, without ``inputs`` the parameters alone.
+
+    ``repeats`` 0 leaves the latency out.
     """
     if not inputs:
         return Cost(count_parameters(model), None, None, None, None)
+    inputs = tuple(x.clone() for x in inputs)  # a network may overwrite its input
     return Cost(
         count_parameters(model),
         count_macs(model, *inputs),

@@ -1,6 +1,7 @@
 """What a rewritten module keeps of the module that it stands for: dtype, format, hooks, names."""
 
 import copy
+import sys
 from collections.abc import Mapping
 
 import torch
@@ -74,11 +75,13 @@ def with_parts(module: nn.Module, parts: Mapping[str, nn.Module]) -> nn.Module:
 
 def uncompiled(model: nn.Module) -> nn.Module:
     """``model`` without the wrappers of ``torch.compile``, around it and inside it."""
+    if "torch._dynamo" not in sys.modules:  # slow to import, and nothing is compiled without it
+        return model
     from torch._dynamo import OptimizedModule
 
+    if isinstance(model, OptimizedModule):
+        return uncompiled(model._orig_mod)
     wrapped = {n: m for n, m in model.named_modules() if isinstance(m, OptimizedModule)}
     if not wrapped:
         return model
-    if isinstance(model, OptimizedModule):
-        return uncompiled(model._orig_mod)
     return with_parts(model, {name: uncompiled(part) for name, part in wrapped.items()})

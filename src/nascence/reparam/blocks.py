@@ -6,6 +6,8 @@ network puts the nonlinearity after it. Every block maps ``(B, in_channels, H, W
 to half the reach of the kernel.
 """
 
+from typing import TypedDict, Unpack
+
 from torch import Tensor, nn
 
 from nascence.reparam.branch_layers import (
@@ -20,18 +22,43 @@ from nascence.reparam.branch_layers import (
 )
 
 
+class ConvolutionSettings(TypedDict, total=False):
+    """Keywords of a convolution that every block takes."""
+
+    stride: Size
+    padding: Size | None
+    dilation: Size
+    groups: int
+
+
 class BranchedConvolution(nn.Module):
-    """Sum of branches that read one input; subclasses fill ``branches``."""
+    """Sum of branches that read one input; subclasses add them.
+
+    Maps ``(B, in_channels, H, W)`` to ``(B, out_channels, H', W')``.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Size of the folded kernel, one number or (height, width).
+        stride: Step, one number or two.
+        padding: Zeros on each side, one number or two; half the reach of the kernel if None.
+        dilation: Distance of the taps, one number or two.
+        groups: Groups of channels; it divides both channel counts.
+
+    Raises:
+        ValueError: If the sizes are no geometry, or ``groups`` does not divide the channels.
+    """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size,
-        padding: Size | None,
-        dilation: Size,
-        groups: int,
+        kernel_size: Size = 3,
+        *,
+        stride: Size = 1,
+        padding: Size | None = None,
+        dilation: Size = 1,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         if in_channels % groups or out_channels % groups:
@@ -42,6 +69,11 @@ class BranchedConvolution(nn.Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.geometry = Geometry2d.of(kernel_size, stride, padding, dilation)
         self.branches = nn.ModuleDict()
+        self.add_branches()
+
+    def add_branches(self) -> None:
+        """Fill ``branches``; the other attributes of the block are set already."""
+        raise NotImplementedError
 
     @property
     def keeps_shape(self) -> bool:
@@ -55,6 +87,7 @@ class BranchedConvolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Sum of the branches of ``x``, shape ``(B, in_channels, H, W)``."""
         outputs = [branch(x) for branch in self.branches.values()]
         total = outputs[0]
         for output in outputs[1:]:
@@ -69,23 +102,13 @@ class RepVGGBlock(BranchedConvolution):
     section 3.3. The identity branch exists where the shape is kept.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size = 3,
-        *,
-        stride: Size = 1,
-        padding: Size | None = None,
-        dilation: Size = 1,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+    def add_branches(self) -> None:
+        """Fill ``branches``."""
         self.branches["dense"] = self.branch()
         if max(self.geometry.kernel) > 1:
             self.branches["pointwise"] = self.branch((1, 1))
         if self.keeps_shape:
-            self.branches["identity"] = nn.BatchNorm2d(in_channels)
+            self.branches["identity"] = nn.BatchNorm2d(self.in_channels)
 
 
 class AsymmetricBlock(BranchedConvolution):
@@ -94,18 +117,8 @@ class AsymmetricBlock(BranchedConvolution):
     Ding et al., "ACNet: Strengthening the Kernel Skeletons", ICCV 2019, figure 1.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size = 3,
-        *,
-        stride: Size = 1,
-        padding: Size | None = None,
-        dilation: Size = 1,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+    def add_branches(self) -> None:
+        """Fill ``branches``."""
         height, width = self.geometry.kernel
         self.branches["square"] = self.branch()
         if height > 1:
@@ -122,20 +135,10 @@ class DiverseBranchBlock(BranchedConvolution):
     input directly; its sequential branch is twice as wide, as in the authors' experiments.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size = 3,
-        *,
-        stride: Size = 1,
-        padding: Size | None = None,
-        dilation: Size = 1,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
-        geometry = self.geometry
-        depthwise = groups == in_channels == out_channels and groups > 1
+    def add_branches(self) -> None:
+        """Fill ``branches``."""
+        geometry, channels, out_channels = self.geometry, self.in_channels, self.out_channels
+        depthwise = self.groups == channels == out_channels and self.groups > 1
         self.branches["dense"] = self.branch()
         if max(geometry.kernel) == 1:
             return
@@ -143,11 +146,11 @@ class DiverseBranchBlock(BranchedConvolution):
         if not depthwise:
             self.branches["pointwise"] = self.branch((1, 1))
         self.branches["average"] = self._average(inner, depthwise)
-        width = 2 * in_channels if depthwise else in_channels
+        width = 2 * channels if depthwise else channels
         self.branches["sequence"] = nn.Sequential(
-            IdentityPointwise(in_channels, width, groups),
+            IdentityPointwise(channels, width, self.groups),
             PaddedNorm(width, geometry.padding),
-            convolution(width, out_channels, inner, groups=groups),
+            convolution(width, out_channels, inner, groups=self.groups),
             nn.BatchNorm2d(out_channels),
         )
 
@@ -178,21 +181,22 @@ class MobileOneBlock(BranchedConvolution):
         out_channels: int,
         kernel_size: Size = 3,
         *,
-        stride: Size = 1,
-        padding: Size | None = None,
-        dilation: Size = 1,
-        groups: int = 1,
         copies: int = 1,
+        **settings: Unpack[ConvolutionSettings],
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
         if copies < 1:
             raise ValueError(f"copies is {copies}; it must be at least 1")
-        for number in range(copies):
+        self.copies = copies
+        super().__init__(in_channels, out_channels, kernel_size, **settings)
+
+    def add_branches(self) -> None:
+        """Fill ``branches``."""
+        for number in range(self.copies):
             self.branches[f"copy{number}"] = self.branch()
         if max(self.geometry.kernel) > 1:
             self.branches["pointwise"] = self.branch((1, 1))
         if self.keeps_shape:
-            self.branches["identity"] = nn.BatchNorm2d(in_channels)
+            self.branches["identity"] = nn.BatchNorm2d(self.in_channels)
 
 
 class LargeKernelBlock(BranchedConvolution):
@@ -208,14 +212,15 @@ class LargeKernelBlock(BranchedConvolution):
         out_channels: int,
         kernel_size: Size = 31,
         *,
-        stride: Size = 1,
-        padding: Size | None = None,
-        dilation: Size = 1,
-        groups: int = 1,
         small: Size = 5,
+        **settings: Unpack[ConvolutionSettings],
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
-        height, width = pair_of(small, "small")
+        self.small = pair_of(small, "small")
+        super().__init__(in_channels, out_channels, kernel_size, **settings)
+
+    def add_branches(self) -> None:
+        """Fill ``branches``."""
+        height, width = self.small
         inner = (min(height, self.geometry.kernel[0]), min(width, self.geometry.kernel[1]))
         self.branches["large"] = self.branch()
         if inner != self.geometry.kernel:
@@ -229,25 +234,16 @@ class QARepVGGBlock(BranchedConvolution):
     variant S4.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size = 3,
-        *,
-        stride: Size = 1,
-        padding: Size | None = None,
-        dilation: Size = 1,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+    def add_branches(self) -> None:
+        """Fill ``branches``."""
         self.branches["dense"] = self.branch()
         if max(self.geometry.kernel) > 1:
             layers = list(self.branch((1, 1)))[:-1]
             self.branches["pointwise"] = nn.Sequential(*layers)
         if self.keeps_shape:
             self.branches["identity"] = nn.Identity()
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = nn.BatchNorm2d(self.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """BatchNorm of the sum of the branches of ``x``, shape ``(B, in_channels, H, W)``."""
         return self.norm(super().forward(x))

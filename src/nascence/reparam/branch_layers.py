@@ -104,13 +104,15 @@ class PaddedNorm(nn.Module):
         self.padding = (padding[1], padding[1], padding[0], padding[0])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise and pad ``(B, C, H, W)``."""
         if not any(self.padding):
             return self.norm(x)
         norm = self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None
         spread = torch.sqrt(norm.running_var + norm.eps)
-        border = (norm.bias - norm.running_mean * norm.weight / spread).reshape(-1, 1, 1)
+        scale = norm.weight / spread  # as folding computes it, so that the two cancel exactly
+        border = (norm.bias - norm.running_mean * scale).reshape(-1, 1, 1)
         return F.pad(norm(x) - border, self.padding) + border
 
 
@@ -131,6 +133,7 @@ class IdentityPointwise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width, per_group, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, channels, H, W)`` to ``(B, width, H, W)``."""
         return F.conv2d(x, self.weight + self.identity, groups=self.groups)
 
 
@@ -148,6 +151,7 @@ class AveragePooling(nn.Module):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Average ``(B, channels, H, W)``."""
         kernel, stride, _, dilation = self.geometry
         if dilation == (1, 1):
             return F.avg_pool2d(x, kernel, stride)

@@ -20,4 +20,5 @@ class ChannelScale(nn.Module):
         self.shift = nn.Parameter(shift.detach().expand(channels).reshape(shape).clone())
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift ``x``, shape ``(..., C, *axes)``."""
         return torch.addcmul(self.shift, x, self.scale)

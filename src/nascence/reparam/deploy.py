@@ -8,25 +8,35 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
 from nascence.export import onnx_model
 from nascence.graph import measure_latency
-from nascence.params import write_whole
-from nascence.reparam.verification import relative_error
+from nascence.reparam.verification import first_line, relative_error
 
 
 class Attempt(NamedTuple):
-    """One form of the network: relative error against it and median seconds, or what failed."""
+    """One form of the network, and how it compares with the network itself.
+
+    Attributes:
+        form: One of ``FORMS``.
+        error: Relative error of its output, None if it failed.
+        seconds: Median of a forward pass, None if it failed.
+        failure: What failed, None if nothing did.
+        limit: What the form is limited to, such as a batch size; None for no limit.
+    """
 
     form: str
     error: float | None
     seconds: float | None
     failure: str | None
+    limit: str | None = None
 
     def __str__(self) -> str:
         if self.failure is not None:
             return f"{self.form}: failed: {self.failure}"
-        return f"{self.form}: relative error {self.error:.1e}, {1e3 * (self.seconds or 0):.2f} ms"
+        text = f"{self.form}: relative error {self.error:.1e}, {1e3 * (self.seconds or 0):.2f} ms"
+        return text if self.limit is None else f"{text}; {self.limit}"
 
 
 class LayerError(NamedTuple):
@@ -49,9 +59,19 @@ def try_forms(
 ) -> list[Attempt]:
     """Try the network as it is, compiled, in ONNX Runtime, and there in int8.
 
-    ``onnx`` is where the ONNX file is kept, a temporary file without it. The int8 form is static
-    quantisation of the ONNX file, calibrated on ``inputs``, and needs that form before it. A
-    form that fails is reported, not raised; ValueError names an unknown form.
+    The int8 form is static quantisation of the ONNX file, calibrated on ``inputs``, and needs
+    that form before it. A form that fails is reported, not raised.
+
+    Args:
+        model: The network; its mode is put back.
+        inputs: Example tensors, one per argument, the batch first.
+        onnx: The ONNX file to keep; a temporary one if None. It takes any batch size where that
+            can be exported, which the ``limit`` of the form tells.
+        forms: Which of ``FORMS`` to try, in order.
+        repeats: Timed forward passes of each.
+
+    Raises:
+        ValueError: If a form is unknown.
     """
     unknown = [form for form in forms if form not in FORMS]
     if unknown:
@@ -60,13 +80,20 @@ def try_forms(
         truth = model(*inputs)
     with tempfile.TemporaryDirectory() as folder:
         path = onnx or Path(folder) / "model.onnx"
+        limits: dict[str, str | None] = {}
+
+        def exported() -> Callable[..., Any]:
+            limits["onnx"] = export_onnx(model, inputs, path)
+            return session(path)
+
         builders: dict[str, Callable[[], Callable[..., Any]]] = {
             "eager": lambda: model,
-            "torch.compile": lambda: compiled(model),
-            "onnx": lambda: exported(model, inputs, path),
+            "torch.compile": lambda: torch.compile(model),
+            "onnx": exported,
             "onnx int8": lambda: quantised(path, inputs, Path(folder) / "int8.onnx"),
         }
-        return [attempt(form, builders[form], inputs, truth, repeats) for form in forms]
+        tried = [attempt(form, builders[form], inputs, truth, repeats) for form in forms]
+        return [found._replace(limit=limits.get(found.form)) for found in tried]
 
 
 def attempt(
@@ -85,8 +112,8 @@ def attempt(
     except ImportError as missing:
         return Attempt(form, None, None, f"{missing.name} is missing; pip install {missing.name}")
     except Exception as reason:  # a compiler or exporter may fail in any way; that is the result
-        line = (str(reason) or type(reason).__name__).strip().splitlines()[0]
-        return Attempt(form, None, None, f"{type(reason).__name__}: {line[:200]}")
+        line = f"{type(reason).__name__}: {first_line(reason)[:200]}"
+        return Attempt(form, None, None, line)
     return Attempt(form, error, seconds, None)
 
 
@@ -98,34 +125,71 @@ class Runner(nn.Module):
         self.run = [run]  # a list, so that a module in it is not a child
 
     def forward(self, *inputs: Tensor) -> Any:
+        """Whatever the callable makes of ``inputs``."""
         return self.run[0](*inputs)
 
 
-def compiled(model: nn.Module) -> Callable[..., Any]:
-    """The network through ``torch.compile``."""
-    result: Callable[..., Any] = torch.compile(model)
-    return result
+def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> str | None:
+    """Write ``model`` to ``path``, its weights inside the file, whole or not at all.
+
+    Args:
+        model: The network; its mode is put back.
+        inputs: Example tensors, one per argument, the batch first.
+        path: The file.
+
+    Returns:
+        None if the file takes any batch size, which is tried on another one, else a line that
+        names the batch size of ``inputs`` as the only one, and says why.
+
+    Raises:
+        ValueError: If torch cannot export the network.
+        WriteError: If the file cannot be written.
+    """
+    limit = None
+    try:
+        try:
+            proto = any_batch_model(model, inputs)
+        except ImportError:
+            raise
+        except Exception as reason:  # an exporter may fail in any way
+            size = next((len(x) for x in inputs if x.dim()), 1)
+            limit = f"it takes a batch size of {size} only: {first_line(reason)[:200]}"
+            proto = onnx_model(model, inputs)
+    except ImportError:
+        raise
+    except Exception as reason:
+        raise ValueError(f"torch cannot export the network: {first_line(reason)}") from reason
+    write_whole(path, proto.SerializeToString())
+    return limit
 
 
-def exported(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> Callable[..., Any]:
-    """Write ``model`` to ``path`` as ONNX and run it in ONNX Runtime."""
-    export_onnx(model, inputs, path)
-    return session(path)
+def any_batch_model(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    """``model`` as an ``onnx.ModelProto`` that takes any batch size.
+
+    Raises:
+        ValueError: If it computes something else on another batch size than that of the export.
+    """
+    # a batch of one is taken for a constant, so it is exported on two
+    two = tuple(torch.cat([x, x]) if len(x) == 1 else x for x in inputs)
+    batch = torch.export.Dim("batch")
+    proto = onnx_model(model, two, dynamic_shapes=tuple({0: batch} for _ in two))
+    three = tuple(torch.cat([x, x, x])[:3] for x in inputs)
+    with evaluation_mode(model):
+        error = relative_error(session(proto.SerializeToString())(*three), model(*three))
+    if not error < 1e-2:
+        raise ValueError(f"on a batch of 3 its relative error is {error:.1e}")
+    return proto
 
 
-def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
-    """Write ``model`` to ``path``, its weights inside the file, whole or not at all."""
-    write_whole(path, onnx_model(model, inputs).SerializeToString())
-
-
-def session(path: Path) -> Callable[..., Any]:
-    """The outputs of an ONNX file as a function of its inputs."""
+def session(source: Path | bytes) -> Callable[..., Any]:
+    """The outputs of an ONNX file, or of its content, as a function of its inputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    runner = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    content = source if isinstance(source, bytes) else str(source)
+    runner = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     names = [value.name for value in runner.get_inputs()]
 
     def run(*inputs: Tensor) -> Any:

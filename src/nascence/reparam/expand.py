@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nascence.reparam.attributes import keep_hooks
 from nascence.reparam.blocks import BranchedConvolution, QARepVGGBlock
 from nascence.reparam.branch_layers import ConvNorm
 from nascence.reparam.fold import fold
@@ -29,6 +30,7 @@ class BiasedBlock(nn.Module):
         self.bias = nn.Parameter(bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, in_channels, H, W)`` as the convolution did."""
         return self.block(x) + self.bias[:, None, None]
 
 
@@ -39,17 +41,22 @@ def expand(
     accepts: Accepts = is_spatial,
     generator: torch.Generator | None = None,
 ) -> nn.Module:
-    """A copy of ``model`` whose 2-D convolutions are ``block``s, with the same function in
-    evaluation mode at the start.
+    """A copy of ``model`` whose 2-D convolutions are ``block``s, with the same function at first.
 
-    Every branch starts as ``block`` makes it, with BatchNorms at mean 0, variance 1; the k x k
-    branch then takes the weight of the convolution minus what the other branches add up to, so
-    that the sum is the old convolution. ``accepts`` chooses the convolutions (by default those
-    larger than 1 x 1); transposed ones, those that do not pad with zeros, and shared ones keep
-    their kind. ``generator`` draws the weights of the new branches. Fold the trained model to
-    get the old architecture back.
+    The function is that of evaluation mode. Every branch starts as ``block`` makes it, with
+    BatchNorms at mean 0, variance 1; the k x k branch then takes the weight of the convolution
+    minus what the other branches add up to, so that the sum is the old convolution. Blocks keep
+    the hooks of the convolutions. Fold the trained model to get the old architecture back.
 
-    Raises ValueError where nothing can be replaced.
+    Args:
+        model: Any module; it is not changed.
+        block: Makes a block as ``RepVGGBlock`` does, from channels, kernel and keywords.
+        accepts: Chooses the convolutions, by default those larger than 1 x 1. Transposed ones,
+            those that do not pad with zeros, and those whose weight a hook computes stay.
+        generator: Draws the weights of the new branches.
+
+    Raises:
+        ValueError: If nothing can be replaced.
     """
     result = copy.deepcopy(model)
     owners: dict[int, list[tuple[nn.Module, str]]] = {}
@@ -61,7 +68,8 @@ def expand(
     for layer in list(result.modules()):
         if type(layer) is not nn.Conv2d or isinstance(layer.padding, str) or not accepts(layer):
             continue
-        if layer.padding_mode != "zeros" or id(layer) not in owners:
+        computed = set(layer._parameters) != {"weight", "bias"}  # by a hook, from other values
+        if computed or layer.padding_mode != "zeros" or id(layer) not in owners:
             continue
         new = expanded_convolution(layer, block, generator)
         for owner, name in owners[id(layer)]:
@@ -91,10 +99,9 @@ def expanded_convolution(
     draw(new, generator)
     set_function(new, layer.weight.detach())
     new = new.to(layer.weight.device, layer.weight.dtype)
-    new.train(layer.training)
-    if layer.bias is None:
-        return new
-    return BiasedBlock(new, layer.bias).train(layer.training)
+    whole = new if layer.bias is None else BiasedBlock(new, layer.bias)
+    keep_hooks(whole, layer)
+    return whole.train(layer.training)
 
 
 def _pair(values: Any) -> tuple[int, int]:

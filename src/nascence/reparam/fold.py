@@ -4,10 +4,11 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from nascence.graph.trace import not_eager
 from nascence.reparam.accounting import (
     FoldReport,
     cost_of,
@@ -16,7 +17,7 @@ from nascence.reparam.accounting import (
 )
 from nascence.reparam.attributes import uncompiled
 from nascence.reparam.folding import Outcome, fold_module
-from nascence.reparam.verification import TOLERANCE, Truth
+from nascence.reparam.verification import TOLERANCE, Truth, copied, first_line
 
 
 def fold(model: nn.Module, *inputs: Tensor, verify: bool = True) -> nn.Module:
@@ -46,10 +47,11 @@ def fold_with_report(
     Latency is the median of ``repeats`` forward passes on ``inputs``, 0 leaves it out.
     """
     folded, outcome = _fold(model, inputs, verify)
+    model = uncompiled(model)
     notes = list(outcome.notes)
     try:
         before, after = cost_of(model, inputs, repeats), cost_of(folded, inputs, repeats)
-    except RuntimeError as reason:
+    except Exception as reason:  # whatever the model raises
         notes.append(f"cost not measured: {first_line(reason)}")
         before, after = cost_of(model, (), 0), cost_of(folded, (), 0)
     report = FoldReport(
@@ -117,8 +119,9 @@ def borrows(work: nn.Module, model: nn.Module, inputs: tuple[Tensor, ...]) -> bo
     """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself."""
     own = {id(value) for value in (*work.parameters(), *work.buffers())}
     theirs = {id(value) for value in (*model.parameters(), *model.buffers())} - own
+    runner, example = copy.deepcopy(work), copied(inputs)
     with torch.no_grad(), Watch(theirs) as watch:
-        copy.deepcopy(work)(*(x.clone() for x in inputs))
+        runner(*example)
     return watch.found
 
 
@@ -143,11 +146,8 @@ def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
     """Raise ValueError where folding would not mean what the caller expects."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"got {type(model).__name__}; give a torch.nn.Module")
-    if isinstance(model, torch.jit.ScriptModule) or is_exported(model):
-        raise ValueError(
-            "modules of TorchScript and torch.export are not read; give the eager module that it "
-            "was made from"
-        )
+    if why := not_eager(model):
+        raise ValueError(why)
     if any(not isinstance(x, Tensor) for x in inputs):
         raise ValueError("example inputs must be tensors, one per argument of the forward")
     if verify and not inputs:
@@ -159,14 +159,3 @@ def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
         if layer.training and (not name or isinstance(layer, acts)):
             where = f"its layer {name}" if name else "the model"
             raise ValueError(f"{where} is in train mode; call model.eval() before folding")
-
-
-def is_exported(model: nn.Module) -> bool:
-    """Whether ``model`` is a graph of torch.export, which runs torch's operators and no layers."""
-    nodes = model.graph.nodes if isinstance(model, fx.GraphModule) else ()
-    return any(isinstance(node.target, torch._ops.OpOverload) for node in nodes)
-
-
-def first_line(reason: BaseException) -> str:
-    """The message of an exception, without what follows its first line."""
-    return (str(reason) or type(reason).__name__).splitlines()[0]

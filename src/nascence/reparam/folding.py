@@ -18,6 +18,7 @@ from nascence.reparam.tracing import Untraceable, record_shapes, trace_linear
 from nascence.reparam.verification import Inputs, Truth, widened
 
 MOST_ROLLBACKS = 8
+MOST_TRIALS = 32  # of parts in the model around them
 
 
 @dataclass
@@ -30,6 +31,13 @@ class Outcome:
     error: float | None = None
     error_in_dtype: float | None = None
     original_in_dtype: float | None = None
+
+    def include(self, part: "Outcome") -> None:
+        """Add the outcome of a part."""
+        self.rewrites += part.rewrites
+        self.refusals += part.refusals
+        self.notes += part.notes
+        self.error = max(self.error or 0.0, part.error or 0.0)
 
 
 def prefixed(prefix: str, name: str) -> str:
@@ -84,24 +92,21 @@ def put_parts(
 
     All are tried at once, and in halves where that fails.
     """
-    if not found:
-        return result, 0
-    changed = with_parts(result, {name: part for name, part, _ in found})
-    if truth is None or truth.holds(changed):
-        for _, _, own in found:
-            outcome.rewrites += own.rewrites
-            outcome.refusals += own.refusals
-            outcome.notes += own.notes
-            outcome.error = max(outcome.error or 0.0, own.error or 0.0)
-        return changed, len(found)
-    if len(found) == 1:
-        why = "the model around it fails with its folded form"
-        outcome.refusals.append(Refusal(prefixed(prefix, found[0][0]), why))
-        return result, 0
-    middle = len(found) // 2
-    result, one = put_parts(result, found[:middle], truth, outcome, prefix)
-    result, two = put_parts(result, found[middle:], truth, outcome, prefix)
-    return result, one + two
+    pending, trials, put = [found] if found else [], 0, 0
+    while pending:
+        some = pending.pop()
+        changed = with_parts(result, {name: part for name, part, _ in some})
+        trials += 1
+        if truth is None or (trials <= MOST_TRIALS and truth.holds(changed)):
+            result, put = changed, put + len(some)
+            for _, _, own in some:
+                outcome.include(own)
+        elif len(some) > 1 and trials < MOST_TRIALS:
+            pending += [some[len(some) // 2 :], some[: len(some) // 2]]
+        else:
+            why = "the model around it fails with its folded form"
+            outcome.refusals += [Refusal(prefixed(prefix, name), why) for name, _, _ in some]
+    return result, put
 
 
 def fold_graph(

@@ -74,6 +74,7 @@ class SqueezeExcitation(nn.Module):
         self.expand = nn.Conv2d(channels // 16, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Gate ``(B, channels, H, W)``."""
         gates = self.expand(self.reduce(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
         return x * gates
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from nascence.reparam.absorption import (
     Plan,
@@ -39,7 +39,10 @@ def drop_identity(graph: LinearGraph, node: fx.Node) -> bool:
     found = operator_of(node)
     if not isinstance(found, ChannelAffine) or not found.is_identity or not node.users:
         return False
-    if not graph.permit("drop", node, "identity removed"):
+    original = node.meta.get("original")
+    layer = original is not None and original.op == "call_module" and original.target
+    free = layer and type(graph.module.get_submodule(layer)) is nn.Identity  # nothing is saved
+    if not free and not graph.permit("drop", node, "identity removed"):
         return False
     bypass(node)
     return True

@@ -18,8 +18,9 @@ Inputs = tuple[Tensor, ...]
 
 
 def relative_error(value: Any, truth: Any) -> float:
-    """Largest ‖value - truth‖ / ‖truth‖ over the tensors of two outputs; infinite if they differ
-    in structure, shape or in where they are not a number.
+    """Largest ‖value - truth‖ / ‖truth‖ over the tensors of two outputs.
+
+    Infinite if they differ in structure, shape or in where they are not a number.
     """
     mine, theirs = tree_leaves(value), tree_leaves(truth)
     if len(mine) != len(theirs):
@@ -68,15 +69,14 @@ class Truth:
     def __init__(self, model: nn.Module, inputs: Inputs) -> None:
         self.wide = True
         self.given = (inputs, disturbed(inputs))
-        self.rounding = 0.0
+        self.native = 0.0
         with torch.no_grad():
             try:
                 reference = copy.deepcopy(model).double()
                 self.inputs = (widened(self.given[0]), widened(self.given[1]))
                 self.outputs = [reference(*copied(x)) for x in self.inputs]
                 if all(p.dtype == torch.float32 for p in model.parameters()):
-                    ratio = torch.finfo(torch.float64).eps / torch.finfo(torch.float32).eps
-                    self.rounding = ratio * (self.error_in_dtype(copy.deepcopy(model)) or 0.0)
+                    self.native = self.error_in_dtype(copy.deepcopy(model)) or 0.0
             except (RuntimeError, TypeError):
                 self.wide = False
                 reference = copy.deepcopy(model)
@@ -91,7 +91,8 @@ class Truth:
         may the rewrite.
         """
         if self.wide:
-            return min(max(TOLERANCE[torch.float64], 100 * self.rounding), 1e-6)
+            ratio = torch.finfo(torch.float64).eps / torch.finfo(torch.float32).eps
+            return min(max(TOLERANCE[torch.float64], 100 * ratio * self.native), 1e-6)
         kinds = [x.dtype for x in self.inputs[0] if x.is_floating_point()]
         return max((TOLERANCE.get(kind, 1e-4) for kind in kinds), default=1e-4)
 
@@ -122,7 +123,12 @@ class Truth:
         kinds = [x.dtype for x in candidate.parameters() if x.is_floating_point()]
         bound = max((TOLERANCE.get(kind, 1e-4) for kind in kinds), default=self.tolerance)
         error = self.error_in_dtype(candidate)
-        return error is not None and error <= bound
+        return error is not None and error <= max(bound, 20 * self.native)
+
+
+def first_line(reason: BaseException) -> str:
+    """The message of an exception, without what follows its first line."""
+    return next(iter(str(reason).strip().splitlines()), type(reason).__name__)
 
 
 def copied(inputs: Inputs) -> Inputs:

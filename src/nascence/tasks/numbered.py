@@ -6,8 +6,9 @@ from typing import Protocol
 
 import torch
 
+from nascence.core.randomness import stream
 from nascence.params import Params
-from nascence.task import Problem, Task, TaskFamily, seed_of
+from nascence.task import Problem, Task, TaskFamily
 
 
 class CostedFamily(TaskFamily, Protocol):
@@ -56,6 +57,6 @@ class NumberedFamily:
         """Task ``index``; raises IndexError outside the family."""
         if not 0 <= index < self.count:
             raise IndexError(f"{self.name} has tasks 0 to {self.count - 1}, not {index}")
-        generator = torch.Generator().manual_seed(seed_of(self.name, index))
+        generator = stream(self.name, index)
         problem = self.problems[index % len(self.problems)]
         return Task(f"{self.name}/{index}", problem, problem.sample(generator=generator))

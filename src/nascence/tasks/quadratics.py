@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nascence.core.randomness import stream
 from nascence.params import Params
-from nascence.task import Draw, Problem, Task, TaskSplit, seed_of
+from nascence.task import Draw, Problem, Task, TaskSplit
 
 SIZES = (2, 4, 8, 16, 32, 64)
 
@@ -59,7 +60,7 @@ class Quadratics:
         """Task ``index``; raises IndexError outside the family."""
         if not 0 <= index < self.count:
             raise IndexError(f"{self.name} has tasks 0 to {self.count - 1}, not {index}")
-        generator = torch.Generator().manual_seed(seed_of(self.name, index))
+        generator = stream(self.name, index)
         size = self.sizes[index % len(self.sizes)]
         condition, scale, init, noisy, noise = torch.rand(5, generator=generator).tolist()
         spectrum = 10 ** (-3 * condition * torch.rand(size, generator=generator))

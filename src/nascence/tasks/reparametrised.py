@@ -11,8 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from nascence.core.randomness import stream
 from nascence.params import Params
-from nascence.task import Draw, Problem, Task, TaskSplit, seed_of
+from nascence.task import Draw, Problem, Task, TaskSplit
 from nascence.tasks.numbered import CostedFamily
 from nascence.tasks.ranges import log_uniform
 
@@ -78,7 +79,7 @@ class ReparametrisedFamily:
     def task(self, index: int) -> Task:
         """Task ``index``; raises IndexError outside the family."""
         inner = self.family.task(index)
-        generator = torch.Generator().manual_seed(seed_of(self.name, index))
+        generator = stream(self.name, index)
         tensors = len(inner.init(generator=generator))
         low, high = 1 / self.largest, self.largest
         drawn = [

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nascence.core.randomness import stream
 from nascence.params import Params
-from nascence.task import Draw, Problem, Task, TaskSplit, seed_of
+from nascence.task import Draw, Problem, Task, TaskSplit
 from nascence.tasks.classification import cross_entropy
 from nascence.tasks.images import CLASSES, draw_rows, rows_of, sample
 
@@ -75,7 +76,7 @@ class Yardstick:
         """Task ``index``; raises IndexError outside the family."""
         if not 0 <= index < self.count:
             raise IndexError(f"{self.name} has tasks 0 to {self.count - 1}, not {index}")
-        generator = torch.Generator().manual_seed(seed_of(self.name, index))
+        generator = stream(self.name, index)
         scale, pixel, rows, grouped = torch.rand(4, generator=generator).tolist()
         order = torch.randperm(CLASSES, generator=generator)
         constants = {

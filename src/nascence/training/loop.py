@@ -84,7 +84,9 @@ def train(
         average_decay: Keeps an exponential moving average of weights and buffers, which is then
             what is measured and returned (Polyak & Juditsky 1992), warmed up as
             (1 + k) / (10 + k).
-        crop, flip, cutout: Of :func:`nascence.data.augment`.
+        crop: Pixels that images are shifted by, at most.
+        flip: Whether half of the images are mirrored.
+        cutout: Side in pixels of a square that is blanked; 0 for none.
         resolution_schedule: Side in pixels that images are scaled to, for the fraction done.
         clip: Largest norm of the gradient.
         objective: Takes the place of cross-entropy; what it draws from PyTorch's global generator

@@ -153,7 +153,10 @@ class Run:
 
 @torch.no_grad()
 def average_into(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """average <- decay * average + (1 - decay) * model; counters are copied."""
+    """Move every value of ``average`` to ``decay`` times it plus ``1 - decay`` times the model's.
+
+    Integer buffers, which count, are copied.
+    """
     own, new = average.state_dict(), model.state_dict()
     floating = [name for name, value in own.items() if value.is_floating_point()]
     torch._foreach_lerp_([own[n] for n in floating], [new[n] for n in floating], 1 - decay)

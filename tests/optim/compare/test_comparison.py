@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from nascence.core.resumable import CheckpointError
 from nascence.optim import SGD
 from nascence.optim.compare import comparison
 from nascence.optim.compare.comparison import (
@@ -17,7 +18,6 @@ from nascence.optim.compare.comparison import (
 )
 from nascence.optim.compare.contestants import Contestant
 from nascence.optim.compare.trials import run_trials
-from nascence.params import CheckpointError
 from nascence.task import Stack, seed_of
 from nascence.tasks import Quadratics, ReparametrisedFamily, Yardstick
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from nascence.core.resumable import CheckpointError
 from nascence.optim import SGD, Small, load, meta_train, read_card
 from nascence.optim.meta.training import CHECKPOINT, LOG, WEIGHTS
 from nascence.optim.theta import flatten
-from nascence.params import CheckpointError
 from nascence.tasks import Quadratics
 
 SETTINGS: dict[str, Any] = {
