@@ -9,7 +9,7 @@ import torch
 
 from nascence.data import Dataset
 from nascence.gradient import GRADIENT_STRATEGIES, darts, enas, snas, strategies
-from nascence.spaces import Darts, Small
+from nascence.spaces import Darts, SmallSpace
 from nascence.supernets import SuperNet, split
 
 QUICK = {"batch_size": 8, "crop": 0, "epochs": 2}
@@ -133,7 +133,7 @@ def test_impossible_supernets(supernet: SuperNet, brightness: Dataset) -> None:
     with pytest.raises(ValueError, match="none of them twice"):
         search([supernet, supernet])
     with pytest.raises(ValueError, match="statistics='batch'"):
-        search(SuperNet(Small(width=4), statistics="tracked"))
+        search(SuperNet(SmallSpace(width=4), statistics="tracked"))
     with pytest.raises(ValueError, match="auxiliary head"):
         search(SuperNet(Darts(width=4, cells=3, auxiliary=True)))
     fewer = split(supernet, ["edge_0_1"])

@@ -6,11 +6,11 @@ import torch
 from nascence.data import Dataset
 from nascence.gradient import GRADIENT_STRATEGIES, Trajectory, proxyless
 from nascence.latency.table import LatencyTable, LatencyTerm
-from nascence.spaces import NB201, Darts, Mobile, Small
+from nascence.spaces import NB201, Darts, Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
 
 SPACES = {
-    "Small": lambda: Small(width=8, classes=2),
+    "SmallSpace": lambda: SmallSpace(width=8, classes=2),
     "NB201": lambda: NB201(width=8, cells=1, classes=2),
 }
 

@@ -68,9 +68,9 @@ def test_names_that_do_not_fit(job: OnceForAllJob, monkeypatch: pytest.MonkeyPat
         run_once_for_all(replace(job, limits=(("joules", 1.0),)))
     with pytest.raises(ValueError, match="no decision 'edge'"):
         run_once_for_all(replace(job, split=("edge",)))
-    from nascence.spaces import Small
+    from nascence.spaces import SmallSpace
 
-    monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: Small())
+    monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: SmallSpace())
     with pytest.raises(ValueError, match="once-for-all is for elastic-mobile"):
         run_once_for_all(job)
 

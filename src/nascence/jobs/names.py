@@ -15,7 +15,7 @@ from nascence.search.crossover_evolution import CrossoverEvolution
 from nascence.search.evaluator import (
     Evaluator,
     MetricEvaluator,
-    RankSum,
+    RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
 )
@@ -34,8 +34,8 @@ from nascence.spaces import (
     ElasticMobile,
     Mobile,
     SearchSpace,
-    ShuffleNetV2,
-    Small,
+    ShuffleNetSpace,
+    SmallSpace,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ _NETWORKS: dict[str, Callable[..., SearchSpace]] = {
     "elastic-mobile": ElasticMobile.for_side,
     "mobile": Mobile,
     "nb201": NB201,
-    "shufflenet": ShuffleNetV2,
-    "small": Small,
+    "shufflenet": ShuffleNetSpace,
+    "small": SmallSpace,
 }
 _TABLES: dict[str, Callable[[], Table]] = {
     "accel-nasbench": accel_nasbench,
@@ -224,7 +224,7 @@ def evaluator_named(text: str, space: SearchSpace, sources: Sources) -> Evaluato
         raise ValueError(f"{text!r} names an evaluator twice; name each once")
     generator = torch.Generator().manual_seed(sources.seed)
     population = [space.sample(generator=generator) for _ in range(POPULATION)]
-    return RankSum(made, population)
+    return RankSumEvaluator(made, population)
 
 
 def _one(name: str, space: SearchSpace, sources: Sources) -> Evaluator:
@@ -275,7 +275,7 @@ def _supernet(space: SearchSpace, sources: Sources, *, levels: int) -> Evaluator
         levels=levels,
         steps=sources.steps,
         seed=sources.seed,
-        folder=sources.folder,
+        out=sources.folder,
     )
 
 
@@ -288,7 +288,7 @@ def _convergence(kind: "Kind", space: SearchSpace, sources: Sources) -> Evaluato
         _images(kind, sources),
         steps=sources.steps,
         seed=sources.seed,
-        folder=sources.folder,
+        out=sources.folder,
     )
 
 

@@ -97,7 +97,7 @@ def run_once_for_all(job: OnceForAllJob, *, progress: Progress | None = None) ->
         predictions=job.predictions,
         recalibration_images=RECALIBRATION_IMAGES,
         workers=job.workers,
-        folder=job.folder,
+        out=job.folder,
         progress=progress,
     )
     write_whole(job.folder / HISTORY, history_json(space, history).encode())

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.search.support_vectors import Array, Kernel, support_vector_boundary
+from nascence.search.support_vectors import (
+    Array,
+    Boundary,
+    Kernel,
+    support_vector_boundary,
+)
 
 Side = Callable[[Array], NDArray[np.bool_]]
 """Tells which of (n, d) points lie on the good side, (n,)."""
@@ -58,6 +63,10 @@ def grow(
     Args:
         points: (n, d), those that have scores.
         scores: (n,), higher is better.
+        divide: finds the side of each region.
+        height: levels of the tree, 1 for the whole alone.
+        leaf_size: most points of a region that is not divided.
+        generator: passed on to ``divide``.
     """
     count = 0
 
@@ -139,6 +148,29 @@ def select_leaf(
     return region
 
 
+@dataclass(frozen=True)
+class _Line:
+    """Good is where a linear function of the points is not negative."""
+
+    centre: Array
+    weights: Array
+
+    def __call__(self, points: Array) -> NDArray[np.bool_]:
+        return (points - self.centre) @ self.weights >= 0
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Good is the positive side of a support-vector boundary, in float32 for float32 points."""
+
+    boundary: Boundary
+    centre: NDArray[np.float32]
+    scale: np.float32
+
+    def __call__(self, points: Array) -> NDArray[np.bool_]:
+        return self.boundary((points - self.centre) / self.scale) > 0
+
+
 def divide_by_line(points: Array, scores: Array, generator: np.random.Generator) -> Side | None:
     """Fit the scores by least squares; good is at or above the mean of the fitted values.
 
@@ -150,36 +182,38 @@ def divide_by_line(points: Array, scores: Array, generator: np.random.Generator)
     weights = np.linalg.solve(x.T @ x + 1e-6 * np.eye(x.shape[1]), x.T @ (scores - mean))
     if not np.isfinite(weights).all() or np.ptp(x @ weights) < 1e-9:
         return None
-    return lambda other: (other - centre) @ weights >= 0
+    return _Line(centre, weights)
 
 
-def divide_by_clusters(kernel: Kernel, *, penalty: float = 1.0) -> Divide:
-    """Make what divides by two clusters of points and scores and a support-vector boundary.
+def divide_by_clusters(
+    points: Array,
+    scores: Array,
+    generator: np.random.Generator,
+    *,
+    kernel: Kernel,
+    penalty: float = 1.0,
+) -> Side | None:
+    """Divide by two clusters of points and scores and a support-vector boundary.
 
     Wang, Fonseca and Tian (LA-MCTS), NeurIPS 2020, section 3.1. The cluster of the higher mean is
     good. Points are scaled to a mean variance of one, and scores to that of all coordinates, so
     that both weigh the same in the clusters; the boundary knows the points alone.
     """
-
-    def divide(points: Array, scores: Array, generator: np.random.Generator) -> Side | None:
-        centre, scale = points.mean(axis=0), math.sqrt(points.var(axis=0).mean())
-        deviation = scores.std()
-        if not deviation > 0 or not scale > 0:
-            return None
-        x = (points - centre) / scale
-        height = math.sqrt(points.shape[1]) * (scores - scores.mean()) / deviation
-        first = two_clusters(np.column_stack([x, height]), generator)
-        if first.all() or not first.any():
-            return None
-        good = first if scores[first].mean() > scores[~first].mean() else ~first
-        labels = np.where(good, 1.0, -1.0)
-        boundary = support_vector_boundary(
-            x, labels, kernel=kernel, penalty=penalty, tolerance=1e-2, most_steps=500
-        )
-        centre = centre.astype(np.float32)  # float32 points stay so
-        return lambda other: boundary((other - centre) / np.float32(scale)) > 0
-
-    return divide
+    centre, scale = points.mean(axis=0), math.sqrt(points.var(axis=0).mean())
+    deviation = scores.std()
+    if not deviation > 0 or not scale > 0:
+        return None
+    x = (points - centre) / scale
+    height = math.sqrt(points.shape[1]) * (scores - scores.mean()) / deviation
+    first = two_clusters(np.column_stack([x, height]), generator)
+    if first.all() or not first.any():
+        return None
+    good = first if scores[first].mean() > scores[~first].mean() else ~first
+    labels = np.where(good, 1.0, -1.0)
+    boundary = support_vector_boundary(
+        x, labels, kernel=kernel, penalty=penalty, tolerance=1e-2, most_steps=500
+    )
+    return _Curve(boundary, centre.astype(np.float32), np.float32(scale))
 
 
 def two_clusters(

@@ -5,6 +5,7 @@ the working set of Fan, Chen and Lin, JMLR 2005, section 2.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,26 +36,35 @@ class Boundary(NamedTuple):
         return self.kernel(points, support) @ weights + self.bias
 
 
+def linear(x: Array, z: Array, *, gamma: float) -> Array:
+    """Products of (n, d) and (m, d) points, (n, m), whatever ``gamma`` is."""
+    return x @ z.T
+
+
+def poly(x: Array, z: Array, *, gamma: float) -> Array:
+    """Third powers of ``gamma x z + 1`` for (n, d) and (m, d) points, (n, m)."""
+    base = gamma * (x @ z.T) + 1
+    return base * base * base  # as a power it would take twenty times as long
+
+
+def rbf(x: Array, z: Array, *, gamma: float) -> Array:
+    """``exp(-gamma |x - z|^2)`` for (n, d) and (m, d) points, (n, m)."""
+    squares = (x * x).sum(1)[:, None] + (z * z).sum(1)[None, :] - 2 * (x @ z.T)
+    return np.exp(-gamma * np.maximum(squares, 0))
+
+
+KERNELS: dict[Kernel, Callable[..., Array]] = {"linear": linear, "poly": poly, "rbf": rbf}
+
+
 def kernel_function(name: Kernel, dimensions: int) -> Callable[[Array, Array], Array]:
-    """Return a kernel with gamma = 1 / dimensions: rbf, poly (of degree 3) or linear."""
-    gamma = 1 / dimensions
-    if name == "linear":
-        return lambda x, z: x @ z.T
-    if name == "poly":
+    """Return a kernel of :data:`KERNELS` with gamma = 1 / dimensions.
 
-        def poly(x: Array, z: Array) -> Array:
-            base = gamma * (x @ z.T) + 1
-            return base * base * base  # as a power it would take twenty times as long
-
-        return poly
-    if name != "rbf":
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in KERNELS:
         raise ValueError(f"kernel is {name!r}; use 'rbf', 'poly' or 'linear'")
-
-    def rbf(x: Array, z: Array) -> Array:
-        squares = (x * x).sum(1)[:, None] + (z * z).sum(1)[None, :] - 2 * (x @ z.T)
-        return np.exp(-gamma * np.maximum(squares, 0))
-
-    return rbf
+    return partial(KERNELS[name], gamma=1 / dimensions)
 
 
 def support_vector_boundary(
@@ -75,6 +85,10 @@ def support_vector_boundary(
     Args:
         points: (n, d).
         labels: (n,) of 1 and -1, both of them present.
+        kernel: one of :data:`KERNELS`.
+        penalty: of a miss, above zero.
+        tolerance: see above.
+        most_steps: see above.
 
     Raises:
         ValueError: other labels, or points of another number.
