@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nascence.data import Dataset, Split
-from nascence.spaces import Small
+from nascence.spaces import SmallSpace
 from nascence.supernets import SuperNet
 
 torch.set_num_threads(1)
@@ -55,4 +55,4 @@ def supernet() -> SuperNet:
     """Untrained, of width 4 and two classes."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return SuperNet(Small(width=4, classes=2))
+        return SuperNet(SmallSpace(width=4, classes=2))

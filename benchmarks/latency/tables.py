@@ -20,18 +20,18 @@ from torch import Tensor, nn
 
 from benchmarks import ledger
 from nascence.latency.measurement import PLAIN, Observations, observe, table_of
-from nascence.spaces import Darts, Mobile, ShuffleNetV2, Zero
+from nascence.spaces import Darts, Mobile, ShuffleNetSpace, Zero
 from nascence.supernets import SuperNet
 
-Space = Mobile | ShuffleNetV2 | Darts
+Space = Mobile | ShuffleNetSpace | Darts
 SIDE = 32
 FRESH = 40
 SPACES: dict[str, Callable[[], Space]] = {
     "Mobile, width .25": lambda: Mobile(
         classes=10, width=0.25, last=256, side=SIDE, **Mobile.strides_for(SIDE)
     ),
-    "ShuffleNetV2, width .25": lambda: ShuffleNetV2(
-        classes=10, width=0.25, last=256, side=SIDE, **ShuffleNetV2.strides_for(SIDE)
+    "ShuffleNetV2, width .25": lambda: ShuffleNetSpace(
+        classes=10, width=0.25, last=256, side=SIDE, **ShuffleNetSpace.strides_for(SIDE)
     ),
     "DARTS, width 8, 3 cells": lambda: Darts(width=8, cells=3),
 }

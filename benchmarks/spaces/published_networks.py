@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import ledger
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import GENOTYPES, AdditiveSpace, Architecture, Darts, Mobile, ShuffleNetV2
+from nascence.spaces import GENOTYPES, AdditiveSpace, Architecture, Darts, Mobile, ShuffleNetSpace
 
 COLUMNS = (
     "network",
@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = ledger.parse(ledger.parser(__doc__), words)
     cifar = Darts()
     imagenet = Darts(classes=1000, width=48, cells=14, stem="imagenet")
-    mobile, shufflenet = Mobile(), ShuffleNetV2()
+    mobile, shufflenet = Mobile(), ShuffleNetSpace()
     rows: list[tuple[str, AdditiveSpace, Architecture, str, str]] = [
         ("DARTS V2, CIFAR", cifar, cifar.from_genotype(GENOTYPES["DARTS_V2"]), "3.3", ""),
         ("DARTS V2", imagenet, cifar.from_genotype(GENOTYPES["DARTS_V2"]), "4.7", "574"),

@@ -136,7 +136,7 @@ def shrink_trained(arguments: argparse.Namespace) -> None:
                 data,
                 generator=torch.Generator().manual_seed(100 * seed + number),
                 steps=arguments.later_steps if number else arguments.steps,
-                sampler=restricted_paths,  # type: ignore[arg-type]
+                sampler=restricted_paths,
                 learning_rate=0.025 if number else 0.1,
                 weight_decay=5e-4,
                 crop=2,

@@ -41,16 +41,19 @@ Pair = tuple[float, float]
 
 @torch.no_grad()
 def scores_of(
-    leaf: SuperNet, images: Tensor, labels: Tensor, wanted: Container[Architecture]
+    sub_supernet: SuperNet, images: Tensor, labels: Tensor, wanted: Container[Architecture]
 ) -> dict[Architecture, Pair]:
-    """Accuracy and negative loss of the ``wanted`` of a leaf; equal paths are computed once.
+    """Accuracy and negative loss of the ``wanted``; equal paths are computed once.
 
     Whatever the first cell can give is put together from the outputs of its edges, each of which
     is computed once: stem and first cell are half of the cost, and the same for many.
     """
-    edges = {mixed.decision: mixed.candidates for mixed in leaf.operations()[:6]}
-    held = dict(zip((name for name, _ in SPACE.decisions), leaf.choices, strict=True))
-    stem, rest = leaf.network.get_submodule("stem")(images), after_first_cell(leaf, labels)
+    edges = {mixed.decision: mixed.candidates for mixed in sub_supernet.operations()[:6]}
+    held = dict(zip((name for name, _ in SPACE.decisions), sub_supernet.choices, strict=True))
+    stem, rest = (
+        sub_supernet.network.get_submodule("stem")(images),
+        after_first_cell(sub_supernet, labels),
+    )
     known: dict[tuple[int | None, ...], Pair] = {}
     scores: dict[Architecture, Pair] = {}
 
@@ -69,17 +72,19 @@ def scores_of(
                         architecture = (a, b, c, d, e, f)
                         if architecture not in wanted:
                             continue
-                        path = leaf.path(architecture)
+                        path = sub_supernet.path(architecture)
                         if path not in known:
                             known[path] = rest(before + last, architecture)
                         scores[architecture] = known[path]
     return scores
 
 
-def after_first_cell(leaf: SuperNet, labels: Tensor) -> Callable[[Tensor, Architecture], Pair]:
+def after_first_cell(
+    sub_supernet: SuperNet, labels: Tensor
+) -> Callable[[Tensor, Architecture], Pair]:
     """Return what computes accuracy and negative loss from the output of the first cell."""
-    network = leaf.network
-    shortened = leaf.restrict(leaf.choices)
+    network = sub_supernet.network
+    shortened = sub_supernet.restrict(sub_supernet.choices)
     cells = list(network.get_submodule("cells").children())
     shortened.network = nn.Sequential(*cells[1:], *list(network.children())[2:])
 
@@ -90,16 +95,16 @@ def after_first_cell(leaf: SuperNet, labels: Tensor) -> Callable[[Tensor, Archit
 
 
 def score(
-    leaves: list[SuperNet], data: Dataset, wanted: Sequence[Architecture]
+    sub_supernets: list[SuperNet], data: Dataset, wanted: Sequence[Architecture]
 ) -> dict[str, Tensor]:
     """Score architectures; twenty of them are compared with the evaluator."""
     images = data.normalise(data.validation.images[:IMAGES])
     images, labels = images.to(memory_format=torch.channels_last), data.validation.labels[:IMAGES]
     scores: dict[Architecture, Pair] = {}
-    for leaf in leaves:
-        scores |= scores_of(leaf.eval(), images, labels, frozenset(wanted))
+    for sub_supernet in sub_supernets:
+        scores |= scores_of(sub_supernet.eval(), images, labels, frozenset(wanted))
     generator = torch.Generator().manual_seed(0)
-    evaluate = FewShotEvaluator(leaves, images, labels, measure="loss", batch_size=IMAGES)
+    evaluate = FewShotEvaluator(sub_supernets, images, labels, measure="loss", batch_size=IMAGES)
     for place in torch.randperm(len(wanted), generator=generator)[:20].tolist():
         architecture = wanted[place]
         found, expected = scores[architecture][1], evaluate(architecture)
@@ -129,7 +134,7 @@ def run(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             seed=seed,
             base=first,
-            score=lambda leaves: score(leaves, data, wanted),
+            score=lambda sub_supernets: score(sub_supernets, data, wanted),
             suffix="" if arguments.sample is None else f"-of-{arguments.sample}",
             settings={
                 "batch_size": BATCH,

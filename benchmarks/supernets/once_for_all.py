@@ -28,9 +28,16 @@ from benchmarks import ledger
 from benchmarks.supernets.runs import train_alone
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.search import AccuracyPredictor, Limit, Limits, PredictorSearch, draw, search
+from nascence.search import (
+    AccuracyPredictor,
+    Limit,
+    Limits,
+    PredictorSearch,
+    sample_allowed,
+    search,
+)
 from nascence.spaces import Architecture, ElasticMobile, Stage
-from nascence.spaces.space import sample_decisions
+from nascence.spaces.decisions import sample_decisions
 from nascence.supernets import (
     PHASES,
     ElasticSuperNet,
@@ -38,7 +45,7 @@ from nascence.supernets import (
     Phase,
     progressive_shrinking,
     split,
-    train_leaves,
+    train_sub_supernets,
 )
 from nascence.supernets.once_for_all import recalibration_batches
 from nascence.training import evaluate
@@ -128,16 +135,16 @@ def at_once(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
 
 def parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
     """The parts of a split supernet, each by progressive shrinking from the start."""
-    leaves = split(fresh(seed), SPLIT)
-    steps = STEPS["3 parts"] // len(leaves)
-    return trained(leaves, data, folder, seed, steps=steps)
+    sub_supernets = split(fresh(seed), SPLIT)
+    steps = STEPS["3 parts"] // len(sub_supernets)
+    return trained(sub_supernets, data, folder, seed, steps=steps)
 
 
 def five_parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
     """The parts of a split at the first stage's depth, the deepest split at the second's."""
     *shallow, deepest = split(fresh(seed), SPLIT)
-    leaves = [*shallow, *split(deepest, ["stage_2_depth"])]
-    return trained(leaves, data, folder, seed, steps=STEPS["5 parts"] // len(leaves))
+    sub_supernets = [*shallow, *split(deepest, ["stage_2_depth"])]
+    return trained(sub_supernets, data, folder, seed, steps=STEPS["5 parts"] // len(sub_supernets))
 
 
 def later_parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]:
@@ -146,19 +153,19 @@ def later_parts(data: Dataset, folder: Path, seed: int) -> list[ElasticSuperNet]
     share = sum(phase.share for phase in first) / sum(phase.share for phase in PHASES)
     steps = round(STEPS["3 parts, split later"] * share)
     (whole,) = trained([fresh(seed)], data, folder / "whole", seed, steps=steps, phases=first)
-    leaves = split(whole, SPLIT)
-    steps = (STEPS["3 parts, split later"] - steps) // len(leaves)
-    return trained(leaves, data, folder, seed, steps=steps, phases=then, teacher=whole)
+    sub_supernets = split(whole, SPLIT)
+    steps = (STEPS["3 parts, split later"] - steps) // len(sub_supernets)
+    return trained(sub_supernets, data, folder, seed, steps=steps, phases=then, teacher=whole)
 
 
 def trained(
     supernets: list[ElasticSuperNet], data: Dataset, folder: Path, seed: int, **settings: Any
 ) -> list[ElasticSuperNet]:
     settings = {**SETTINGS, **settings}
-    leaves = train_leaves(
-        supernets, data, seed=seed, folder=folder, train=progressive_shrinking, **settings
+    sub_supernets = train_sub_supernets(
+        supernets, data, seed=seed, out=folder, train=progressive_shrinking, **settings
     )
-    return [leaf.supernet for leaf in leaves]
+    return [sub_supernet.supernet for sub_supernet in sub_supernets]
 
 
 ARMS: dict[str, Arm] = {
@@ -206,8 +213,8 @@ def score(
     evaluate_all = evaluator(supernets, data, 0, GAP)
     first, second = [], []
     for architecture in networks:
-        leaf = evaluate_all.leaf(architecture)
-        right = leaf.logits(architecture).argmax(1) == torch.cat(leaf.labels)
+        sub_supernet = evaluate_all.evaluator_of(architecture)
+        right = sub_supernet.logits(architecture).argmax(1) == torch.cat(sub_supernet.labels)
         first.append(right[:SCORED].float().mean().item())
         second.append(right[SCORED:].float().mean().item())
     ledger.keep_row(kept, {
@@ -243,7 +250,7 @@ def search_under_limit(data: Dataset, arguments: argparse.Namespace, seed: int) 
     cost = time.process_time() - start
     found = history.best.architecture
     random = [
-        draw(SPACE, allowed=limits, known=(), generator=generator) for _ in range(RANDOM)
+        sample_allowed(SPACE, allowed=limits, known=(), generator=generator) for _ in range(RANDOM)
     ]  # fmt: skip
     own = arguments.out / "limited.jsonl"
     ledger.keep_row(kept, {

@@ -11,8 +11,8 @@ from benchmarks import ledger
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.params import load_checkpoint, save_checkpoint
-from nascence.spaces import Architecture, ElasticMobile, Mobile, NetworkSpace, Small
-from nascence.supernets import SuperNet, split, train_leaves, train_supernet
+from nascence.spaces import Architecture, ElasticMobile, Mobile, NetworkSpace, SmallSpace
+from nascence.supernets import SuperNet, split, train_sub_supernets, train_supernet
 from nascence.training import Training, sgd, train
 
 Score = Callable[[list[SuperNet]], dict[str, torch.Tensor]]
@@ -27,7 +27,7 @@ class Runs:
         out: folder for checkpoints and scores.
         seed: of weights, batches and paths.
         base: steps of the one-shot supernet that is split.
-        score: from leaves to scores of architectures, in an order of its own.
+        score: from sub-supernets to scores of architectures, in an order of its own.
         suffix: of the files of scores, to tell what was scored.
         settings: of :func:`train_supernet`.
     """
@@ -69,11 +69,11 @@ class Runs:
         if self._done(name):
             return
         supernet, done, seconds = self._train(self.base)
-        parts = train_leaves(
+        parts = train_sub_supernets(
             split(supernet, list(edges)),
             self.data,
             seed=self.seed,
-            folder=self.out / f"leaves-{self.seed}-{name}",
+            out=self.out / f"leaves-{self.seed}-{name}",
             steps=steps,
             **self.settings,
         )
@@ -101,16 +101,16 @@ class Runs:
     def _file(self, name: str) -> Path:
         return self.out / f"scores-{self.seed}-{name}{self.suffix}.pt"
 
-    def _record(self, name: str, leaves: list[SuperNet], cost: dict[str, float]) -> None:
+    def _record(self, name: str, sub_supernets: list[SuperNet], cost: dict[str, float]) -> None:
         start = time.perf_counter()
-        scores = self.score(leaves)
+        scores = self.score(sub_supernets)
         cost["scoring_seconds"] = time.perf_counter() - start
         save_checkpoint(self._file(name), {**scores, "cost": cost})
         print(self.seed, name, cost, f"{time.process_time():.0f} CPU-s so far", flush=True)
 
 
 def train_alone(
-    space: Mobile | ElasticMobile | Small,
+    space: Mobile | ElasticMobile | SmallSpace,
     architecture: Architecture,
     data: Dataset,
     *,

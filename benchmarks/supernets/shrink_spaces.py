@@ -20,11 +20,11 @@ import torch
 
 from benchmarks import ledger
 from nascence.data import Dataset
-from nascence.spaces import Darts, Mobile, ProductSpace, Restricted
+from nascence.spaces import CandidateSpace, Darts, Mobile
 from nascence.supernets import OneShotEvaluator, SuperNet, restricted_paths, shrink, train_supernet
 
 SIDE = 16
-SPACES: dict[str, tuple[ProductSpace, dict]] = {
+SPACES: dict[str, tuple[CandidateSpace, dict]] = {
     "mobile": (
         Mobile(
             classes=10,
@@ -45,7 +45,7 @@ def run(name: str, data: Dataset, arguments: argparse.Namespace) -> dict:
     space, settings = SPACES[name]
     with torch.random.fork_rng():
         torch.manual_seed(arguments.seed)
-        supernet = SuperNet(space, affine=True, statistics="tracked")  # type: ignore[arg-type]
+        supernet = SuperNet(space, affine=True, statistics="tracked")
     first: list[SuperNet] = []
     started = time.process_time()
 
@@ -55,7 +55,7 @@ def run(name: str, data: Dataset, arguments: argparse.Namespace) -> dict:
             data,
             generator=torch.Generator().manual_seed(100 * arguments.seed + number),
             steps=arguments.later_steps if number else arguments.steps,
-            sampler=restricted_paths,  # type: ignore[arg-type]
+            sampler=restricted_paths,
             learning_rate=0.025 if number else 0.1,
             crop=2,
             checkpoint=arguments.out / f"{name}-{arguments.seed}-{number}.pt",
@@ -82,7 +82,7 @@ def run(name: str, data: Dataset, arguments: argparse.Namespace) -> dict:
     )
     found: dict = {"space": name, "whole": f"{space.size:.2g}", "left": f"{result.space.size:.2g}"}
     found["operations a round"] = [len(each.dropped) for each in result.rounds]
-    for label, part in (("whole", Restricted(space, supernet.choices)), ("left", result.space)):
+    for label, part in (("whole", space.restricted(supernet.choices)), ("left", result.space)):
         generator = torch.Generator().manual_seed(arguments.seed)
         pool = [
             part.widen(part.sample(generator=generator)) for _ in range(arguments.architectures)
@@ -90,7 +90,7 @@ def run(name: str, data: Dataset, arguments: argparse.Namespace) -> dict:
         scores = [100 * score(each) for each in pool]
         found[f"{label}, accuracy"] = round(statistics.mean(scores), 2)
         found[f"{label}, standard error"] = round(statistics.stdev(scores) / len(scores) ** 0.5, 2)
-        costs = [space.macs(each, side=SIDE) for each in pool]  # type: ignore[attr-defined]
+        costs = [space.macs(each, side=SIDE) for each in pool]
         found[f"{label}, million multiply-adds"] = round(statistics.mean(costs) / 1e6, 3)
     found["dropped"] = [
         f"{space.decisions[place].name} {space.decisions[place].choices[index]}"

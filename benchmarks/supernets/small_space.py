@@ -34,11 +34,11 @@ from benchmarks.supernets.runs import (
 )
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau
-from nascence.spaces import Architecture, Small
+from nascence.spaces import Architecture, SmallSpace
 from nascence.supernets import FewShotEvaluator, SuperNet
 from nascence.training import evaluate
 
-SPACE = Small(width=16)
+SPACE = SmallSpace(width=16)
 SIDE = 8
 BATCH = 128
 IMAGES = 250
@@ -77,18 +77,18 @@ def truth(arguments: argparse.Namespace) -> None:
             print(SPACE.format(classes[place]), found, flush=True)
 
 
-def score_all(leaves: list[SuperNet], data: Dataset) -> dict[str, torch.Tensor]:
+def score_all(sub_supernets: list[SuperNet], data: Dataset) -> dict[str, torch.Tensor]:
     """Accuracy and negative loss of all 1,296 networks."""
     images = data.normalise(data.validation.images[:IMAGES])
     images, labels = images.to(memory_format=torch.channels_last), data.validation.labels[:IMAGES]
-    evaluate = FewShotEvaluator(leaves, images, labels, batch_size=IMAGES)
+    evaluate = FewShotEvaluator(sub_supernets, images, labels, batch_size=IMAGES)
     known: dict[tuple, tuple[float, float]] = {}
     pairs = []
     for architecture in SPACE:
-        leaf = evaluate.leaf(architecture)
-        key = leaf.supernet.choices, leaf.supernet.path(architecture)
+        sub_supernet = evaluate.evaluator_of(architecture)
+        key = sub_supernet.supernet.choices, sub_supernet.supernet.path(architecture)
         if key not in known:
-            known[key] = accuracy_and_loss(leaf.logits(architecture), labels)
+            known[key] = accuracy_and_loss(sub_supernet.logits(architecture), labels)
         pairs.append(known[key])
     return columns(pairs)
 
@@ -106,7 +106,7 @@ def supernets(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             seed=seed,
             base=base,
-            score=lambda leaves: score_all(leaves, data),
+            score=lambda sub_supernets: score_all(sub_supernets, data),
             settings=settings,
         )
 

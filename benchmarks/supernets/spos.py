@@ -25,7 +25,7 @@ from benchmarks import ledger
 from nascence.data import Dataset, Split
 from nascence.params import load_checkpoint, save_checkpoint
 from nascence.search import CrossoverEvolution, Limit, Limits, RandomSearch, search
-from nascence.spaces import Architecture, ShuffleNetV2
+from nascence.spaces import Architecture, ShuffleNetSpace
 from nascence.supernets import (
     OneShotEvaluator,
     PathSampler,
@@ -46,7 +46,7 @@ COLUMNS = (
 )
 SIDE = 16
 TEST = 5_000
-SPACE = ShuffleNetV2(
+SPACE = ShuffleNetSpace(
     classes=10, width=0.25, depths=(2, 2, 4, 2), stem_stride=2, strides=(1, 2, 2, 1), last=128
 )
 

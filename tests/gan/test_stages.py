@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from nascence.gan.stages import first_stages
-from nascence.spaces import GeneratorSpace, Small
+from nascence.spaces import GeneratorSpace, SmallSpace
 from nascence.supernets import SuperNet, split
 
 SPACE = GeneratorSpace(stages=3, width=4, latent=8)
@@ -44,7 +44,7 @@ def test_first_stages_share_their_storage_with_the_whole(
 
 
 def test_first_stages_of_something_else() -> None:
-    with pytest.raises(ValueError, match="Small has no stages"):
-        first_stages(SuperNet(Small(width=4)), 1)
+    with pytest.raises(ValueError, match="SmallSpace has no stages"):
+        first_stages(SuperNet(SmallSpace(width=4)), 1)
     with pytest.raises(ValueError, match="stages is 4; give 1 to 3"):
         first_stages(supernet_of(), 4)

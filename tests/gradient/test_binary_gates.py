@@ -13,7 +13,7 @@ from nascence.gradient import binary_gates
 from nascence.gradient.binary_gates import BinaryGates, logit_gradient
 from nascence.gradient.operations import sampled_paths
 from nascence.latency.table import LatencyTable, LatencyTerm
-from nascence.spaces import Mobile, Small
+from nascence.spaces import Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
 from nascence.training import DivergenceError
 
@@ -30,7 +30,7 @@ def part() -> SuperNet:
     """Three choices are left at one edge, all other edges are fixed to convolutions."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        whole = SuperNet(Small(width=4, classes=2))
+        whole = SuperNet(SmallSpace(width=4, classes=2))
     choices = [(1, 2, 3), *([3],) * 3]
     return sampled_paths(whole.restrict(choices))
 
@@ -179,7 +179,7 @@ def test_nothing_but_the_sampled_paths_is_computed() -> None:
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def latencies(space: Small) -> LatencyTable:
+def latencies(space: SmallSpace) -> LatencyTable:
     values = torch.rand(4, 6, generator=seeded(7)) + 1
     rows = tuple(tuple(row) for row in values.tolist())
     return LatencyTable(space.description, 8, 1, space.decisions, 2.0, rows)
@@ -227,7 +227,7 @@ class Lottery(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.space = Small(width=4)
+        self.space = SmallSpace(width=4)
         self.unused = nn.Parameter(torch.zeros(()))
 
     def forward(self, images: Tensor, choice: list[Tensor]) -> Tensor:
@@ -271,8 +271,8 @@ def test_settings_that_are_refused(part: SuperNet) -> None:
     for settings in ({"rate": 0.0}, {"paths": 1}):
         with pytest.raises(ValueError, match="give a positive rate, and 2 paths"):
             gates(part, **settings)
-    other = LatencyTerm(latencies(Small(width=8)))
+    other = LatencyTerm(latencies(SmallSpace(width=8)))
     with pytest.raises(ValueError, match="measure those of the space that is searched"):
         gates(part, latency=other)
-    (first, *_) = split(SuperNet(Small(width=4, classes=2)), ["edge_0_1"])
+    (first, *_) = split(SuperNet(SmallSpace(width=4, classes=2)), ["edge_0_1"])
     assert len(BinaryGates(first, generator=seeded(), rate=0.1).logits[0]) == 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascence.gradient.derivation import check_derivable, derive, entropy, skips
-from nascence.spaces import NB201, Darts, Mobile, Small
+from nascence.spaces import NB201, Darts, Mobile, SmallSpace
 from nascence.spaces.darts import INCOMING
 from nascence.supernets import SuperNet, split
 
@@ -69,7 +69,7 @@ def test_a_space_without_a_rule() -> None:
     class Bare(SuperNet):
         pass
 
-    supernet = Bare(Small(width=4))
+    supernet = Bare(SmallSpace(width=4))
     supernet.space = object()  # type: ignore[assignment]
     with pytest.raises(ValueError, match="no method derive"):
         derive(supernet, [])

@@ -10,7 +10,7 @@ import torch
 from nascence import registry
 from nascence.data import Dataset
 from nascence.gradient import darts, enas, snas, strategies
-from nascence.spaces import Darts, Small
+from nascence.spaces import Darts, SmallSpace
 from nascence.supernets import SuperNet, split
 
 GRADIENT_STRATEGIES = {
@@ -139,7 +139,7 @@ def test_impossible_supernets(supernet: SuperNet, brightness: Dataset) -> None:
     with pytest.raises(ValueError, match="none of them twice"):
         search([supernet, supernet])
     with pytest.raises(ValueError, match="statistics='batch'"):
-        search(SuperNet(Small(width=4), statistics="tracked"))
+        search(SuperNet(SmallSpace(width=4), statistics="tracked"))
     with pytest.raises(ValueError, match="auxiliary head"):
         search(SuperNet(Darts(width=4, cells=3, auxiliary=True)))
     fewer = split(supernet, ["edge_0_1"])

@@ -12,11 +12,11 @@ from nascence.gradient.operations import (
     sampled_paths,
     single_path,
 )
-from nascence.spaces import NB201, Darts, Mobile, Small
+from nascence.spaces import NB201, Darts, Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
 
 SPACES = {
-    "Small": lambda: Small(width=8),
+    "SmallSpace": lambda: SmallSpace(width=8),
     "NB201": lambda: NB201(width=8, cells=1),
     "Darts": lambda: Darts(width=8, cells=3),
 }
@@ -109,7 +109,7 @@ def test_a_single_path_computes_one_candidate_and_its_derivative(supernet: Super
 
 def test_partial_channels_written_out() -> None:
     """One operation: eq. 2 of the paper, with the shuffle as a permutation of channels."""
-    supernet = partial_channels(SuperNet(Small(width=8)), parts=4)
+    supernet = partial_channels(SuperNet(SmallSpace(width=8)), parts=4)
     mixed = supernet.operations()[0]
     assert isinstance(mixed, PartialOperation)
     x = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -160,8 +160,8 @@ def test_the_supernet_is_untouched(supernet: SuperNet) -> None:
 
 def test_what_cannot_be_narrowed() -> None:
     with pytest.raises(ValueError, match="divide the width"):
-        partial_channels(SuperNet(Small(width=8)), parts=3)
+        partial_channels(SuperNet(SmallSpace(width=8)), parts=3)
     with pytest.raises(ValueError, match="leave 2 channels"):
-        partial_channels(SuperNet(Small(width=4)), parts=4)
+        partial_channels(SuperNet(SmallSpace(width=4)), parts=4)
     with pytest.raises(ValueError, match="space of cells with one width"):
         partial_channels(SuperNet(Mobile(width=0.1, classes=10, last=16)), parts=2)

@@ -11,7 +11,7 @@ from nascence.data import Batch
 from nascence.gradient.gates import Gate, concrete_gate, softmax_gate, straight_through_gate
 from nascence.gradient.operations import partial_channels
 from nascence.gradient.relaxation import Relaxation, incoming_edges
-from nascence.spaces import NB201, Darts, Mobile, Small
+from nascence.spaces import NB201, Darts, Mobile, SmallSpace
 from nascence.supernets import SuperNet
 
 
@@ -132,7 +132,7 @@ def test_without_edges_a_derived_network_is_measured_by_its_path(supernet: Super
 
 def test_decisions_that_are_no_edges() -> None:
     for space in (Mobile(width=0.1, last=16), NB201(width=(4, 8), cells=1)):
-        supernet = SuperNet(Small(width=4))
+        supernet = SuperNet(SmallSpace(width=4))
         supernet.space = space
         with pytest.raises(ValueError, match="is no edge of a cell"):
             incoming_edges(supernet)

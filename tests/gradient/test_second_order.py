@@ -8,7 +8,7 @@ from torch.nn import functional
 from nascence.data import Batch
 from nascence.gradient.second_order import unrolled_gradients
 from nascence.params import Params
-from nascence.spaces import Small
+from nascence.spaces import SmallSpace
 from nascence.supernets import SuperNet
 
 
@@ -67,7 +67,7 @@ def test_a_supernet() -> None:
     """With ReLU and BatchNorm, whose corners a smaller radius seldom crosses."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        supernet = SuperNet(Small(width=4, classes=2)).double()
+        supernet = SuperNet(SmallSpace(width=4, classes=2)).double()
     generator = torch.Generator().manual_seed(0)
     own = [
         torch.randn(6, dtype=torch.float64, generator=generator).requires_grad_() for _ in range(4)

@@ -7,7 +7,7 @@ from nascence import registry
 from nascence.data import Dataset
 from nascence.gradient import Trajectory, proxyless
 from nascence.latency.table import LatencyTable, LatencyTerm
-from nascence.spaces import NB201, Darts, Mobile, Small
+from nascence.spaces import NB201, Darts, Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
 
 GRADIENT_STRATEGIES = {
@@ -16,7 +16,7 @@ GRADIENT_STRATEGIES = {
 }
 
 SPACES = {
-    "Small": lambda: Small(width=8, classes=2),
+    "SmallSpace": lambda: SmallSpace(width=8, classes=2),
     "NB201": lambda: NB201(width=8, cells=1, classes=2),
 }
 

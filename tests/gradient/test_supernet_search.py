@@ -21,7 +21,7 @@ from nascence.gradient.gates import softmax_gate
 from nascence.gradient.relaxation import Relaxation
 from nascence.gradient.supernet_search import SupernetSearch
 from nascence.latency.table import LatencyTable, LatencyTerm
-from nascence.spaces import Small
+from nascence.spaces import SmallSpace
 from nascence.supernets import SuperNet
 
 GRADIENT_STRATEGIES = {
@@ -40,7 +40,7 @@ def wide() -> SuperNet:
     """Wide enough for four parts of the channels."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return SuperNet(Small(width=8, classes=2))
+        return SuperNet(SmallSpace(width=8, classes=2))
 
 
 def same(first: Trajectory, second: Trajectory) -> bool:

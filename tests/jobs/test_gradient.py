@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nascence import gradient
+from nascence import gradient, registry
 from nascence.data import Dataset, nb201
-from nascence.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchError
+from nascence.gradient import Epoch, GradientSearchError
 from nascence.gradient.trajectory import trajectory
 from nascence.jobs import gradient as gradient_job
 from nascence.jobs.gradient import (
@@ -41,7 +41,7 @@ def test_rate_times_steps_stays() -> None:
     assert scaled_rate("enas", 100)["controller_rate"] == pytest.approx(3.5e-3)
     assert scaled_rate("enas", 9_750)["controller_rate"] == pytest.approx(7e-4)
     assert scaled_rate("proxyless", 1000)["architecture_rate"] == pytest.approx(1e-3 * 19_500 / 200)
-    assert set(GRADIENT_STRATEGIES) == {*published, "enas", "proxyless"}
+    assert set(registry.names("gradient strategy")) == {*published, "enas", "proxyless"}
 
 
 def test_the_truth_is_that_of_the_table() -> None:

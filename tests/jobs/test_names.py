@@ -14,7 +14,7 @@ from nascence.jobs.names import (
     table_named,
 )
 from nascence.latency.table import LatencyTable
-from nascence.search import RankSum
+from nascence.search import RankSumEvaluator
 from nascence.spaces import NB201, ElasticMobile
 
 SPACE = NB201(width=4, cells=1)
@@ -69,7 +69,7 @@ def test_evaluators_by_name(name: str) -> None:
 @pytest.mark.parametrize("names", ["macs+parameters", "channel_independence+synflow"])
 def test_ranks_are_summed_over_names(names: str) -> None:
     evaluate = evaluator_named(names, NB201(width=2, cells=1, classes=4), sources())
-    assert isinstance(evaluate, RankSum)
+    assert isinstance(evaluate, RankSumEvaluator)
     assert set(evaluate.ranks((3,) * 6)) == set(names.split("+"))
     assert evaluate((3,) * 6) > 1.8
     assert evaluate((1,) * 6) < 1

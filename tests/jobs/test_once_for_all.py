@@ -71,9 +71,9 @@ def test_names_that_do_not_fit(job: OnceForAllJob, monkeypatch: pytest.MonkeyPat
         replace(job, limits={"joules": 1.0}).run()
     with pytest.raises(ValueError, match="no decision 'edge'"):
         replace(job, split=("edge",)).run()
-    from nascence.spaces import Small
+    from nascence.spaces import SmallSpace
 
-    monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: Small())
+    monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: SmallSpace())
     with pytest.raises(ValueError, match="once-for-all is for elastic-mobile"):
         job.run()
 

@@ -10,14 +10,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nascence.latency import measurement as latency_measurement
 from nascence.latency.measurement import measure_latencies, network_milliseconds, observe, steady
-from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetV2, Small
+from nascence.spaces import AdditiveSpace, Darts, Mobile, ShuffleNetSpace, SmallSpace
 
 SPACES: dict[str, Callable[[], AdditiveSpace]] = {
     "Mobile": lambda: Mobile(
         width=0.1, classes=2, last=8, depths=(2, 1, 1, 1, 1, 1), **Mobile.strides_for(8)
     ),
-    "ShuffleNetV2": lambda: ShuffleNetV2(
-        width=0.1, classes=2, last=8, depths=(1, 1, 2, 1), **ShuffleNetV2.strides_for(8)
+    "ShuffleNetSpace": lambda: ShuffleNetSpace(
+        width=0.1, classes=2, last=8, depths=(1, 1, 2, 1), **ShuffleNetSpace.strides_for(8)
     ),
 }
 
@@ -117,7 +117,7 @@ def test_measuring_leaves_nothing_changed() -> None:
 
 def test_spaces_and_numbers_that_are_refused() -> None:
     with pytest.raises(ValueError, match="whose costs add up"):
-        measure_latencies(Small(width=4), generator=seeded())
+        measure_latencies(SmallSpace(width=4), generator=seeded())
     for setting in ("side", "batch_size", "networks", "passes"):
         with pytest.raises(ValueError, match=f"{setting} 0"):
             measure_latencies(SPACES["Mobile"](), generator=seeded(), **{setting: 0})

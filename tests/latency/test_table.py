@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from nascence.data.errors import DataError
 from nascence.latency.table import LatencyTable, LatencyTerm, read_latencies
-from nascence.spaces import Mobile, Small
+from nascence.spaces import Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
 
-SPACE = Small(width=4)
+SPACE = SmallSpace(width=4)
 
 
 def table(fixed: float = 0.5, seed: int = 0, scale: float = 1.0) -> LatencyTable:

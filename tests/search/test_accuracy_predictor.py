@@ -1,5 +1,6 @@
 """The accuracy predictor against functions that are known, and a real table."""
 
+import pickle
 import time
 
 import numpy as np
@@ -11,9 +12,9 @@ from nascence.metrics import kendall_tau
 from nascence.search import AccuracyPredictor, Evaluator, RandomSearch, search
 from nascence.search.accuracy_predictor import Model
 from nascence.search.table_space import TableSpace
-from nascence.spaces import NB201, Architecture, ShuffleNetV2
+from nascence.spaces import NB201, Architecture, ShuffleNetSpace
 
-SPACE = ShuffleNetV2()
+SPACE = ShuffleNetSpace()
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -150,3 +151,15 @@ def test_what_cannot_be_fitted_is_refused() -> None:
             AccuracyPredictor.fit(SPACE, architectures, values, generator=seeded(), **settings)
     with pytest.raises(ValueError, match="decision"):
         fitted(10).predict([(9,) * 20])
+
+
+@pytest.mark.parametrize("model", ["kernel", "mlp"])
+@pytest.mark.parametrize("targets", ["ranks", "standardised"])
+def test_predictors_can_be_sent_to_another_process(model, targets) -> None:
+    generator = torch.Generator().manual_seed(0)
+    known = [SPACE.sample(generator=generator) for _ in range(10)]
+    predictor = AccuracyPredictor.fit(
+        SPACE, known, range(10), generator=generator, model=model, targets=targets
+    )
+    copy = pickle.loads(pickle.dumps(predictor))
+    assert torch.equal(copy.predict(known), predictor.predict(known))

@@ -1,19 +1,30 @@
-"""Codes: the same as the spaces', many at once."""
+"""Architectures as points: one-hot, or as the space has it."""
 
 import numpy as np
+import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from nascence.search import Box
 from nascence.search.codes import coder, finite
-from nascence.spaces import NB201, Mobile
+from nascence.spaces import NB201, Mobile, ProductSpace
 
 
-def test_codes_are_the_one_hot_codes_of_the_space() -> None:
+@pytest.mark.parametrize("space", [NB201(), Mobile()])
+def test_codes_are_one_hot(space: ProductSpace) -> None:
     generator = torch.Generator().manual_seed(0)
-    for space in (NB201(), Mobile()):
-        architectures = [space.sample(generator=generator) for _ in range(5)]
-        expected = torch.stack([space.encode(each) for each in architectures]).numpy()
-        assert np.array_equal(coder(space)(architectures), expected)
+    architectures = torch.tensor([space.sample(generator=generator) for _ in range(5)])
+    sizes = [len(decision.choices) for decision in space.decisions]
+    expected = [one_hot(part, size) for part, size in zip(architectures.T, sizes, strict=True)]
+    assert np.array_equal(space.codes(architectures), torch.cat(expected, dim=1))
+
+
+def test_any_space_has_codes() -> None:
+    class Bare(Box):
+        codes = None  # type: ignore[assignment]
+
+    bare = Bare(0.0, 1.0, dimensions=2, levels=3)
+    assert coder(bare)([(0, 2)]).tolist() == [[1.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
 
 
 def test_a_space_can_say_how() -> None:

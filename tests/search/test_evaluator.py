@@ -10,7 +10,7 @@ from nascence.data import Dataset, Split, nb201
 from nascence.metrics import naswot
 from nascence.search import (
     MetricEvaluator,
-    RankSum,
+    RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
 )
@@ -100,7 +100,7 @@ def test_a_network_that_diverges_is_one_of_the_worst() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=9), st.integers(-4, 4))
 def test_a_rank_is_the_share_below_with_ties_counted_half(population: list[int], new: int) -> None:
-    evaluate = RankSum(
+    evaluate = RankSumEvaluator(
         {"x": lambda architecture: float(architecture[0])}, [(v,) for v in population]
     )
     below = sum(value < new for value in population) + sum(v == new for v in population) / 2
@@ -114,12 +114,14 @@ def test_ranks_sum_whatever_the_units() -> None:
     def size(architecture: Architecture) -> float:
         return float(sum(architecture))
 
-    both = RankSum({"small": size, "large": lambda each: 1e9 * size(each) ** 3}, population)
-    one = RankSum({"small": size}, population)
+    both = RankSumEvaluator(
+        {"small": size, "large": lambda each: 1e9 * size(each) ** 3}, population
+    )
+    one = RankSumEvaluator({"small": size}, population)
     assert both((3,) * 6) == pytest.approx(2 * one((3,) * 6))
     assert both.ranks((0,) * 6) == {"small": 0.0, "large": 0.0}
     assert both.description != one.description
     with pytest.raises(ValueError, match="the population is empty"):
-        RankSum({"small": size}, [])
+        RankSumEvaluator({"small": size}, [])
     with pytest.raises(ValueError, match="evaluators is empty"):
-        RankSum({}, population)
+        RankSumEvaluator({}, population)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nascence.search import Evolution, ExhaustedError, Limit, LimitError, Limits, RandomSearch
-from nascence.search.limits import draw
+from nascence.search.limits import sample_allowed
 from nascence.spaces import NB201
 
 SPACE = NB201(width=4, cells=1)
@@ -33,7 +33,9 @@ def test_proposals_keep_to_the_limits(kind: type, generator: torch.Generator) ->
 
 
 def test_draws_are_uniform(generator: torch.Generator) -> None:
-    drawn = [draw(SPACE, allowed=None, known=(), generator=generator) for _ in range(2000)]
+    drawn = [
+        sample_allowed(SPACE, allowed=None, known=(), generator=generator) for _ in range(2000)
+    ]
     for edge in range(6):
         for operation in range(5):
             share = sum(architecture[edge] == operation for architecture in drawn) / 2000
@@ -61,7 +63,7 @@ def test_a_rare_architecture_is_found_by_following_the_limit(generator: torch.Ge
     space = NB201(width=tuple(range(4, 204)), cells=tuple(range(1, 41)))
     least = space.parameters((0,) * 8)
     limits = Limits(Limit("parameters", space.parameters, least))
-    found = draw(space, allowed=limits, known=(), generator=generator)
+    found = sample_allowed(space, allowed=limits, known=(), generator=generator)
     assert space.parameters(found) == least
 
 
@@ -87,4 +89,4 @@ def test_a_cost_that_was_not_measured_keeps_to_no_limit(generator: torch.Generat
 
     limits = Limits(Limit("latency", unmeasured, 2.0))
     for _ in range(20):
-        assert draw(SPACE, allowed=limits, known=(), generator=generator)[0] == 3
+        assert sample_allowed(SPACE, allowed=limits, known=(), generator=generator)[0] == 3

@@ -105,7 +105,7 @@ def test_positions_and_lines_go_both_ways() -> None:
         assert space.canonical(architecture) == architecture
         assert space.parse(space.format(architecture)) == architecture
         assert space.from_json(space.to_json(architecture)) == architecture
-        assert space.encode(architecture).sum() == len(space.decisions)
+        assert space.codes([architecture]).sum() == len(space.decisions)
     with pytest.raises(ValueError, match="index is 5123"):
         space.architecture(5123)
 
@@ -129,7 +129,6 @@ def test_what_is_not_listed_is_refused() -> None:
         space.format,
         space.index,
         space.neighbours,
-        space.encode,
         lambda each: space.mutate(each, generator=seeded()),
         lambda each: space.crossover(each, LISTED[0], generator=seeded()),
     ):

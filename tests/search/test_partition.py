@@ -1,6 +1,7 @@
 """Regions: they cover the space, hold what they count, and are chosen by the printed bound."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,8 +33,8 @@ def leaves(region: Region) -> list[Region]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("divide", [divide_by_line, divide_by_clusters("rbf"),
-                                    divide_by_clusters("poly")])  # fmt: skip
+@pytest.mark.parametrize("divide", [divide_by_line, partial(divide_by_clusters, kernel="rbf"),
+                                    partial(divide_by_clusters, kernel="poly")])  # fmt: skip
 def test_every_point_is_in_one_leaf_that_counts_it(divide) -> None:
     grown = tree(divide, height=10, leaf_size=10)
     numbers = leaf_numbers(grown, POINTS)
@@ -60,7 +61,7 @@ def test_lanas_has_sixteen_regions_in_the_order_of_a_linear_score() -> None:
 
 
 def test_a_constant_score_is_not_divided() -> None:
-    for divide in (divide_by_line, divide_by_clusters("rbf")):
+    for divide in (divide_by_line, partial(divide_by_clusters, kernel="rbf")):
         grown = grow(POINTS, np.ones(120), divide, height=5, leaf_size=1,
                      generator=np.random.default_rng(0))  # fmt: skip
         assert not grown.children()

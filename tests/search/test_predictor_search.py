@@ -19,9 +19,9 @@ from nascence.search import (
     open_study,
     search,
 )
-from nascence.spaces import NB201, Architecture, ShuffleNetV2, Small
+from nascence.spaces import NB201, Architecture, ShuffleNetSpace, SmallSpace
 
-SPACE = ShuffleNetV2()
+SPACE = ShuffleNetSpace()
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -42,7 +42,7 @@ def run(strategy: Strategy, trials: int, score=additive) -> list[Architecture]:
 
 def test_a_batch_is_the_best_of_all_that_are_left() -> None:
     """Every architecture of a small space, predicted by the predictor of the same scores."""
-    space = Small(width=4)
+    space = SmallSpace(width=4)
     strategy = PredictorSearch(space, generator=seeded(), initial=30, batch=7)
     known = run(strategy, 30)
     predictor = AccuracyPredictor.fit(
@@ -65,7 +65,7 @@ def test_evolution_finds_what_is_predicted_to_be_better_than_all_known() -> None
     assert sum(map(additive, proposed)) / 5 > max(map(additive, known))
 
 
-@pytest.mark.parametrize("space", [SPACE, NB201(), Small(width=4)])
+@pytest.mark.parametrize("space", [SPACE, NB201(), SmallSpace(width=4)])
 def test_scores_end_higher_than_those_of_random_search(space) -> None:
     found = run(PredictorSearch(space, generator=seeded(), candidates=200), 40)
     drawn = run(RandomSearch(space, generator=seeded()), 40)
@@ -123,7 +123,7 @@ def test_scores_that_are_not_finite_are_borne() -> None:
 
 
 def test_a_space_is_searched_to_its_end() -> None:
-    space = Small(width=4)
+    space = SmallSpace(width=4)
     history = search(PredictorSearch(space, generator=seeded()), additive, trials=300)
     assert len(history) == 253
 
@@ -132,7 +132,7 @@ def test_an_evolution_that_meets_less_than_a_generation_is_enough() -> None:
     def allowed(architecture: Architecture) -> bool:
         return architecture[:2] == (2, 3)
 
-    space = Small(width=4)
+    space = SmallSpace(width=4)
     left = {space.canonical(each) for each in space if allowed(each)}
     strategy = PredictorSearch(
         space, generator=seeded(), initial=8, batch=40, allowed=allowed, most_listed=0

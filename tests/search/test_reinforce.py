@@ -19,10 +19,17 @@ from nascence.search import (
     open_study,
     search,
 )
-from nascence.spaces import NB201, Architecture, Darts, ProductSpace, ShuffleNetV2, Small
-from nascence.spaces.space import Decision
+from nascence.spaces import (
+    NB201,
+    Architecture,
+    Darts,
+    Decision,
+    ProductSpace,
+    ShuffleNetSpace,
+    SmallSpace,
+)
 
-LARGE = ShuffleNetV2()
+LARGE = ShuffleNetSpace()
 
 
 class Toy(ProductSpace):
@@ -123,7 +130,7 @@ def test_steps_are_those_of_the_rule() -> None:
     expected, baseline, deviation = np.zeros(80), 0.0, 0.0
     for number, reward in enumerate((70.0, 72.0, 60.0)):
         architecture = strategy.ask()
-        code = LARGE.encode(architecture).numpy()
+        code = LARGE.codes([architecture])[0]
         split = expected.reshape(20, 4)
         softmax = np.exp(split) / np.exp(split).sum(axis=1, keepdims=True)
         if number:
@@ -142,7 +149,7 @@ def test_the_unit_of_the_scores_does_not_matter() -> None:
     assert first == other
 
 
-@pytest.mark.parametrize("space", [LARGE, NB201(), Small(width=4), Darts(width=4, cells=3)])
+@pytest.mark.parametrize("space", [LARGE, NB201(), SmallSpace(width=4), Darts(width=4, cells=3)])
 def test_the_policy_leads_to_better_scores(space) -> None:
     asked = run(Reinforce(space, generator=seeded()), 120)
     drawn = run(RandomSearch(space, generator=seeded()), 120)
@@ -193,7 +200,7 @@ def test_a_study_goes_on_as_if_it_had_not_stopped(tmp_path) -> None:
 
 
 def test_a_space_is_searched_to_its_end() -> None:
-    history = search(Reinforce(Small(width=4), generator=seeded()), additive, trials=300)
+    history = search(Reinforce(SmallSpace(width=4), generator=seeded()), additive, trials=300)
     assert len(history) == 253
 
 

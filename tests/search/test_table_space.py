@@ -20,7 +20,7 @@ def test_a_table_can_be_searched() -> None:
 def test_architectures_are_read_as_published() -> None:
     space = TableSpace(nats_size())
     assert space.parse("8:64:16:8:32") == (0, 7, 1, 0, 3)
-    with pytest.raises(ValueError, match="it has 4 choices, and NATS-Bench size has 5"):
+    with pytest.raises(ValueError, match="it has 4 choices, and this space has 5"):
         space.parse("8:64:16:8")
     with pytest.raises(ValueError, match=r"width_4 is '9'; use one of 8, 16"):
         space.parse("8:64:16:8:9")

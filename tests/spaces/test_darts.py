@@ -99,7 +99,7 @@ def test_genotypes_strings_and_json_round_trip(architecture: Architecture) -> No
     assert PUBLISHED.from_genotype(PUBLISHED.genotype(architecture)) == architecture
     assert PUBLISHED.parse(PUBLISHED.format(architecture)) == architecture
     assert PUBLISHED.from_json(PUBLISHED.to_json(architecture)) == architecture
-    code = PUBLISHED.encode(architecture).view(28, 8)
+    code = torch.from_numpy(PUBLISHED.codes([architecture])).view(28, 8)
     assert tuple(code.argmax(1).tolist()) == architecture
 
 
@@ -263,5 +263,7 @@ def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
     torch.testing.assert_close(supernet.extract(path)(images), outputs)
     built = SMALL.build(path).state_dict().keys()
     assert supernet.extract(path).state_dict().keys() <= built
-    one_hot = SMALL.encode(path).split([len(d.choices) for d in SMALL.decisions])
+    one_hot = torch.from_numpy(SMALL.codes([path])[0]).split(
+        [len(d.choices) for d in SMALL.decisions]
+    )
     torch.testing.assert_close(supernet(images, one_hot), outputs)

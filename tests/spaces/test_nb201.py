@@ -135,7 +135,7 @@ def test_index_string_and_json_round_trip(index: int) -> None:
     assert SPACE.index(architecture) == index
     assert SPACE.parse(SPACE.format(architecture)) == architecture
     assert SPACE.from_json(SPACE.to_json(architecture)) == architecture
-    code = SPACE.encode(architecture)
+    code = torch.from_numpy(SPACE.codes([architecture])[0])
     assert code.shape == (34,)
     assert code.sum() == 8
 

@@ -8,9 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nascence.spaces import Decision, ProductSpace
-from nascence.spaces.product import shortened
+from nascence.spaces.decisions import shortened
 
-SPACE = ProductSpace((Decision("a", ("x", "y", "z")), Decision("b", (1, 2)), Decision("c", (7,))))
+
+class Toy(ProductSpace):
+    description = "Toy()"
+    build = None  # type: ignore[assignment]
+
+
+SPACE = Toy((Decision("a", ("x", "y", "z")), Decision("b", (1, 2)), Decision("c", (7,))))
 
 
 @given(index=st.integers(0, 5))
@@ -19,8 +25,9 @@ def test_round_trips(index: int) -> None:
     assert SPACE.index(architecture) == index
     assert list(SPACE)[index] == architecture
     assert SPACE.from_json(SPACE.to_json(architecture)) == architecture
+    assert SPACE.parse(SPACE.format(architecture)) == architecture
     assert SPACE.indices(list(SPACE.values(architecture).values())) == architecture
-    assert SPACE.encode(architecture).tolist() == [
+    assert SPACE.codes([architecture])[0].tolist() == [
         *(float(architecture[0] == i) for i in range(3)),
         *(float(architecture[1] == i) for i in range(2)),
         1.0,

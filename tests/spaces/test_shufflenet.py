@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import Architecture, SearchSpace, ShuffleNetV2
+from nascence.spaces import Architecture, SearchSpace, ShuffleNetSpace
 from nascence.spaces.shufflenet import UNITS, Unit, unit, unit_cost
 from nascence.supernets import SuperNet, uniform_paths
 
-PUBLISHED = ShuffleNetV2()
-SMALL = ShuffleNetV2(
+PUBLISHED = ShuffleNetSpace()
+SMALL = ShuffleNetSpace(
     classes=7,
     in_channels=1,
     width=0.125,
@@ -122,7 +122,7 @@ def test_numbers_out_of_range_are_named() -> None:
 )
 def test_impossible_settings_are_refused(setting: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(setting))):
-        ShuffleNetV2(**setting)
+        ShuffleNetSpace(**setting)
 
 
 def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
@@ -135,22 +135,24 @@ def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
     torch.testing.assert_close(supernet.extract(path)(images), outputs)
     built = SMALL.build(path).state_dict().keys()
     assert supernet.extract(path).state_dict().keys() <= built
-    one_hot = SMALL.encode(path).split([len(d.choices) for d in SMALL.decisions])
+    one_hot = torch.from_numpy(SMALL.codes([path])[0]).split(
+        [len(d.choices) for d in SMALL.decisions]
+    )
     torch.testing.assert_close(supernet(images, one_hot), outputs)
 
 
 @pytest.mark.parametrize(("side", "left"), [(8, 1), (16, 2), (32, 4), (63, 8), (64, 4), (128, 4)])
 def test_strides_for_small_images(side: int, left: int) -> None:
-    settings = ShuffleNetV2.strides_for(side)
-    assert ShuffleNetV2.strides_for(224) == {
+    settings = ShuffleNetSpace.strides_for(side)
+    assert ShuffleNetSpace.strides_for(224) == {
         "stem_stride": PUBLISHED.stem_stride,
         "strides": PUBLISHED.strides,
     }
     for stride in (settings["stem_stride"], *settings["strides"]):
         side = -(-side // stride)
     assert side == left
-    assert ShuffleNetV2(side=32).macs((0,) * len(PUBLISHED.decisions)) == PUBLISHED.macs(
+    assert ShuffleNetSpace(side=32).macs((0,) * len(PUBLISHED.decisions)) == PUBLISHED.macs(
         (0,) * len(PUBLISHED.decisions), side=32
     )
     with pytest.raises(ValueError, match="side is 0"):
-        ShuffleNetV2(side=0)
+        ShuffleNetSpace(side=0)

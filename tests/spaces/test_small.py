@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from nascence.graph import count_macs, count_parameters
-from nascence.spaces import Small
+from nascence.spaces import SmallSpace
 from nascence.spaces.small import OPERATIONS
 
-SPACE = Small(width=4)
+SPACE = SmallSpace(width=4)
 IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
@@ -24,7 +24,7 @@ def test_there_are_1296_networks_with_253_functions() -> None:
 
 @pytest.mark.parametrize("prune", [True, False])
 def test_costs_are_those_of_the_built_network(prune: bool, generator: torch.Generator) -> None:
-    space = Small(classes=7, in_channels=1, width=6, cells=2, prune=prune)
+    space = SmallSpace(classes=7, in_channels=1, width=6, cells=2, prune=prune)
     for _ in range(25):
         architecture = space.sample(generator=generator)
         model = space.build(architecture)
@@ -38,7 +38,7 @@ def test_canonical_form_costs_no_more_and_computes_the_same(generator: torch.Gen
     while seen < 15:
         architecture = SPACE.sample(generator=generator)
         canonical = SPACE.canonical(architecture)
-        assert SPACE.macs(canonical) <= Small(width=4, prune=False).macs(architecture)
+        assert SPACE.macs(canonical) <= SmallSpace(width=4, prune=False).macs(architecture)
         if canonical == architecture or SPACE.format(architecture).count("conv") > 1:
             continue
         models = [SPACE.build(each).train() for each in (architecture, canonical)]
@@ -79,6 +79,6 @@ def test_strings_round_trip_and_others_are_refused(generator: torch.Generator) -
 def test_impossible_settings_are_refused() -> None:
     for name in ("classes", "in_channels", "width", "cells"):
         with pytest.raises(ValueError, match=f"{name} is 0; "):
-            Small(**{name: 0})
+            SmallSpace(**{name: 0})
     with pytest.raises(ValueError, match="side is 7; "):
         SPACE.macs((0, 0, 0, 0), side=7)

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from nascence.metrics.angle import RLNAS
-from nascence.spaces import NB201, Darts, Mobile, ShuffleNetV2, Small
+from nascence.spaces import NB201, Darts, Mobile, ShuffleNetSpace, SmallSpace
 from nascence.supernets import AngleEvaluator, SuperNet
 
 SPACES = {
     "nb201": lambda: NB201(width=4, cells=2),
-    "small": lambda: Small(width=4),
+    "small": lambda: SmallSpace(width=4),
     "darts": lambda: Darts(width=4, cells=3, pool_norm=True),
     "mobile": lambda: Mobile(classes=5, width=0.1, depths=(2, 1, 1, 1, 1, 1), last=16),
-    "shufflenet": lambda: ShuffleNetV2(classes=5, width=0.1, depths=(1, 1, 2, 1), last=16),
+    "shufflenet": lambda: ShuffleNetSpace(classes=5, width=0.1, depths=(1, 1, 2, 1), last=16),
 }
 
 
@@ -154,7 +154,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="before its first step"):
         AngleEvaluator(current, current)
     with pytest.raises(ValueError, match="keep a copy"):
-        AngleEvaluator(trained(Small(width=4))[0], current)
+        AngleEvaluator(trained(SmallSpace(width=4))[0], current)
     with pytest.raises(ValueError, match="use one of abs, rlnas, candidates"):
         AngleEvaluator(initial, current, convention="cosine")
     with torch.no_grad():

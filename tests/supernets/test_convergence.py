@@ -8,11 +8,11 @@ from torch import nn
 
 from nascence.data import Dataset, Split
 from nascence.jobs.names import Sources, evaluator_named
-from nascence.search import CrossoverEvolution, Limit, Limits, RankSum, search
-from nascence.spaces import Restricted, ShuffleNetV2, Small
+from nascence.search import CrossoverEvolution, Limit, Limits, RankSumEvaluator, search
+from nascence.spaces import ShuffleNetSpace, SmallSpace
 from nascence.supernets.convergence import convergence_evaluator
 
-SPACE = Small(classes=2, width=4)
+SPACE = SmallSpace(classes=2, width=4)
 
 
 def colours(size, seed):
@@ -32,7 +32,7 @@ def data():
 
 
 def test_accuracy_has_statistics_of_the_path_s_own(tmp_path):
-    evaluate = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, folder=tmp_path)
+    evaluate = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, out=tmp_path)
     architecture = (3, 2, 1, 3)
     network = copy.deepcopy(evaluate.supernet.extract(architecture)).train()
     for norm in network.modules():
@@ -46,7 +46,7 @@ def test_accuracy_has_statistics_of_the_path_s_own(tmp_path):
         logits = network.eval()(data().normalise(split.images))
     expected = (logits.argmax(1) == split.labels).float().mean().item()
     assert evaluate(architecture) == pytest.approx(expected)
-    again = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, folder=tmp_path)
+    again = convergence_evaluator("accuracy", SPACE, data(), steps=4, seed=0, out=tmp_path)
     assert again(architecture) == evaluate(architecture)
     assert again.description == evaluate.description
 
@@ -64,7 +64,7 @@ def test_rlnas_needs_no_labels_and_no_forward_pass():
 
 
 def test_spos_keeps_its_limit_on_shufflenet():
-    space = ShuffleNetV2(
+    space = ShuffleNetSpace(
         classes=2, width=0.1, depths=(1, 1, 2, 1), stem_stride=1, strides=(1, 2, 2, 1), last=16
     )
     most = sum(space.macs(each, side=8) for each in ((0,) * 5, (3,) * 5)) / 2
@@ -87,12 +87,12 @@ def test_by_name_alone_and_summed_by_rank(tmp_path):
     sources = Sources(None, "", data(), 16, 3, tmp_path, 0)
     assert evaluator_named("rlnas", SPACE, sources).many(list(SPACE)).max() > 0
     both = evaluator_named("angle+accuracy", SPACE, sources)
-    assert isinstance(both, RankSum)
+    assert isinstance(both, RankSumEvaluator)
     assert 0 <= both((3,) * 4) <= 2
 
 
 def test_what_is_left_of_a_space_is_searched_by_the_same_evaluator():
-    left = Restricted(SPACE, [(0, 3)] * 4)
+    left = SPACE.restricted([(0, 3)] * 4)
     evaluate = convergence_evaluator("angle", SPACE, data(), steps=3, seed=0)
     strategy = CrossoverEvolution(
         left,

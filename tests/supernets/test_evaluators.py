@@ -7,7 +7,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from nascence.recalibration import recalibrate
-from nascence.spaces import NB201, Small
+from nascence.spaces import NB201, SmallSpace
 from nascence.supernets import FewShotEvaluator, OneShotEvaluator, SuperNet, split
 
 IMAGES = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -38,7 +38,7 @@ def test_equal_paths_are_computed_once(supernet: SuperNet) -> None:
 
 def test_recalibrated_score_is_that_of_the_path_with_its_own_statistics() -> None:
     torch.manual_seed(0)
-    supernet = SuperNet(Small(width=4, classes=2), statistics="tracked", affine=True)
+    supernet = SuperNet(SmallSpace(width=4, classes=2), statistics="tracked", affine=True)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     batches = list(torch.randn(3, 16, 3, 8, 8))
     architecture = (3, 2, 1, 5)
@@ -60,15 +60,15 @@ def test_recalibrated_score_is_that_of_the_path_with_its_own_statistics() -> Non
 def test_few_shot_scores_come_from_the_leaf_that_holds_the_architecture(
     supernet: SuperNet,
 ) -> None:
-    leaves = split(supernet, ["edge_0_2"])
-    for place, leaf in enumerate(leaves):
+    sub_supernets = split(supernet, ["edge_0_2"])
+    for place, sub_supernet in enumerate(sub_supernets):
         with torch.no_grad():
-            leaf.network.classifier.bias.add_(torch.tensor([float(place), 0.0]))
-    evaluate = FewShotEvaluator(leaves, IMAGES, LABELS, measure="loss")
+            sub_supernet.network.classifier.bias.add_(torch.tensor([float(place), 0.0]))
+    evaluate = FewShotEvaluator(sub_supernets, IMAGES, LABELS, measure="loss")
     for index in range(6):
-        own = OneShotEvaluator(leaves[index], IMAGES, LABELS, measure="loss")
+        own = OneShotEvaluator(sub_supernets[index], IMAGES, LABELS, measure="loss")
         assert evaluate((3, index, 2, 1)) == own((3, index, 2, 1))
-        assert evaluate.leaf((3, index, 2, 1)).supernet is leaves[index]
+        assert evaluate.evaluator_of((3, index, 2, 1)).supernet is sub_supernets[index]
     fresh = FewShotEvaluator(split(supernet, ["edge_0_2"]), IMAGES, LABELS)
     whole = OneShotEvaluator(supernet, IMAGES, LABELS)
     assert all(fresh(a) == whole(a) for a in [(3, 2, 1, 5), (1, 4, 2, 2)])
@@ -83,7 +83,7 @@ def test_description_follows_the_weights(supernet: SuperNet) -> None:
 
 
 def test_impossible_settings_are_named(supernet: SuperNet) -> None:
-    tracked = SuperNet(Small(width=4, classes=2), statistics="tracked")
+    tracked = SuperNet(SmallSpace(width=4, classes=2), statistics="tracked")
     for changes, message in (
         ({"labels": LABELS[:3]}, "20 images, 3 labels"),
         ({"measure": "tau"}, "measure is 'tau'"),
@@ -93,12 +93,12 @@ def test_impossible_settings_are_named(supernet: SuperNet) -> None:
         settings = {"supernet": supernet, "images": IMAGES, "labels": LABELS, **changes}
         with pytest.raises(ValueError, match=message):
             OneShotEvaluator(**settings)
-    leaves = split(supernet, ["edge_0_2"])
-    with pytest.raises(ValueError, match="no leaf"):
+    sub_supernets = split(supernet, ["edge_0_2"])
+    with pytest.raises(ValueError, match="no sub-supernet"):
         FewShotEvaluator([], IMAGES, LABELS)
     with pytest.raises(ValueError, match="hold the same architectures"):
-        FewShotEvaluator([*leaves, leaves[0]], IMAGES, LABELS)
+        FewShotEvaluator([*sub_supernets, sub_supernets[0]], IMAGES, LABELS)
     with pytest.raises(ValueError, match="different spaces"):
-        FewShotEvaluator([leaves[0], SuperNet(NB201(width=4, cells=1))], IMAGES, LABELS)
-    with pytest.raises(ValueError, match="none of the 2 leaves holds"):
-        FewShotEvaluator(leaves[:2], IMAGES, LABELS)((0, 5, 0, 0))
+        FewShotEvaluator([sub_supernets[0], SuperNet(NB201(width=4, cells=1))], IMAGES, LABELS)
+    with pytest.raises(ValueError, match="none of the 2 sub-supernets holds"):
+        FewShotEvaluator(sub_supernets[:2], IMAGES, LABELS)((0, 5, 0, 0))

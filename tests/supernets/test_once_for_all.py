@@ -111,7 +111,7 @@ def test_the_same_call_goes_on(
         if calls == 3:
             raise KeyboardInterrupt
 
-    again = partial(find, elastic, brightness, folder=tmp_path)
+    again = partial(find, elastic, brightness, out=tmp_path)
     with pytest.raises(KeyboardInterrupt):
         again(generator=seeded(), progress=interrupt)
     stages = []
@@ -130,7 +130,7 @@ def test_a_limit_that_no_network_keeps_ends_before_the_training(
     elastic: ElasticSuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(LimitError, match="no architecture keeps to macs <= 10"):
-        find(elastic, brightness, generator=seeded(), limits=limit(10), folder=tmp_path)
+        find(elastic, brightness, generator=seeded(), limits=limit(10), out=tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 import torch
 
-from nascence.spaces import NB201, Small
+from nascence.spaces import NB201, SmallSpace
 from nascence.supernets import binned_paths, cost_edges, fair_paths, uniform_paths
 
-SPACE = Small(width=4)
+SPACE = SmallSpace(width=4)
 CHOICES = ((0, 5), (3,), (1, 2, 4), (2, 3, 4, 5))
 
 
@@ -57,7 +57,7 @@ def test_binned_paths_take_every_range_of_costs_equally_often(generator: torch.G
     assert all(abs(count - 100) < 44 for count in counts), counts
 
 
-class Constrained(Small):
+class Constrained(SmallSpace):
     """Allows the architectures with exactly one ``none``."""
 
     def sample(self, *, generator: torch.Generator) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from nascence.supernets import (
     Phase,
     progressive_shrinking,
     split,
-    train_leaves,
+    train_sub_supernets,
     train_supernet,
 )
 
@@ -196,9 +196,9 @@ def test_leaves_take_it_in_place_of_a_plain_training(
     """Each part by itself, with what a worker process gets through a pickle."""
     parts = split(elastic, ["stage_1_depth"])
     settings: dict = {"train": progressive_shrinking, "steps": 3, "phases": SHORT, "batch_size": 16}
-    here = train_leaves(parts, brightness, seed=3, folder=tmp_path, **settings)
+    here = train_sub_supernets(parts, brightness, seed=3, out=tmp_path, **settings)
     parts, settings = pickle.loads(pickle.dumps((parts, settings)))
-    there = train_leaves(parts, brightness, seed=3, **settings)
+    there = train_sub_supernets(parts, brightness, seed=3, **settings)
     for one, other in zip(here, there, strict=True):
         assert same(one.supernet, other.supernet)
         assert one.steps == other.steps == 3

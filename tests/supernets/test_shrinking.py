@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from nascence.spaces import NB201, Darts, Mobile, Restricted
+from nascence.spaces import NB201, Darts, Mobile
 from nascence.supernets import SuperNet, drop_worst, operation_scores, shrink
 
 
@@ -23,7 +23,7 @@ def test_scores_are_the_means_over_all_networks_that_contain_an_operation():
     space = NB201()
     choices = ((0, 1), (2,), (0, 3, 4), (1,), (2, 3), (4,))
     found = operation_scores(space, choices, weigh, generator=generator())
-    left = [Restricted(space, choices).widen(each) for each in Restricted(space, choices)]
+    left = [space.restricted(choices).widen(each) for each in space.restricted(choices)]
     assert set(found) == {(0, 0), (0, 1), (2, 0), (2, 3), (2, 4), (4, 2), (4, 3)}
     for (place, index), score in found.items():
         own = [float(weigh([each])[0]) for each in left if each[place] == index]

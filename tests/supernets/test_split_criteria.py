@@ -15,9 +15,9 @@ from nascence.supernets import (
     at_random,
     balanced_cut,
     by_gradient_matching,
-    given,
     gradient_matching,
     split,
+    split_on,
 )
 
 IMAGES = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -88,7 +88,7 @@ def test_matching_leaves_the_supernet_and_knows_what_is_left(supernet: SuperNet)
 
 def test_criteria_give_what_split_takes(supernet: SuperNet) -> None:
     batches = [(IMAGES, LABELS)]
-    assert len(split(supernet, given(["edge_0_1", "edge_0_2"])(supernet, seeded()))) == 36
+    assert len(split(supernet, split_on(["edge_0_1", "edge_0_2"])(supernet, seeded()))) == 36
     drawn = at_random(2)(supernet, seeded())
     assert len(drawn) == 2
     assert drawn == at_random(2)(supernet, seeded())
@@ -110,7 +110,7 @@ def test_random_splits_are_uniform(supernet: SuperNet) -> None:
 
 def test_impossible_settings_are_named(supernet: SuperNet) -> None:
     with pytest.raises(ValueError, match="no decision 'edge_9_9'"):
-        given(["edge_9_9"])(supernet, seeded())
+        split_on(["edge_9_9"])(supernet, seeded())
     for criterion in (at_random(5), by_gradient_matching([(IMAGES, LABELS)], count=5)):
         with pytest.raises(ValueError, match="count is 5; this supernet has 4 decisions"):
             criterion(supernet, seeded())

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from nascence.spaces import NB201, Small
+from nascence.spaces import NB201, SmallSpace
 from nascence.supernets import SuperNet, split
 
 SPACE = NB201(width=4, cells=1)
@@ -53,7 +53,9 @@ def test_nested_and_joint_splits_are_the_same(supernet: SuperNet) -> None:
     singles, groups = [(index,) for index in range(5)], [(0, 3), (1, 2, 4)]
     joint = split(supernet, {"edge_0_1": singles, "edge_2_3": groups})
     nested = [
-        leaf for part in split(supernet, ["edge_0_1"]) for leaf in split(part, {"edge_2_3": groups})
+        sub_supernet
+        for part in split(supernet, ["edge_0_1"])
+        for sub_supernet in split(part, {"edge_2_3": groups})
     ]
     assert len(joint) == 10
     assert [part.choices for part in joint] == [part.choices for part in nested]
@@ -87,7 +89,7 @@ def test_mixture_of_a_part_takes_a_weight_for_each_choice_it_holds(supernet: Sup
 
 
 def test_two_edges_of_six_operations_give_36_parts() -> None:
-    supernet = SuperNet(Small(width=2))
+    supernet = SuperNet(SmallSpace(width=2))
     names = [decision.name for decision in supernet.space.decisions]
     assert len(split(supernet, names[:2])) == 36
 

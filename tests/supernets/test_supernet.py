@@ -10,13 +10,13 @@ from torch import nn
 from torch.func import functional_call
 
 from nascence.recalibration import recalibrate
-from nascence.spaces import NB201, Architecture, NetworkSpace, Small
+from nascence.spaces import NB201, Architecture, NetworkSpace, SmallSpace
 from nascence.supernets import SuperNet
 
 SPACES: dict[str, NetworkSpace] = {
     "NB201": NB201(width=4, cells=1),
     "NB201 as published": NB201(width=4, cells=2, prune=False),
-    "Small": Small(width=4),
+    "SmallSpace": SmallSpace(width=4),
 }
 IMAGES = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -221,4 +221,4 @@ def test_spaces_that_cannot_be_one_network_are_refused() -> None:
     with pytest.raises(ValueError, match="no method network"):
         SuperNet(object())
     with pytest.raises(ValueError, match="statistics is 'none'"):
-        SuperNet(Small(), statistics="none")
+        SuperNet(SmallSpace(), statistics="none")

@@ -7,10 +7,10 @@ import torch
 
 from nascence.data import Dataset
 from nascence.search.table_space import TableSpace
-from nascence.spaces import Small
+from nascence.spaces import SmallSpace
 from nascence.supernets.trained import new_supernet, trained_supernet_evaluator
 
-SPACE = Small(width=4, classes=2)
+SPACE = SmallSpace(width=4, classes=2)
 
 
 @pytest.mark.parametrize(("levels", "supernets", "steps"), [(0, 1, 12), (1, 6, 12)])
@@ -18,7 +18,7 @@ def test_steps_are_those_of_all_trainings(
     levels: int, supernets: int, steps: int, brightness: Dataset, tmp_path: Path
 ) -> None:
     evaluate = trained_supernet_evaluator(
-        SPACE, brightness, levels=levels, steps=12, seed=0, folder=tmp_path
+        SPACE, brightness, levels=levels, steps=12, seed=0, out=tmp_path
     )
     assert 0 <= evaluate((3, 1, 2, 1)) <= 1
     assert evaluate.description == (  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from nascence.supernets import (
     WeightSharing,
     fair_paths,
     split,
-    train_leaves,
+    train_sub_supernets,
     train_supernet,
 )
 from nascence.supernets.training import fingerprint, path_cross_entropy
@@ -170,16 +170,20 @@ def test_time_ends_a_training(supernet: SuperNet, brightness: Dataset) -> None:
 def test_leaves_are_the_same_for_any_number_of_processes(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
-    """In two processes one leaf is read, one goes on from its checkpoint, and one is new."""
-    leaves = split(supernet, {"edge_0_1": [(0, 1), (2, 3), (4, 5)]})
+    """In two processes one is read, one goes on from its checkpoint, and one is new."""
+    sub_supernets = split(supernet, {"edge_0_1": [(0, 1), (2, 3), (4, 5)]})
     settings = {"seed": 5, "steps": 4, "batch_size": 16, "crop": 1}
-    alone = train_leaves(leaves, brightness, **settings)
-    assert [leaf.supernet.choices for leaf in alone] == [leaf.choices for leaf in leaves]
-    train_leaves(leaves[:1], brightness, folder=tmp_path, **settings)
+    alone = train_sub_supernets(sub_supernets, brightness, **settings)
+    assert [sub_supernet.supernet.choices for sub_supernet in alone] == [
+        sub_supernet.choices for sub_supernet in sub_supernets
+    ]
+    train_sub_supernets(sub_supernets[:1], brightness, out=tmp_path, **settings)
     with pytest.raises(KeyboardInterrupt):
-        train_leaves(leaves[1:2], brightness, folder=tmp_path, progress=interrupt(2), **settings)
+        train_sub_supernets(
+            sub_supernets[1:2], brightness, out=tmp_path, progress=interrupt(2), **settings
+        )
     assert len(list(tmp_path.iterdir())) == 2
-    found = train_leaves(leaves, brightness, folder=tmp_path, workers=2, **settings)
+    found = train_sub_supernets(sub_supernets, brightness, out=tmp_path, workers=2, **settings)
     assert len(list(tmp_path.iterdir())) == 3
     for one, other in zip(alone, found, strict=True):
         assert same(one.supernet, other.supernet)
@@ -198,11 +202,11 @@ def test_fingerprint_tells_weights_apart(supernet: SuperNet) -> None:
 def test_impossible_settings_are_named(supernet: SuperNet, brightness: Dataset) -> None:
     with pytest.raises(ValueError, match="learning rates go from"):
         train(supernet, brightness, generator=seeded(), steps=1, final_learning_rate=1.0)
-    for leaves in ([], [supernet, supernet]):
+    for sub_supernets in ([], [supernet, supernet]):
         with pytest.raises(ValueError, match="one or more with different choices"):
-            train_leaves(leaves, brightness, seed=0, steps=1)
+            train_sub_supernets(sub_supernets, brightness, seed=0, steps=1)
     with pytest.raises(ValueError, match="workers is 0"):
-        train_leaves([supernet], brightness, seed=0, steps=1, workers=0)
+        train_sub_supernets([supernet], brightness, seed=0, steps=1, workers=0)
 
 
 def test_objective_and_facts_of_the_one_loop(brightness: Dataset, tmp_path: Path) -> None:
@@ -264,7 +268,7 @@ def test_checkpoints_of_large_spaces_have_names_that_file_systems_allow(
         classes=2, stages=(Stage(8, 2),) * 5, resolutions=tuple(range(6, 31)), final=8, last=8
     )
     parts = split(ElasticSuperNet(space), {"stage_1_depth": [(0, 1), (2,)]})
-    train_leaves(parts, brightness, seed=0, folder=tmp_path, steps=1, batch_size=4)
+    train_sub_supernets(parts, brightness, seed=0, out=tmp_path, steps=1, batch_size=4)
     names = [path.name for path in tmp_path.iterdir()]
     assert len(set(names)) == 2
     assert max(map(len, names)) < 60

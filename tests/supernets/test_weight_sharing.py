@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascence.spaces import ElasticMobile, Small, Stage
+from nascence.spaces import ElasticMobile, SmallSpace, Stage
 from nascence.supernets import ElasticSuperNet, SuperNet, WeightSharing, split
 
 ELASTIC = ElasticMobile(
@@ -21,7 +21,9 @@ ELASTIC = ElasticMobile(
 @pytest.fixture(params=["candidates", "slices"])
 def supernet(request: pytest.FixtureRequest) -> WeightSharing:
     torch.manual_seed(0)
-    return SuperNet(Small(width=4)) if request.param == "candidates" else ElasticSuperNet(ELASTIC)
+    return (
+        SuperNet(SmallSpace(width=4)) if request.param == "candidates" else ElasticSuperNet(ELASTIC)
+    )
 
 
 def test_a_part_refuses_what_it_does_not_hold(supernet: WeightSharing) -> None:
@@ -47,9 +49,9 @@ def test_parts_compute_what_the_whole_does(supernet: WeightSharing) -> None:
 def test_restricting_names_what_is_wrong(supernet: WeightSharing) -> None:
     with pytest.raises(ValueError, match="1 lists of choices for"):
         supernet.restrict([(0,)])
-    with pytest.raises(ValueError, match="give some of"):
+    with pytest.raises(ValueError, match="give one or more of"):
         supernet.restrict([(99,), *supernet.choices[1:]])
-    with pytest.raises(ValueError, match="give some of"):
+    with pytest.raises(ValueError, match="give one or more of"):
         supernet.restrict([(), *supernet.choices[1:]])
 
 

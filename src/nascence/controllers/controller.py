@@ -9,8 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nascence.spaces import Architecture, Darts, Restricted
-from nascence.spaces.darts import INCOMING
+from nascence.spaces import Architecture, Cellular
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
 
@@ -191,9 +190,6 @@ class Controller(nn.Module):
 
 def _groups(supernet: SuperNet) -> list[tuple[int, ...]]:
     """Decisions of which exactly two are not the first choice, ``none``: the edges into a node."""
-    space: object = supernet.space
-    if isinstance(space, Restricted):
-        space = space.space
-    if not isinstance(space, Darts):
-        return []
-    return [tuple(range(start, start + node)) for _, node, start in INCOMING]
+    space = supernet.space
+    cells = space.cell_graphs if isinstance(space, Cellular) else ()
+    return [group for cell in cells if cell.inputs == 2 for group in cell.incoming()]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nascence.spaces import Architecture
+from nascence.spaces import Architecture, Derivable
 from nascence.supernets import SuperNet
 
 SKIP, NONE = "skip_connect", "none"
@@ -28,11 +28,10 @@ def derive(supernet: SuperNet, weights: Sequence[Tensor]) -> Architecture:
         ValueError: no network that the supernet holds can be derived, whatever the weights:
             a decision was split that the rule needs whole.
     """
-    rule = getattr(supernet.space, "derive", None)
-    if rule is None:
+    space = supernet.space
+    if not isinstance(space, Derivable):
         raise ValueError(
-            f"{type(supernet.space).__name__} has no method derive, which tells how weights "
-            "become a network"
+            f"{type(space).__name__} has no method derive, which tells how weights become a network"
         )
     spread = []
     for vector, held, (_, values) in zip(
@@ -43,7 +42,7 @@ def derive(supernet: SuperNet, weights: Sequence[Tensor]) -> Architecture:
         if NONE in values and values.index(NONE) not in held:
             full[list(held)] += 2  # stronger than every edge that may be left out
         spread.append(full)
-    architecture = rule(spread)
+    architecture = space.derive(spread)
     for index, held, (name, values) in zip(
         architecture, supernet.choices, supernet.space.decisions, strict=True
     ):

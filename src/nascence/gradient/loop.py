@@ -12,6 +12,7 @@ from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
 from nascence.gradient.supernet_search import Prepare, Progress, SupernetSearch
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Stop, Trajectory, trajectory
+from nascence.spaces import CandidateSpace
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
 
@@ -229,7 +230,7 @@ def _check(
     for part in parts:
         if part.statistics != "batch":
             raise ValueError("gradient search needs supernets with statistics='batch'")
-        if getattr(part.space, "auxiliary", False):
+        if isinstance(part.space, CandidateSpace) and part.space.auxiliary:
             raise ValueError("a supernet has no auxiliary head; build the space without it")
         check_derivable(part)
 

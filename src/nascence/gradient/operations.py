@@ -1,6 +1,5 @@
 """Mixed operations that compute less than the sum of all candidates."""
 
-import copy
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import add
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nascence.spaces import NetworkSpace
+from nascence.spaces import CandidateSpace, NetworkSpace
 from nascence.supernets import MixedOperation, SuperNet
 
 
@@ -147,19 +146,8 @@ def _held(mixed: MixedOperation) -> Mapping[int, nn.Module]:
 
 
 def _narrowed(supernet: SuperNet, parts: int) -> NetworkSpace:
-    """The supernet's space with a width of 1 of ``parts``: the same places, fewer channels."""
+    """The supernet's space with a width of 1 of ``parts``."""
     space = supernet.space
-    width = getattr(space, "width", None)
-    if isinstance(width, bool) or not isinstance(width, int):
-        raise ValueError(
-            f"partial channels need a space of cells with one width, and that of "
-            f"{type(space).__name__} is {width!r}; use Small, NB201 or Darts"
-        )
-    if parts < 2 or width % parts or width // parts < 2:
-        raise ValueError(
-            f"{parts} parts of {width} channels; parts must be 2 or more, divide the width, and "
-            "leave 2 channels or more"
-        )
-    narrow = copy.copy(space)
-    narrow.width = width // parts  # type: ignore[attr-defined]
-    return narrow
+    if not isinstance(space, CandidateSpace):
+        raise ValueError(f"{type(space).__name__} has no method narrowed; partial channels need it")
+    return space.narrowed(parts)

@@ -226,7 +226,7 @@ def incoming_edges(supernet: SuperNet) -> list[list[int]]:
         if len(nodes) != 2 or not all(node.isdigit() for node in nodes):
             raise ValueError(
                 f"decision {name!r} is no edge of a cell, which edge normalisation needs; use "
-                "Small, NB201 with one width and depth, or Darts"
+                "SmallSpace, NB201 with one width and depth, or Darts"
             )
         groups.setdefault((kind, nodes[1]), []).append(place)
     return list(groups.values())

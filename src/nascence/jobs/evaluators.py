@@ -10,7 +10,7 @@ from nascence.data import Dataset, Table
 from nascence.search.evaluator import (
     Evaluator,
     MetricEvaluator,
-    RankSum,
+    RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
 )
@@ -64,7 +64,7 @@ def evaluator_named(text: str, space: SearchSpace, sources: Sources) -> Evaluato
         raise ValueError(f"{text!r} names an evaluator twice; name each once")
     generator = torch.Generator().manual_seed(sources.seed)
     population = [space.sample(generator=generator) for _ in range(POPULATION)]
-    return RankSum(made, population)
+    return RankSumEvaluator(made, population)
 
 
 def _one(name: str, space: SearchSpace, sources: Sources) -> Evaluator:
@@ -125,7 +125,7 @@ def _supernet(name: str, space: SearchSpace, sources: Sources, *, levels: int) -
         levels=levels,
         steps=sources.steps,
         seed=sources.seed,
-        folder=sources.folder,
+        out=sources.folder,
     )
 
 
@@ -153,5 +153,5 @@ def _convergence(kind: "Kind", space: SearchSpace, sources: Sources) -> Evaluato
         _images(kind, sources),
         steps=sources.steps,
         seed=sources.seed,
-        folder=sources.folder,
+        out=sources.folder,
     )

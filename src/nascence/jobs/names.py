@@ -12,7 +12,7 @@ from nascence.latency.table import LatencyTable
 from nascence.search.limits import Allowed
 from nascence.search.listed_space import table_space
 from nascence.search.strategy import Strategy
-from nascence.spaces import Architecture, SearchSpace
+from nascence.spaces import Architecture, Costed, SearchSpace
 
 
 def table_named(space: str) -> Table | None:
@@ -141,19 +141,27 @@ def cost_named(
     Raises:
         ValueError: Neither the space nor the table has that cost.
     """
-    if name in ("parameters", "macs") and hasattr(space, name):
-        return getattr(space, name)
+    sizes = sizes_of(space)
+    if name in sizes:
+        return sizes[name]
     if name == "latency" and latencies is not None:
         return latencies.of
     column = {"macs": "flops"}.get(name, name)
     costs = [] if table is None else [each for each in table.columns if _is_cost(each)]
     if table is None or column not in costs:
-        known = [each for each in ("parameters", "macs") if hasattr(space, each)] + costs
+        known = [*sizes, *costs]
         raise ValueError(
             f"there is no cost {name!r}; use one of {', '.join(dict.fromkeys(known)) or 'none'}"
             + (", or give the file of latencies" if name.startswith("latency") else "")
         )
     return _TableCost(table, column)
+
+
+def sizes_of(space: SearchSpace) -> dict[str, Callable[[Architecture], float]]:
+    """Return what tells parameters and multiply-adds of an architecture, where a space knows."""
+    if not isinstance(space, Costed):
+        return {}
+    return {"parameters": space.parameters, "macs": space.macs}
 
 
 class _TableCost:

@@ -92,7 +92,7 @@ class OnceForAllJob:
                 seconds=self.seconds,
                 limits=Limits(*limits) if limits else None,
                 workers=self.workers,
-                folder=self.out,
+                out=self.out,
                 progress=progress,
                 **{
                     "samples": self.trials,

@@ -7,6 +7,7 @@ from typing import Any
 
 from nascence.data import Table as AccuracyTable
 from nascence.jobs.job import Table
+from nascence.jobs.names import sizes_of
 from nascence.report.page import put
 from nascence.report.search_page import render_search
 from nascence.search.history import Candidate, History
@@ -121,7 +122,7 @@ def _with_sizes(history: History, space: SearchSpace) -> History:
     """Return the history with costs to draw the score against: its own, or else sizes."""
     if history.costs:
         return history
-    known = {name: getattr(space, name) for name in ("parameters", "macs") if hasattr(space, name)}
+    known = sizes_of(space)
     candidates = tuple(
         replace(each, costs=tuple(float(cost(each.architecture)) for cost in known.values()))
         for each in history.candidates

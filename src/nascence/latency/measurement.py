@@ -60,7 +60,7 @@ def measure_latencies(
     Networks are as :meth:`build` makes them, with BatchNorm and in evaluation mode.
 
     Args:
-        space: ``Darts``, ``Mobile``, ``ShuffleNetV2`` or another :class:`AdditiveSpace`.
+        space: ``Darts``, ``Mobile``, ``ShuffleNetSpace`` or another :class:`AdditiveSpace`.
         side: of the images in pixels, None for the default of the space.
         batch_size: images of a forward pass.
         generator: of the networks, their weights and the images.

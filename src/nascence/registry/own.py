@@ -27,8 +27,8 @@ OWN: tuple[Entry, ...] = (
         ("gan", "GeneratorSpace", "generators of images", "Gong et al., ICCV 2019"),
         ("mobile", "Mobile", "inverted residuals in 21 blocks", "Cai, Zhu and Han, ICLR 2019"),
         ("nb201", "NB201", "15,625 cells of six edges", "Dong and Yang, ICLR 2020"),
-        ("shufflenet", "ShuffleNetV2", "20 blocks, four choices each", "Guo et al., ECCV 2020"),
-        ("small", "Small", "1,296 cells of four edges"),
+        ("shufflenet", "ShuffleNetSpace", "20 blocks, four choices each", "Guo et al., ECCV 2020"),
+        ("small", "SmallSpace", "1,296 cells of four edges"),
     ),
     *_own(
         "table",

@@ -6,12 +6,12 @@ from nascence.search.crossover_evolution import CrossoverEvolution
 from nascence.search.evaluator import (
     Evaluator,
     MetricEvaluator,
-    RankSum,
+    RankSumEvaluator,
     TableEvaluator,
     TrainingEvaluator,
 )
 from nascence.search.history import Candidate, History
-from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, draw
+from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, sample_allowed
 from nascence.search.listed_space import ListedSpace
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
@@ -46,7 +46,7 @@ __all__ = [
     "NSGA2",
     "PredictorSearch",
     "RandomSearch",
-    "RankSum",
+    "RankSumEvaluator",
     "Ranking",
     "Reinforce",
     "Seen",
@@ -55,7 +55,7 @@ __all__ = [
     "TableEvaluator",
     "TableSpace",
     "TrainingEvaluator",
-    "draw",
+    "sample_allowed",
     "open_study",
     "ranking_report",
     "ranking_table",

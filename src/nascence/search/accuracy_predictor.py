@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -73,8 +74,9 @@ class AccuracyPredictor:
         keys, values = _distinct(space, architectures, accuracies)
         if targets not in ("ranks", "standardised"):
             raise ValueError(f"targets is {targets!r}; use 'ranks' or 'standardised'")
-        scale = _ranks if targets == "ranks" else _standardised
-        scaled, restore = scale(values)
+        scaled: Array
+        restore: Callable[[Array], Array]
+        scaled, restore = _ranks(values) if targets == "ranks" else _standardised(values)
         points = coder(space)(keys)
         regress: Callable[[Array], Array]
         if model == "kernel":
@@ -96,6 +98,7 @@ class AccuracyPredictor:
         )
 
     def __call__(self, architecture: Architecture) -> float:
+        """Predict the accuracy of one architecture."""
         return float(self.predict([architecture])[0])
 
     def predict(self, architectures: Sequence[Architecture]) -> Tensor:
@@ -136,37 +139,65 @@ def _distinct(
     return keys, np.array([np.mean(sorted(found[key])) for key in keys])
 
 
-def _ranks(values: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """Shares of the values below each, ties counted half, and what turns such shares back.
+@dataclass(frozen=True)
+class _FromRanks:
+    """Turns shares of lower values back into values.
 
-    Back is linear between the known values and beyond the last in the mean slope, so that a
-    higher rank is always a higher value.
+    Linear between the known values and beyond the last in the mean slope, so that a higher rank is
+    always a higher value.
     """
+
+    ranks: Array
+    levels: Array
+
+    def __call__(self, predicted: Array) -> Array:
+        first, last = self.ranks[0], self.ranks[-1]
+        slope = (self.levels[-1] - self.levels[0]) / max(last - first, 1e-12)
+        beyond = predicted - predicted.clip(first, last)
+        return np.interp(predicted, self.ranks, self.levels) + slope * beyond
+
+
+@dataclass(frozen=True)
+class _FromUnits:
+    """Turns standard deviations from the mean back into values."""
+
+    mean: float
+    spread: float
+
+    def __call__(self, predicted: Array) -> Array:
+        return predicted * self.spread + self.mean
+
+
+@dataclass(frozen=True)
+class _Perceptrons:
+    """An ensemble that was fitted on standardised values."""
+
+    ensemble: MLPEnsemble
+    restore: _FromUnits
+
+    def __call__(self, points: Array) -> Array:
+        return self.restore(self.ensemble(torch.from_numpy(points)).numpy())
+
+
+def _ranks(values: Array) -> tuple[Array, _FromRanks]:
+    """Shares of the values below each, ties counted half, and what turns such shares back."""
     levels, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - counts / 2) / len(values)
-    slope = (levels[-1] - levels[0]) / max(ranks[-1] - ranks[0], 1e-12)
-
-    def restore(predicted: Array) -> Array:
-        beyond = predicted - predicted.clip(ranks[0], ranks[-1])
-        return np.interp(predicted, ranks, levels) + slope * beyond
-
-    return ranks[places.reshape(-1)], restore
+    return ranks[places.reshape(-1)], _FromRanks(ranks, levels)
 
 
-def _standardised(values: Array) -> tuple[Array, Callable[[Array], Array]]:
+def _standardised(values: Array) -> tuple[Array, _FromUnits]:
     """Values less their mean over their standard deviation, and the way back."""
     mean, spread = float(values.mean()), float(values.std()) or 1.0
-    return (values - mean) / spread, lambda predicted: predicted * spread + mean
+    return (values - mean) / spread, _FromUnits(mean, spread)
 
 
-def _perceptrons(
-    points: Array, values: Array, generator: torch.Generator
-) -> Callable[[Array], Array]:
-    mean, spread = float(values.mean()), float(values.std()) or 1.0
+def _perceptrons(points: Array, values: Array, generator: torch.Generator) -> _Perceptrons:
+    scaled, restore = _standardised(values)
     ensemble = MLPEnsemble(
         torch.from_numpy(points),
-        torch.from_numpy((values - mean) / spread),
+        torch.from_numpy(scaled),
         generator=generator,
         steps=max(600, 40 * len(points) // 64),  # each is met forty times by every member
     )
-    return lambda inputs: ensemble(torch.from_numpy(inputs)).numpy() * spread + mean
+    return _Perceptrons(ensemble, restore)

@@ -64,6 +64,15 @@ class Box:
         moved = torch.tensor(architecture) + (offsets * side * (self.levels - 1)).round().long()
         return tuple(moved.clamp(0, self.levels - 1).tolist())
 
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """List the points one level away in one coordinate."""
+        return [
+            (*architecture[:place], index + step, *architecture[place + 1 :])
+            for place, index in enumerate(architecture)
+            for step in (-1, 1)
+            if 0 <= index + step < self.levels
+        ]
+
     def crossover(
         self, first: Architecture, second: Architecture, *, generator: torch.Generator
     ) -> Architecture:

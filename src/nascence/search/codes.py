@@ -7,27 +7,17 @@ from typing import Any
 import numpy as np
 
 from nascence.search.support_vectors import Array
-from nascence.spaces import SearchSpace
+from nascence.spaces import Coded, SearchSpace
+from nascence.spaces.decisions import one_hot
 
 
 def coder(space: SearchSpace) -> Callable[[Any], Array]:
     """Return what writes architectures, (n, decisions), as points: (n, codes), float64.
 
-    A space that has ``codes`` says how; the points of any other are the one-hot codes of all
-    decisions side by side, those of :meth:`nascence.spaces.ProductSpace.encode`.
+    A :class:`nascence.spaces.Coded` space says how; the points of any other are the one-hot codes
+    of all decisions side by side.
     """
-    if hasattr(space, "codes"):
-        return space.codes
-    sizes = [len(decision.choices) for decision in space.decisions]
-    return partial(_one_hot, sizes=sizes)
-
-
-def _one_hot(architectures: Any, *, sizes: list[int]) -> Array:
-    starts = np.cumsum([0, *sizes[:-1]])
-    indices = np.asarray(architectures, dtype=np.int64).reshape(-1, len(sizes))
-    codes = np.zeros((len(indices), sum(sizes)))
-    np.put_along_axis(codes, indices + starts, 1.0, axis=1)
-    return codes
+    return space.codes if isinstance(space, Coded) else partial(one_hot, decisions=space.decisions)
 
 
 def finite(scores: Sequence[float]) -> Array:

@@ -1,27 +1,16 @@
 """Evolution with crossover under a limit, as SPOS searches its supernet."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import torch
 
-from nascence.search.limits import TRIES, Allowed, draw
-from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import settings
-from nascence.spaces import Architecture, SearchSpace, name_of
+from nascence.search.limits import TRIES, Allowed
+from nascence.search.seen import Distinct
+from nascence.search.strategy import DistinctStrategy
+from nascence.spaces import Architecture, Crossable, name_of
 
 
-@runtime_checkable
-class CrossoverSpace(SearchSpace, Protocol):
-    """A space that can mix two architectures."""
-
-    def crossover(
-        self, first: Architecture, second: Architecture, *, generator: torch.Generator
-    ) -> Architecture:
-        """Take each decision from one of the two."""
-
-
-class CrossoverEvolution:
+class CrossoverEvolution(DistinctStrategy):
     """Evolutionary search: Guo et al. (SPOS), ECCV 2020, algorithm 1.
 
     The first generation is random. Every further one is made of ``crossovers`` mixtures of two
@@ -42,7 +31,7 @@ class CrossoverEvolution:
 
     def __init__(
         self,
-        space: CrossoverSpace,
+        space: Crossable,
         *,
         generator: torch.Generator,
         population: int = 50,
@@ -53,7 +42,7 @@ class CrossoverEvolution:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, CrossoverSpace):
+        if not isinstance(space, Crossable):
             raise ValueError(f"{name_of(space)} has no crossover; this evolution needs it")
         if not 2 <= top <= population or min(crossovers, mutants) < 0:
             raise ValueError(
@@ -65,41 +54,34 @@ class CrossoverEvolution:
                 f"crossovers {crossovers} and mutants {mutants} must fit into the population of "
                 f"{population}, and mutation {mutation} be above 0 and at most 1"
             )
-        self.space = space
-        self.description = (
-            f"CrossoverEvolution(population={population}, top={top}, crossovers={crossovers}, "
-            f"mutants={mutants}, mutation={mutation}, {settings(generator, allowed, distinct)})"
+        super().__init__(
+            space,
+            name=f"CrossoverEvolution(population={population}, top={top}, crossovers={crossovers}, "
+            f"mutants={mutants}, mutation={mutation}, ",
+            generator=generator,
+            allowed=allowed,
+            distinct=distinct,
         )
+        self.space: Crossable = space
         self._population, self._top = population, top
         self._crossovers, self._mutants, self._mutation = crossovers, mutants, mutation
-        self._allowed, self._generator = allowed, generator
-        self._seen = Seen(space, distinct)
         self._best: list[tuple[float, Architecture]] = []
-        self._told = 0
         self._asked = 0
 
-    def ask(self) -> Architecture:
-        """Propose an architecture; see :class:`Strategy`."""
-        place = self._asked % self._population
-        architecture = None
+    def _proposed(self) -> Architecture | None:
+        place, asked = self._asked % self._population, self._asked
+        self._asked += 1
         if place == 0:
             self._parents = [architecture for _, architecture in self._best]
-        if self._asked >= self._population and len(self._parents) >= 2:
-            if place < self._mutants:
-                architecture = self._child(self._mutant)
-            elif place < self._mutants + self._crossovers:
-                architecture = self._child(self._mixture)
-        if architecture is None:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
-        self._asked += 1
-        self._seen.add(architecture)
-        return architecture
+        if asked < self._population or len(self._parents) < 2:
+            return None
+        if place < self._mutants:
+            return self._child(self._mutant)
+        return self._child(self._mixture) if place < self._mutants + self._crossovers else None
 
     def tell(self, architecture: Architecture, score: float) -> None:
         """Let the architecture be a parent of the next generation if it is among the best."""
-        self._seen.add(architecture)
+        self._meet(architecture)
         self._best.append((score, architecture))
         self._best.sort(key=lambda pair: -pair[0])  # stable: the earlier of equals stays
         del self._best[self._top :]
@@ -107,20 +89,17 @@ class CrossoverEvolution:
     def _child(self, make: Callable[[], Architecture]) -> Architecture | None:
         for _ in range(TRIES // 10):
             child = make()
-            if child not in self._seen and (self._allowed is None or self._allowed(child)):
+            if self._fits(child):
                 return child
         return None
 
     def _mutant(self) -> Architecture:
-        child = self._parents[self._drawn(len(self._parents))]
+        child = self._parents[self._below(len(self._parents))]
         coins = torch.rand(len(self.space.decisions), generator=self._generator)
         for _ in range(int((coins < self._mutation).sum())):
             child = self.space.mutate(child, generator=self._generator)
         return child
 
     def _mixture(self) -> Architecture:
-        first, second = (self._parents[self._drawn(len(self._parents))] for _ in range(2))
+        first, second = (self._parents[self._below(len(self._parents))] for _ in range(2))
         return self.space.crossover(first, second, generator=self._generator)
-
-    def _drawn(self, bound: int) -> int:
-        return int(torch.randint(bound, (), generator=self._generator))

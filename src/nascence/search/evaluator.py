@@ -39,6 +39,7 @@ class MetricEvaluator:
         self.description = f"{name_of(metric)}, images {tuple(batch[0].shape)}, seeds {seeds}"
 
     def __call__(self, architecture: Architecture) -> float:
+        """Score the network of an architecture, the mean over the seeds."""
         return sum(self._score(architecture, seed) for seed in self.seeds) / len(self.seeds)
 
     def _score(self, architecture: Architecture, seed: int) -> float:
@@ -75,6 +76,7 @@ class TableEvaluator:
         self.description = f"{table.name}, {self._name}"
 
     def __call__(self, architecture: Architecture) -> float:
+        """Look up an architecture; ``ValueError`` where the table has no value."""
         value = float(self._values[self.table.row(architecture)])
         if math.isnan(value):
             raise ValueError(
@@ -125,6 +127,7 @@ class TrainingEvaluator:
         )
 
     def __call__(self, architecture: Architecture) -> float:
+        """Train and return the accuracy, from 0 to 1; 0 where the loss is not finite."""
         from nascence.training import DivergenceError, sgd, train
 
         seed = derived_seed(self._seed, *architecture, derivation="search")
@@ -147,7 +150,7 @@ class TrainingEvaluator:
         return training.curve[-1].accuracy
 
 
-class RankSum:
+class RankSumEvaluator:
     """Sum of the ranks that several evaluators give an architecture in a fixed population.
 
     A rank is the share of the population with a lower score, ties counted half, from 0 to 1: the
@@ -177,6 +180,7 @@ class RankSum:
         )
 
     def __call__(self, architecture: Architecture) -> float:
+        """Return the sum of the ranks, from 0 to the number of evaluators."""
         return sum(self.ranks(architecture).values())
 
     def ranks(self, architecture: Architecture) -> dict[str, float]:

@@ -42,6 +42,7 @@ class Limits:
         self.limits = limits
 
     def __call__(self, architecture: Architecture) -> bool:
+        """Tell whether an architecture keeps to every limit."""
         return all(cost(architecture) <= at_most for _, cost, at_most in self.limits)
 
     def __str__(self) -> str:
@@ -53,7 +54,7 @@ def describe(allowed: Allowed | None) -> str:
     return str(allowed) if isinstance(allowed, Limits) else name_of(allowed)
 
 
-def draw(
+def sample_allowed(
     space: SearchSpace,
     *,
     allowed: Allowed | None,

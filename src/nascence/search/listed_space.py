@@ -10,7 +10,7 @@ from torch import Tensor
 from nascence.data import Table
 from nascence.search.table_space import TableSpace
 from nascence.spaces import Architecture
-from nascence.spaces.product import check_weights
+from nascence.spaces.decisions import check_weights
 
 
 class ListedSpace(TableSpace):
@@ -73,9 +73,7 @@ class ListedSpace(TableSpace):
 
     def architecture(self, index: int) -> Architecture:
         """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
-            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
-        return self._at(index)
+        return self._at(self.check_index(index))
 
     def sample(self, *, generator: torch.Generator) -> Architecture:
         """Draw a listed architecture, all with the same probability."""

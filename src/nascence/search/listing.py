@@ -1,13 +1,11 @@
 """All that is left to propose of a space that can be listed."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from nascence.search.codes import coder
 from nascence.search.limits import Allowed
 from nascence.search.seen import Seen
-from nascence.spaces import Architecture, SearchSpace
+from nascence.spaces import Architecture, Listable, SearchSpace
 
 MOST_LISTED = 50_000
 
@@ -26,8 +24,7 @@ class Listing:
         left: which of them were not met yet, (n,).
     """
 
-    def __init__(self, space: Iterable[Architecture], allowed: Allowed | None, seen: Seen) -> None:
-        assert isinstance(space, SearchSpace)
+    def __init__(self, space: Listable, allowed: Allowed | None, seen: Seen) -> None:
         found: dict[Architecture, Architecture] = {}
         for architecture in space:
             if allowed is None or allowed(architecture):
@@ -53,7 +50,6 @@ def listing(
     space: SearchSpace, allowed: Allowed | None, seen: Seen, *, most: int = MOST_LISTED
 ) -> Listing | None:
     """List a space, if it says how and has at most ``most`` architectures."""
-    size = getattr(space, "size", None)
-    if not isinstance(size, int) or size > most or not isinstance(space, Iterable):
+    if not isinstance(space, Listable) or space.size > most:
         return None
     return Listing(space, allowed, seen)

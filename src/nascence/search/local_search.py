@@ -1,25 +1,17 @@
 """Local search: from an architecture to its best neighbour, until none is better."""
 
 from collections.abc import Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 
-from nascence.search.limits import Allowed, draw
-from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import settings
-from nascence.spaces import Architecture, SearchSpace, name_of
+from nascence.search.limits import Allowed
+from nascence.search.seen import Distinct
+from nascence.search.strategy import DistinctStrategy
+from nascence.spaces import Architecture, Crossable, name_of
 
 
-@runtime_checkable
-class NeighbourSpace(SearchSpace, Protocol):
-    """A space that can list the architectures near one."""
-
-    def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """All architectures which differ from this one in one decision."""
-
-
-class LocalSearch:
+class LocalSearch(DistinctStrategy):
     """Local search: White, Nolen and Savani, UAI 2021, algorithm 1, with restarts.
 
     Scores a random architecture, then its neighbours, and moves on to the best of them; where none
@@ -39,7 +31,7 @@ class LocalSearch:
 
     def __init__(
         self,
-        space: NeighbourSpace,
+        space: Crossable,
         *,
         generator: torch.Generator,
         improvement: Literal["best", "first"] = "best",
@@ -48,7 +40,7 @@ class LocalSearch:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, NeighbourSpace):
+        if not isinstance(space, Crossable):
             raise ValueError(f"{name_of(space)} has no neighbours; local search needs them")
         if improvement not in ("best", "first"):
             raise ValueError(f"improvement is {improvement!r}; use 'best' or 'first'")
@@ -56,14 +48,15 @@ class LocalSearch:
             raise ValueError(f"starts is {starts}; it must be at least 1")
         if distinct == "nothing":
             raise ValueError("distinct is 'nothing'; local search scores a neighbour once only")
-        self.space = space
-        self.description = (
-            f"LocalSearch(improvement={improvement!r}, shuffle={shuffle}, starts={starts}, "
-            f"{settings(generator, allowed, distinct)})"
+        super().__init__(
+            space,
+            name=f"LocalSearch(improvement={improvement!r}, shuffle={shuffle}, starts={starts}, ",
+            generator=generator,
+            allowed=allowed,
+            distinct=distinct,
         )
+        self.space: Crossable = space
         self._improvement, self._shuffle, self._starts = improvement, shuffle, starts
-        self._allowed, self._generator = allowed, generator
-        self._seen = Seen(space, distinct)
         self._scores: dict[Architecture, float] = {}
         self._opening: list[Architecture] = []
         self._here: Architecture | None = None
@@ -72,21 +65,17 @@ class LocalSearch:
 
     def ask(self) -> Architecture:
         """Propose an architecture; see :class:`Strategy`."""
-        architecture = self._next_neighbour()
-        if architecture is None:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
+        architecture = super().ask()
+        if self._here is None:
             self._opening.append(architecture)
-        self._seen.add(architecture)
         return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
         """Note the score, which also stands for all that count as this architecture."""
-        self._seen.add(architecture)
+        self._meet(architecture)
         self._scores.setdefault(self._seen.key(architecture), score)
 
-    def _next_neighbour(self) -> Architecture | None:
+    def _proposed(self) -> Architecture | None:
         """A neighbour to score, having moved as far as the known scores lead; None at a start."""
         while True:
             if self._here is None and not self._begin():

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from nascence.core.randomness import drawn_seed
-from nascence.search.limits import Allowed, draw
-from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import settings
+from nascence.search.limits import Allowed
+from nascence.search.seen import Distinct
+from nascence.search.strategy import DistinctStrategy
 from nascence.search.study import quiet
 from nascence.spaces import Architecture, SearchSpace
 
@@ -19,7 +19,7 @@ _REPEATS = 5
 """Proposals in a row that may not be new before a random architecture is."""
 
 
-class _OptunaStrategy:
+class _OptunaStrategy(DistinctStrategy):
     """A sampler at work on a study of its own in memory.
 
     Where it proposes what is not allowed or was seen before, that trial fails and it is asked once
@@ -43,10 +43,8 @@ class _OptunaStrategy:
         from optuna import create_study
         from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-        self.space, self.objectives = space, objectives
-        self.description = f"{name}{settings(generator, allowed, distinct)})"
-        self._allowed, self._generator = allowed, generator
-        self._seen = Seen(space, distinct)
+        super().__init__(space, name=name, generator=generator, allowed=allowed, distinct=distinct)
+        self.objectives = objectives
         self._values: dict[Architecture, tuple[float, ...]] = {}
         self._open: dict[Architecture, Any] = {}
         self._distributions: dict[str, BaseDistribution] = {
@@ -56,43 +54,37 @@ class _OptunaStrategy:
         with quiet():
             self._study = create_study(sampler=sampler, directions=objectives * [_UP])
 
-    def ask(self) -> Architecture:
-        """Propose an architecture; see :class:`Strategy`."""
+    def _proposed(self) -> Architecture | None:
         from optuna.trial import TrialState
 
         for _ in range(_REPEATS):
             trial = self._study.ask(self._distributions)
             architecture = tuple(trial.params[decision.name] for decision in self.space.decisions)
-            fits = self._fits(architecture)
-            if fits and architecture not in self._seen:
+            legal = self._legal(architecture)
+            if legal and self._fits(architecture):
                 self._open[architecture] = trial
-                break
-            values = self._values.get(self._seen.key(architecture)) if fits else None
+                return architecture
+            values = self._values.get(self._seen.key(architecture)) if legal else None
             with quiet():
                 if values is None or not self.repeats_count:
                     self._study.tell(trial, state=TrialState.FAIL)
                 else:
                     self._study.tell(trial, list(values))
-        else:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
-        self._seen.add(architecture)
-        return architecture
+        return None
 
-    def _fits(self, architecture: Architecture) -> bool:
-        """Whether it is one of the space, which can leave combinations out, and is allowed."""
+    def _legal(self, architecture: Architecture) -> bool:
+        """Whether it is one of the space, which can leave combinations out."""
         try:
             self.space.canonical(architecture)
         except ValueError:
             return False
-        return self._allowed is None or self._allowed(architecture)
+        return True
 
     def tell_all(self, architecture: Architecture, values: tuple[float, ...]) -> None:
         """Let the sampler learn all values of an architecture, of which higher is better."""
         from optuna.trial import create_trial
 
-        self._seen.add(architecture)
+        self._meet(architecture)
         self._values.setdefault(self._seen.key(architecture), values)
         with quiet():
             if (trial := self._open.pop(architecture, None)) is not None:

@@ -3,12 +3,16 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.search.support_vectors import Array, Boundary, Kernel, support_vector_boundary
+from nascence.search.support_vectors import (
+    Array,
+    Boundary,
+    Kernel,
+    support_vector_boundary,
+)
 
 Side = Callable[[Array], NDArray[np.bool_]]
 """Tells which of (n, d) points lie on the good side, (n,)."""
@@ -59,6 +63,10 @@ def grow(
     Args:
         points: (n, d), those that have scores.
         scores: (n,), higher is better.
+        divide: finds the side of each region.
+        height: levels of the tree, 1 for the whole alone.
+        leaf_size: most points of a region that is not divided.
+        generator: passed on to ``divide``.
     """
     count = 0
 
@@ -140,6 +148,29 @@ def select_leaf(
     return region
 
 
+@dataclass(frozen=True)
+class _Line:
+    """Good is where a linear function of the points is not negative."""
+
+    centre: Array
+    weights: Array
+
+    def __call__(self, points: Array) -> NDArray[np.bool_]:
+        return (points - self.centre) @ self.weights >= 0
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Good is the positive side of a support-vector boundary, in float32 for float32 points."""
+
+    boundary: Boundary
+    centre: NDArray[np.float32]
+    scale: np.float32
+
+    def __call__(self, points: Array) -> NDArray[np.bool_]:
+        return self.boundary((points - self.centre) / self.scale) > 0
+
+
 def divide_by_line(points: Array, scores: Array, generator: np.random.Generator) -> Side | None:
     """Fit the scores by least squares; good is at or above the mean of the fitted values.
 
@@ -151,31 +182,23 @@ def divide_by_line(points: Array, scores: Array, generator: np.random.Generator)
     weights = np.linalg.solve(x.T @ x + 1e-6 * np.eye(x.shape[1]), x.T @ (scores - mean))
     if not np.isfinite(weights).all() or np.ptp(x @ weights) < 1e-9:
         return None
-    return partial(_above, centre=centre, weights=weights)
+    return _Line(centre, weights)
 
 
-def _above(points: Array, *, centre: Array, weights: Array) -> NDArray[np.bool_]:
-    return (points - centre) @ weights >= 0
-
-
-def divide_by_clusters(kernel: Kernel, *, penalty: float = 1.0) -> Divide:
-    """Make what divides by two clusters of points and scores and a support-vector boundary.
-
-    Wang, Fonseca and Tian (LA-MCTS), NeurIPS 2020, section 3.1. The cluster of the higher mean is
-    good. Points are scaled to a mean variance of one, and scores to that of all coordinates, so
-    that both weigh the same in the clusters; the boundary knows the points alone.
-    """
-    return partial(_divide, kernel=kernel, penalty=penalty)
-
-
-def _divide(
+def divide_by_clusters(
     points: Array,
     scores: Array,
     generator: np.random.Generator,
     *,
     kernel: Kernel,
-    penalty: float,
+    penalty: float = 1.0,
 ) -> Side | None:
+    """Divide by two clusters of points and scores and a support-vector boundary.
+
+    Wang, Fonseca and Tian (LA-MCTS), NeurIPS 2020, section 3.1. The cluster of the higher mean is
+    good. Points are scaled to a mean variance of one, and scores to that of all coordinates, so
+    that both weigh the same in the clusters; the boundary knows the points alone.
+    """
     centre, scale = points.mean(axis=0), math.sqrt(points.var(axis=0).mean())
     deviation = scores.std()
     if not deviation > 0 or not scale > 0:
@@ -190,14 +213,7 @@ def _divide(
     boundary = support_vector_boundary(
         x, labels, kernel=kernel, penalty=penalty, tolerance=1e-2, most_steps=500
     )
-    centre = centre.astype(np.float32)  # float32 points stay so
-    return partial(_inside, boundary=boundary, centre=centre, scale=np.float32(scale))
-
-
-def _inside(
-    points: Array, *, boundary: Boundary, centre: Array, scale: np.float32
-) -> NDArray[np.bool_]:
-    return boundary((points - centre) / scale) > 0
+    return _Curve(boundary, centre.astype(np.float32), np.float32(scale))
 
 
 def two_clusters(

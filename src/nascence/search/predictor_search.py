@@ -5,17 +5,16 @@ import torch
 
 from nascence.search.accuracy_predictor import FEWEST, AccuracyPredictor, Model
 from nascence.search.codes import finite
-from nascence.search.crossover_evolution import CrossoverSpace
-from nascence.search.limits import Allowed, draw
+from nascence.search.limits import Allowed
 from nascence.search.listing import MOST_LISTED, Listing, listing
 from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import settings
-from nascence.spaces import Architecture, name_of
+from nascence.search.strategy import DistinctStrategy
+from nascence.spaces import Architecture, Crossable, name_of
 
 _GENERATION, _PARENTS = 50, 20
 
 
-class PredictorSearch:
+class PredictorSearch(DistinctStrategy):
     """Proposes what a predictor, fitted on the scores so far, holds for the best.
 
     Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, fit one on random
@@ -43,7 +42,7 @@ class PredictorSearch:
 
     def __init__(
         self,
-        space: CrossoverSpace,
+        space: Crossable,
         *,
         generator: torch.Generator,
         initial: int = 20,
@@ -54,7 +53,7 @@ class PredictorSearch:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, CrossoverSpace):
+        if not isinstance(space, Crossable):
             raise ValueError(f"{name_of(space)} has no crossover; the search needs it")
         if initial < FEWEST or batch < 1 or candidates < 1:
             raise ValueError(
@@ -63,33 +62,28 @@ class PredictorSearch:
             )
         if distinct == "nothing":
             raise ValueError("distinct is 'nothing'; a predictor proposes what has no score yet")
-        self.space = space
-        self.description = (
-            f"PredictorSearch(initial={initial}, batch={batch}, model={model!r}, "
-            f"candidates={candidates}, most_listed={most_listed}, "
-            f"{settings(generator, allowed, distinct)})"
+        super().__init__(
+            space,
+            name=f"PredictorSearch(initial={initial}, batch={batch}, model={model!r}, "
+            f"candidates={candidates}, most_listed={most_listed}, ",
+            generator=generator,
+            allowed=allowed,
+            distinct=distinct,
         )
+        self.space: Crossable = space
         self._initial, self._batch, self._candidates = initial, batch, candidates
         self._model: Model = model
-        self._allowed, self._generator = allowed, generator
-        self._seen = Seen(space, distinct)
         self._scored: list[Architecture] = []
         self._scores: list[float] = []
         self._queue: list[Architecture] = []
         self._listing: Listing | None = None
         self._most_listed: int | None = most_listed
 
-    def ask(self) -> Architecture:
-        """Propose an architecture; see :class:`Strategy`."""
+    def _proposed(self) -> Architecture | None:
         architecture = self._next()
         if architecture is None and len(self._scored) >= self._initial:
             self._queue = self._best()[::-1]  # they are taken from the end
             architecture = self._next()
-        if architecture is None:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
-        self._meet(architecture)
         return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
@@ -99,7 +93,7 @@ class PredictorSearch:
         self._scores.append(score)
 
     def _meet(self, architecture: Architecture) -> None:
-        self._seen.add(architecture)
+        super()._meet(architecture)
         if self._listing is not None:
             self._listing.remove(architecture)
 
@@ -156,21 +150,16 @@ class PredictorSearch:
 
     def _children(self, parents: list[Architecture], met: Seen) -> list[Architecture]:
         """New allowed mixtures and mutants, fewer where ten times as many tries give no more."""
-        assert isinstance(self.space, CrossoverSpace)
         found: list[Architecture] = []
         for _ in range(10 * _GENERATION):
-            first, second, coin, steps = (
-                int(torch.randint(bound, (), generator=self._generator))
-                for bound in (len(parents), len(parents), 2, 3)
-            )
+            bounds = len(parents), len(parents), 2, 3
+            first, second, coin, steps = map(self._below, bounds)
             child = parents[first]
             if coin:
                 child = self.space.crossover(child, parents[second], generator=self._generator)
             for _ in range(steps):
                 child = self.space.mutate(child, generator=self._generator)
-            if child in met or child in self._seen:
-                continue
-            if self._allowed is None or self._allowed(child):
+            if child not in met and self._fits(child):
                 met.add(child)
                 found.append(child)
                 if len(found) == _GENERATION:

@@ -1,30 +1,21 @@
 """A policy over the decisions that is learned from the scores by its gradient."""
 
 import math
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nascence.search.codes import coder
-from nascence.search.limits import TRIES, Allowed, Limit, Limits, draw
+from nascence.search.limits import TRIES, Allowed, Limit, Limits
 from nascence.search.listing import MOST_LISTED, Listing, listing
-from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import settings
+from nascence.search.seen import Distinct
+from nascence.search.strategy import DistinctStrategy
 from nascence.search.support_vectors import Array
-from nascence.spaces import Architecture, SearchSpace, name_of
+from nascence.spaces import Architecture, Derivable, name_of
 
 
-@runtime_checkable
-class DerivingSpace(SearchSpace, Protocol):
-    """A space that can choose an architecture by weights of all choices."""
-
-    def derive(self, weights: list[Tensor]) -> Architecture:
-        """Choose by one vector of weights for each decision."""
-
-
-class Reinforce:
+class Reinforce(DistinctStrategy):
     """Policy gradient: Williams, Machine Learning 1992; on architectures Zoph and Le, ICLR 2017.
 
     The policy has one softmax for each decision, as ProxylessNAS's (Cai, Zhu and Han, ICLR 2019,
@@ -55,7 +46,7 @@ class Reinforce:
 
     def __init__(
         self,
-        space: DerivingSpace,
+        space: Derivable,
         *,
         generator: torch.Generator,
         rate: float = 0.2,
@@ -67,7 +58,7 @@ class Reinforce:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        if not isinstance(space, DerivingSpace):
+        if not isinstance(space, Derivable):
             raise ValueError(f"{name_of(space)} has no derive; the policy needs it")
         if not rate > 0 or not 0 <= momentum < 1 or not clip > 0:
             raise ValueError(
@@ -76,16 +67,18 @@ class Reinforce:
             )
         if target is not None and not exponent < 0:
             raise ValueError(f"exponent is {exponent}; it must be below 0, so that cost is a loss")
-        self.space = space
         soft = "" if target is None else f"target={Limits(target)}, exponent={exponent}, "
-        self.description = (
-            f"Reinforce(rate={rate}, momentum={momentum}, clip={clip}, {soft}"
-            f"most_listed={most_listed}, {settings(generator, allowed, distinct)})"
+        super().__init__(
+            space,
+            name=f"Reinforce(rate={rate}, momentum={momentum}, clip={clip}, {soft}"
+            f"most_listed={most_listed}, ",
+            generator=generator,
+            allowed=allowed,
+            distinct=distinct,
         )
+        self.space: Derivable = space
         self._rate, self._momentum, self._clip = rate, momentum, clip
         self._target, self._exponent = target, exponent
-        self._allowed, self._generator = allowed, generator
-        self._seen = Seen(space, distinct)
         self._codes = coder(space)
         self._sizes = [len(decision.choices) for decision in space.decisions]
         self._logits = np.zeros(sum(self._sizes))
@@ -100,11 +93,7 @@ class Reinforce:
         if self._most_listed is not None:  # the first time
             self._listing = listing(self.space, self._allowed, self._seen, most=self._most_listed)
             self._most_listed = None
-        architecture = self._drawn()
-        if architecture is None:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
+        architecture = self._proposed() or self._random()
         self._pending[architecture] = self._direction(architecture)
         self._meet(architecture)
         return architecture
@@ -143,7 +132,7 @@ class Reinforce:
         ratio = self._target.cost(architecture) / self._target.at_most
         return score * ratio**self._exponent
 
-    def _drawn(self) -> Architecture | None:
+    def _proposed(self) -> Architecture | None:
         """Draw from the policy; None where it meets nothing new that is allowed."""
         if self._listing is not None:
             if not self._listing.left.any():
@@ -155,9 +144,7 @@ class Reinforce:
             return self._listing.architectures[row]
         for _ in range(TRIES // 10):
             architecture = self.space.derive(self._noisy())
-            if architecture in self._seen:
-                continue
-            if self._allowed is None or self._allowed(architecture):
+            if self._fits(architecture):
                 return architecture
         return None
 
@@ -186,6 +173,6 @@ class Reinforce:
         return [power / power.sum() for power in powers]
 
     def _meet(self, architecture: Architecture) -> None:
-        self._seen.add(architecture)
+        super()._meet(architecture)
         if self._listing is not None:
             self._listing.remove(architecture)

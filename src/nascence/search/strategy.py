@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from nascence.search.limits import TRIES, Allowed, describe, draw
+from nascence.search.limits import TRIES, Allowed, describe, sample_allowed
 from nascence.search.seen import Distinct, Seen
 from nascence.spaces import Architecture, SearchSpace
 
@@ -37,7 +37,63 @@ class Strategy(Protocol):
         """Learn the score of an architecture, proposed or not."""
 
 
-class RandomSearch:
+class DistinctStrategy:
+    """A strategy that proposes what is allowed and new; where it has no idea, at random.
+
+    A strategy of this kind writes ``_proposed`` and ``tell``.
+
+    Args:
+        space: what to propose from.
+        name: beginning of the description, with the strategy's own settings: ``"Evolution(…, "``.
+        generator: its source of randomness, to be used by nothing else.
+        allowed: tells which architectures may be proposed, such as :class:`Limits`.
+        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        name: str,
+        generator: torch.Generator,
+        allowed: Allowed | None,
+        distinct: Distinct,
+    ) -> None:
+        self.space = space
+        self.description = f"{name}{settings(generator, allowed, distinct)})"
+        self._allowed, self._generator = allowed, generator
+        self._seen = Seen(space, distinct)
+
+    def ask(self) -> Architecture:
+        """Propose an architecture; see :class:`Strategy`."""
+        architecture = self._proposed() or self._random()
+        self._meet(architecture)
+        return architecture
+
+    def _proposed(self) -> Architecture | None:
+        """What to score next, new and allowed; None for a random one."""
+        return None
+
+    def _random(self) -> Architecture:
+        return sample_allowed(
+            self.space, allowed=self._allowed, known=self._seen, generator=self._generator
+        )
+
+    def _fits(self, architecture: Architecture) -> bool:
+        """Whether an architecture is new and allowed."""
+        if architecture in self._seen:
+            return False
+        return self._allowed is None or self._allowed(architecture)
+
+    def _meet(self, architecture: Architecture) -> None:
+        """Note that an architecture was proposed, or told of."""
+        self._seen.add(architecture)
+
+    def _below(self, bound: int) -> int:
+        return int(torch.randint(bound, (), generator=self._generator))
+
+
+class RandomSearch(DistinctStrategy):
     """Draws architectures uniformly.
 
     Args:
@@ -55,25 +111,16 @@ class RandomSearch:
         allowed: Allowed | None = None,
         distinct: Distinct = "functions",
     ) -> None:
-        self.space = space
-        self.description = f"RandomSearch({settings(generator, allowed, distinct)})"
-        self._allowed, self._generator = allowed, generator
-        self._seen = Seen(space, distinct)
-
-    def ask(self) -> Architecture:
-        """Propose an architecture; see :class:`Strategy`."""
-        architecture = draw(
-            self.space, allowed=self._allowed, known=self._seen, generator=self._generator
+        super().__init__(
+            space, name="RandomSearch(", generator=generator, allowed=allowed, distinct=distinct
         )
-        self._seen.add(architecture)
-        return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
         """Note the architecture as seen; random search learns nothing from the score."""
-        self._seen.add(architecture)
+        self._meet(architecture)
 
 
-class Evolution:
+class Evolution(DistinctStrategy):
     """Regularised evolution: Real, Aggarwal, Huang and Le, AAAI 2019, algorithm 1.
 
     The first ``population`` architectures are random. Then the best of ``sample`` members, drawn
@@ -106,41 +153,31 @@ class Evolution:
                 f"sample is {sample} and population {population}; "
                 "sample must be at least 1 and at most population"
             )
-        self.space = space
-        self.description = (
-            f"Evolution(population={population}, sample={sample}, "
-            f"{settings(generator, allowed, distinct)})"
+        super().__init__(
+            space,
+            name=f"Evolution(population={population}, sample={sample}, ",
+            generator=generator,
+            allowed=allowed,
+            distinct=distinct,
         )
-        self._allowed, self._generator = allowed, generator
         self._size, self._sample = population, sample
         self._population: deque[tuple[float, Architecture]] = deque(maxlen=population)
-        self._seen = Seen(space, distinct)
-
-    def ask(self) -> Architecture:
-        """Propose an architecture; see :class:`Strategy`."""
-        architecture = self._child() if len(self._population) == self._size else None
-        if architecture is None:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
-        self._seen.add(architecture)
-        return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
         """Let the architecture join the population, whose oldest member leaves."""
         self._population.append((score, architecture))
-        self._seen.add(architecture)
+        self._meet(architecture)
 
-    def _child(self) -> Architecture | None:
+    def _proposed(self) -> Architecture | None:
+        if len(self._population) < self._size:
+            return None
         for attempt in range(TRIES):
             places = torch.randint(self._size, (self._sample,), generator=self._generator)
             members = (self._population[place] for place in places.tolist())
             _, child = max(members, key=lambda member: member[0])
             for _ in range(1 + attempt // 100):
                 child = self.space.mutate(child, generator=self._generator)
-            if child in self._seen:
-                continue
-            if self._allowed is None or self._allowed(child):
+            if self._fits(child):
                 return child
         return None
 

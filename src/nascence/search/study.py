@@ -32,6 +32,7 @@ def open_study(
     Args:
         path: the journal; it can hold more than one study.
         space: what the study searches.
+        name: of the study in the journal.
         direction: ``"maximize"`` or ``"minimize"``, of the score.
         costs: names of what to minimise beside it: the study then has several objectives.
 

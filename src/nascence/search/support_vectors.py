@@ -36,28 +36,35 @@ class Boundary(NamedTuple):
         return self.kernel(points, support) @ weights + self.bias
 
 
-def kernel_function(name: Kernel, dimensions: int) -> Callable[[Array, Array], Array]:
-    """Return a kernel with gamma = 1 / dimensions: rbf, poly (of degree 3) or linear."""
-    if name not in _KERNELS:
-        raise ValueError(f"kernel is {name!r}; use 'rbf', 'poly' or 'linear'")
-    return partial(_KERNELS[name], gamma=1 / dimensions)
-
-
-def _linear(x: Array, z: Array, *, gamma: float) -> Array:
+def linear(x: Array, z: Array, *, gamma: float) -> Array:
+    """Products of (n, d) and (m, d) points, (n, m), whatever ``gamma`` is."""
     return x @ z.T
 
 
-def _poly(x: Array, z: Array, *, gamma: float) -> Array:
+def poly(x: Array, z: Array, *, gamma: float) -> Array:
+    """Third powers of ``gamma x z + 1`` for (n, d) and (m, d) points, (n, m)."""
     base = gamma * (x @ z.T) + 1
     return base * base * base  # as a power it would take twenty times as long
 
 
-def _rbf(x: Array, z: Array, *, gamma: float) -> Array:
+def rbf(x: Array, z: Array, *, gamma: float) -> Array:
+    """``exp(-gamma |x - z|^2)`` for (n, d) and (m, d) points, (n, m)."""
     squares = (x * x).sum(1)[:, None] + (z * z).sum(1)[None, :] - 2 * (x @ z.T)
     return np.exp(-gamma * np.maximum(squares, 0))
 
 
-_KERNELS: dict[str, Callable[..., Array]] = {"rbf": _rbf, "poly": _poly, "linear": _linear}
+KERNELS: dict[Kernel, Callable[..., Array]] = {"linear": linear, "poly": poly, "rbf": rbf}
+
+
+def kernel_function(name: Kernel, dimensions: int) -> Callable[[Array, Array], Array]:
+    """Return a kernel of :data:`KERNELS` with gamma = 1 / dimensions.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in KERNELS:
+        raise ValueError(f"kernel is {name!r}; use 'rbf', 'poly' or 'linear'")
+    return partial(KERNELS[name], gamma=1 / dimensions)
 
 
 def support_vector_boundary(
@@ -78,6 +85,10 @@ def support_vector_boundary(
     Args:
         points: (n, d).
         labels: (n,) of 1 and -1, both of them present.
+        kernel: one of :data:`KERNELS`.
+        penalty: of a miss, above zero.
+        tolerance: see above.
+        most_steps: see above.
 
     Raises:
         ValueError: other labels, or points of another number.

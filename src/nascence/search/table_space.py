@@ -31,24 +31,6 @@ class TableSpace(ProductSpace):
         """One line with the table's name."""
         return f"TableSpace({self.table.name})"
 
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """Return the architecture itself: no two of them are known to compute the same."""
-        return self.check(architecture)
-
-    def format(self, architecture: Architecture) -> str:
-        """Write the choices, with colons between them."""
-        return ":".join(map(str, self.values(architecture).values()))
-
-    def parse(self, text: str) -> Architecture:
-        """Read what :meth:`format` writes; raises ``ValueError`` for anything else."""
-        words = text.strip().split(":")
-        if len(words) != len(self.decisions):
-            raise ValueError(
-                f"cannot read the architecture {text[:80]!r}; it has {len(words)} choices, and "
-                f"{self.table.name} has {len(self.decisions)} decisions"
-            )
-        return self.indices(words)
-
     def build(self, architecture: Architecture) -> torch.nn.Module:
         """Raise ``ValueError``: only the measurements are here."""
         raise ValueError(f"the networks of {self.table.name} cannot be built; score them by table")

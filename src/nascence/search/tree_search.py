@@ -1,6 +1,6 @@
 """Monte-Carlo tree search over regions that are learnt from the scores: LaNAS and LA-MCTS."""
 
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 
 from nascence.core.randomness import drawn_seed
 from nascence.search.codes import coder, finite
-from nascence.search.limits import Allowed, draw
+from nascence.search.limits import Allowed
 from nascence.search.partition import (
     Divide,
     Region,
@@ -19,10 +19,10 @@ from nascence.search.partition import (
     leaf_numbers,
     select_leaf,
 )
-from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import settings
+from nascence.search.seen import Distinct
+from nascence.search.strategy import DistinctStrategy
 from nascence.search.support_vectors import Array, Kernel
-from nascence.spaces import Architecture, SearchSpace
+from nascence.spaces import Architecture, Listable, SearchSpace
 
 MOST_ENUMERATED = 100_000
 """Spaces of up to so many architectures are divided whole."""
@@ -30,7 +30,7 @@ _MUTANTS = 100
 """That are made at a time for a region of a larger space."""
 
 
-class _TreeSearch:
+class _TreeSearch(DistinctStrategy):
     """What the two have in common; only how a region is divided differs.
 
     From a region of a space that can be listed, an architecture is drawn uniformly; of any other,
@@ -56,14 +56,13 @@ class _TreeSearch:
             raise ValueError(f"initial is {initial} and refit {refit}; give at least 2 and 1")
         if exploration < 0:
             raise ValueError(f"exploration is {exploration}; it must not be negative")
-        self.space = space
-        self.description = f"{name}, {settings(generator, allowed, distinct)})"
+        super().__init__(
+            space, name=f"{name}, ", generator=generator, allowed=allowed, distinct=distinct
+        )
         self._divide, self._height, self._leaf_size = divide, height, leaf_size
         self._exploration, self._initial = exploration, initial
         self._refit = refit
-        self._allowed, self._generator = allowed, generator
         self._choices = np.random.default_rng(drawn_seed(generator))
-        self._seen = Seen(space, distinct)
         self._codes = coder(space)
         self._members: list[Architecture] = []
         self._scores: list[float] = []
@@ -72,26 +71,18 @@ class _TreeSearch:
         self._fitted = 0
         self._kept: dict[int, list[Architecture]] = {}
 
-    def ask(self) -> Architecture:
-        """Propose an architecture; see :class:`Strategy`."""
-        architecture = self._from_region() if len(self._members) >= self._initial else None
-        if architecture is None:
-            architecture = draw(
-                self.space, allowed=self._allowed, known=self._seen, generator=self._generator
-            )
-        self._seen.add(architecture)
-        return architecture
-
     def tell(self, architecture: Architecture, score: float) -> None:
         """Learn the score: it counts in every region that the architecture lies in."""
-        self._seen.add(architecture)
+        self._meet(architecture)
         self._members.append(architecture)
         self._scores.append(score)
         if self._tree is not None:
             code = self._codes([architecture])[0]
             add_score(self._tree, code, float(finite(self._scores)[-1]))
 
-    def _from_region(self) -> Architecture | None:
+    def _proposed(self) -> Architecture | None:
+        if len(self._members) < self._initial:
+            return None
         if self._tree is None or len(self._members) - self._fitted >= self._refit:
             self._fit()
         assert self._tree is not None
@@ -172,30 +163,22 @@ class _TreeSearch:
     def _pop(self, architectures: list[Architecture]) -> Architecture | None:
         while architectures:
             architecture = architectures.pop()
-            if self._may(architecture):
+            if self._fits(architecture):
                 return architecture
         return None
 
-    def _may(self, architecture: Architecture) -> bool:
-        if architecture in self._seen:
-            return False
-        return self._allowed is None or self._allowed(architecture)
-
     def _listed(self) -> tuple[Any, Array] | None:
         """All architectures, (n, decisions), and their codes, if they can be listed."""
-        size = getattr(self.space, "size", None)
-        if not isinstance(size, int) or size > MOST_ENUMERATED:
-            return None
-        if not isinstance(self.space, Iterable):
+        if not isinstance(self.space, Listable) or self.space.size > MOST_ENUMERATED:
             return None
         every = np.array(list(self.space))
         return every, self._codes(every).astype(np.float32)  # half the time of float64
 
 
 class LaNAS(_TreeSearch):
-    """Latent action search: Wang, Xie, Li, Fonseca and Tian, TPAMI 2021, with meta-samples drawn
-    uniformly from the chosen region.
+    """Latent action search: Wang, Xie, Li, Fonseca and Tian, TPAMI 2021.
 
+    Architectures are drawn uniformly from the chosen region, the paper's meta-sampling.
     After ``initial`` random architectures, every ``refit`` scores a tree of regions is learnt: each
     is divided where the least-squares fit of its scores crosses its mean. A region is chosen by
     upper confidence bounds, and an architecture drawn from it.
@@ -280,7 +263,7 @@ class LaMCTS(_TreeSearch):
             raise ValueError(f"kernel is {kernel!r}; use 'rbf', 'poly' or 'linear'")
         super().__init__(
             space,
-            divide_by_clusters(kernel),
+            partial(divide_by_clusters, kernel=kernel),
             name=f"LaMCTS(leaf_size={leaf_size}, kernel={kernel!r}, exploration={exploration}, "
             f"initial={initial}, refit={refit}",
             generator=generator,

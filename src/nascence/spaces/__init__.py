@@ -1,10 +1,14 @@
 """Search spaces: what can be built, and how to build it."""
 
 from nascence.spaces.additive import AdditiveSpace, Cost, CostTable
+from nascence.spaces.block_space import BlockSpace
+from nascence.spaces.candidates import CandidateSpace, RestrictedCandidates
 from nascence.spaces.cell import identity_convolution
+from nascence.spaces.costed import CostedSpace, Restricted
 from nascence.spaces.darts import Darts
 from nascence.spaces.darts_genotype import GENOTYPES, Genotype
 from nascence.spaces.darts_network import set_drop_path_
+from nascence.spaces.decisions import Architecture, Choices, Decision
 from nascence.spaces.elastic_block import ElasticBlock
 from nascence.spaces.elastic_mobile import ElasticMobile
 from nascence.spaces.elastic_network import Stage
@@ -12,16 +16,23 @@ from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
 from nascence.spaces.product import ProductSpace
-from nascence.spaces.restricted import Restricted
-from nascence.spaces.shufflenet import ShuffleNetV2
-from nascence.spaces.small import Small
+from nascence.spaces.shufflenet import ShuffleNetSpace
+from nascence.spaces.small import SmallSpace
 from nascence.spaces.space import (
-    Architecture,
-    Choices,
+    CellGraph,
+    Cellular,
     Choose,
-    Decision,
+    Coded,
+    Costed,
+    Crossable,
+    Derivable,
+    Listable,
     NetworkSpace,
+    Readable,
+    Restrictable,
+    Restriction,
     SearchSpace,
+    Sharable,
     Zero,
     name_of,
 )
@@ -29,25 +40,40 @@ from nascence.spaces.space import (
 __all__ = [
     "AdditiveSpace",
     "Architecture",
+    "BlockSpace",
+    "CandidateSpace",
+    "CellGraph",
+    "Cellular",
     "Choices",
     "Choose",
+    "Coded",
     "Cost",
     "CostTable",
+    "Costed",
+    "CostedSpace",
+    "Crossable",
     "Darts",
     "Decision",
+    "Derivable",
     "ElasticBlock",
     "ElasticMobile",
     "GENOTYPES",
     "GeneratorSpace",
     "Genotype",
+    "Listable",
     "Mobile",
     "NB201",
     "NetworkSpace",
     "ProductSpace",
+    "Readable",
+    "Restrictable",
     "Restricted",
+    "RestrictedCandidates",
+    "Restriction",
     "SearchSpace",
-    "ShuffleNetV2",
-    "Small",
+    "Sharable",
+    "ShuffleNetSpace",
+    "SmallSpace",
     "Stage",
     "Zero",
     "identity_convolution",

@@ -1,14 +1,12 @@
 """Spaces in which the costs of choices add up, so that no network is built to know them."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from torch import nn
-
-from nascence.spaces.product import ProductSpace
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.candidates import CandidateSpace
+from nascence.spaces.decisions import Architecture, Decision
 
 
 class Cost(NamedTuple):
@@ -25,13 +23,13 @@ class CostTable(NamedTuple):
     choices: tuple[tuple[Cost, ...], ...]
 
     def of(self, architecture: Architecture) -> Cost:
-        """Sum of the fixed cost and of the choices' costs."""
+        """Add up the fixed cost and the costs of the choices."""
         chosen = [costs[index] for costs, index in zip(self.choices, architecture, strict=True)]
         return total([self.fixed, *chosen])
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """Sum of costs."""
+    """Add up costs."""
     parameters = macs = 0
     for cost in costs:
         parameters += cost.parameters
@@ -39,68 +37,42 @@ def total(costs: Iterable[Cost]) -> Cost:
     return Cost(parameters, macs)
 
 
-class AdditiveSpace(ProductSpace, ABC):
+class AdditiveSpace(CandidateSpace):
     """A space with one network and a table of what each choice adds to its cost.
 
-    A space adds ``description``, ``in_channels`` of its images, ``network``, ``cost_table``,
-    ``format`` and ``parse``.
+    Beside what a :class:`CandidateSpace` writes, such a space adds ``cost_table``.
 
     Args:
         decisions: in the order in which an architecture holds their indices.
         default_side: pixels of a side of the images for which costs are given by default.
     """
 
-    in_channels: int
-
     def __init__(self, decisions: tuple[Decision, ...], *, default_side: int) -> None:
         super().__init__(decisions)
         self.default_side = default_side
         self._tables: dict[int | None, CostTable] = {}
 
-    @property
-    @abstractmethod
-    def description(self) -> str:
-        """One line with the space and its settings: equal lines mean equal networks."""
-
-    @abstractmethod
-    def network(self, choose: Choose) -> nn.Module:
-        """Build the network with what ``choose`` gives at each place of a decision."""
-
     @abstractmethod
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
-
-    def __repr__(self) -> str:
-        return self.description
-
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """Return the architecture itself: no two of them are known to compute the same."""
-        return self.check(architecture)
-
-    def build(self, architecture: Architecture) -> nn.Module:
-        """Build the network, with PyTorch's initialisation from the global generator."""
-        architecture = self.check(architecture)
-        chosen = {
-            decision.name: index
-            for index, decision in zip(architecture, self.decisions, strict=True)
-        }
-        return self.network(lambda name, builders: builders[chosen[name]]())
+        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
 
     def cost(self, architecture: Architecture, *, side: int | None = None) -> Cost:
-        """Parameters and multiply-adds together, without building: see the two of that name."""
+        """Return parameters and multiply-adds together, without building anything."""
         architecture = self.check(architecture)
         if side not in self._tables:
             self._tables[side] = self.cost_table(side=side)
         return self._tables[side].of(architecture)
 
     def parameters(self, architecture: Architecture) -> int:
-        """Learnable values of the network that :meth:`build` gives, without building it."""
+        """Count the learnable values of the network that :meth:`build` gives."""
         return self.cost(architecture).parameters
 
     def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
-        """Multiply-adds of one image of ``side`` pixels, as :func:`nascence.graph.count_macs`.
+        """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
 
-        ``None`` is the published side, ``default_side``.
+        Args:
+            architecture: of the network.
+            side: of the square image, in pixels; None is ``default_side``, the published one.
         """
         return self.cost(architecture, side=side).macs
 

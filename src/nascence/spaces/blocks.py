@@ -3,7 +3,7 @@
 from torch import nn
 
 from nascence.spaces.additive import Cost
-from nascence.spaces.product import shortened
+from nascence.spaces.decisions import shortened
 
 
 def normalised(

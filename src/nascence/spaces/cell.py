@@ -112,6 +112,7 @@ class Rectified(nn.Module):
         self.block = block
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, H, W)`` to what the block gives."""
         return self.block(self.relu(x))
 
 
@@ -174,6 +175,7 @@ class Cell(nn.Module):
             self.incoming[target].append((source, name, reads))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, H, W)`` to the same shape."""
         nodes = {0: x}
         rectified: dict[int, Tensor] = {}  # one ReLU for all the convolutions that read a node
         for target, incoming in self.incoming.items():
@@ -215,6 +217,7 @@ class Reduction(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, H, W)`` to ``(B, D, H / 2, W / 2)``."""
         return self.body(x) + self.shortcut(x)
 
 

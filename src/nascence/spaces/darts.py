@@ -1,8 +1,6 @@
 """The DARTS space: pairs of cells, of which the genotype is the published form."""
 
-import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations, permutations
 
 import torch
 from torch import Tensor
@@ -14,6 +12,15 @@ from nascence.spaces.additive import (
     check_fraction,
     check_positive,
     total,
+)
+from nascence.spaces.darts_edges import (
+    INCOMING,
+    INPUTS,
+    at_position,
+    check_edges,
+    count,
+    numberings,
+    position,
 )
 from nascence.spaces.darts_genotype import (
     NODES,
@@ -31,17 +38,12 @@ from nascence.spaces.darts_network import (
     operation_cost,
     places,
 )
-from nascence.spaces.product import check_weights
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.darts_restricted import RestrictedDarts
+from nascence.spaces.decisions import Architecture, Choices, Decision, check_weights
+from nascence.spaces.space import CellGraph, Choose
 
 KEPT = len(OPERATIONS) - 1  # operations of an edge that is not none
 STEMS = {"cifar": 32, "imagenet": 224}
-# kind of cell, number and first decision of every node: its incoming edges follow one another
-INCOMING = tuple(
-    (kind, node, offset * len(EDGES) + EDGES.index((0, node)))
-    for offset, kind in enumerate(KINDS)
-    for node in NODES
-)
 
 
 class Darts(AdditiveSpace):
@@ -104,7 +106,13 @@ class Darts(AdditiveSpace):
             for source, node in EDGES
         )
         super().__init__(tuple(decisions), default_side=STEMS[stem])
-        self.size = math.prod(_ways(node) for _, node, _ in INCOMING)
+        self.size = count([KEPT] * len(self.decisions))
+        self.cell_graphs = tuple(
+            CellGraph(
+                tuple(range(start, start + len(EDGES))), tuple(EDGES), outputs=NODES, inputs=INPUTS
+            )
+            for start in (0, len(EDGES))
+        )
 
     @property
     def description(self) -> str:
@@ -117,46 +125,19 @@ class Darts(AdditiveSpace):
 
     def check(self, architecture: Architecture) -> Architecture:
         """Return ``architecture`` as a tuple; raise ``ValueError`` where it is not of the space."""
-        architecture = super().check(architecture)
-        for kind, node, start in INCOMING:
-            kept = sum(index != 0 for index in architecture[start : start + node])
-            if kept != 2:
-                raise ValueError(
-                    f"architecture has {kept} edges into node {node} of the {kind} cell that are "
-                    "not none; it must have exactly two"
-                )
-        return architecture
+        return check_edges(super().check(architecture))
 
     def __iter__(self) -> Iterator[Architecture]:
-        """Every architecture, in the order of :meth:`index`."""
+        """Go through every architecture, in the order of :meth:`index`."""
         return map(self.architecture, range(self.size))
 
     def index(self, architecture: Architecture) -> int:
-        """Position among ``size`` architectures, the last node of the reduction cell fastest."""
-        architecture = self.check(architecture)
-        number = 0
-        for _, node, start in INCOMING:
-            (low, first), (high, second) = [
-                (source, index)
-                for source, index in enumerate(architecture[start : start + node])
-                if index
-            ]
-            pair = list(combinations(range(node), 2)).index((low, high))
-            number = number * _ways(node) + (pair * KEPT + first - 1) * KEPT + second - 1
-        return number
+        """Return the position among ``size``, the last node of the reduction cell fastest."""
+        return position(self.check(architecture), [KEPT] * len(self.decisions))
 
     def architecture(self, index: int) -> Architecture:
         """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
-            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
-        indices = [0] * len(self.decisions)
-        for _, node, start in reversed(INCOMING):
-            index, way = divmod(index, _ways(node))
-            way, second = divmod(way, KEPT)
-            pair, first = divmod(way, KEPT)
-            low, high = list(combinations(range(node), 2))[pair]
-            indices[start + low], indices[start + high] = first + 1, second + 1
-        return tuple(indices)
+        return at_position(self.check_index(index), [KEPT] * len(self.decisions))
 
     def sample(self, *, generator: torch.Generator) -> Architecture:
         """Draw an architecture, all of them equally likely."""
@@ -169,7 +150,7 @@ class Darts(AdditiveSpace):
         return tuple(drawn)
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """All 120 with one edge changed: another operation, or the same from another input."""
+        """List all 120 with one edge changed: another operation, or the same from another input."""
         architecture = self.check(architecture)
         found = []
         for _, node, start in INCOMING:
@@ -208,7 +189,7 @@ class Darts(AdditiveSpace):
         """
         architecture = self.check(architecture)
         cells = [
-            min(_numberings(architecture[start : start + len(EDGES)])) for start in (0, len(EDGES))
+            min(numberings(architecture[start : start + len(EDGES)])) for start in (0, len(EDGES))
         ]
         return cells[0] + cells[1]
 
@@ -227,6 +208,22 @@ class Darts(AdditiveSpace):
             for edge in edges[:2]:
                 derived[edge] = 1 + int(weights[edge][1:].argmax())
         return tuple(derived)
+
+    def operations(self, choices: Choices) -> Choices:
+        """Return the choices but ``none``, a missing input, which every edge must keep."""
+        return tuple(tuple(index for index in held if index) for held in choices)
+
+    def restricted(self, choices: Sequence[Sequence[int]]) -> RestrictedDarts:
+        """Return the space of the architectures that use only these choices.
+
+        Args:
+            choices: for each decision the indices that are left, 0 (``none``) among them.
+
+        Raises:
+            ValueError: no choice for a decision, one that it does not have, an edge without
+                ``none`` or with nothing but it.
+        """
+        return RestrictedDarts(self, choices)
 
     def genotype(self, architecture: Architecture) -> Genotype:
         """Return the genotype of an architecture, the inputs of a node in ascending order."""
@@ -279,7 +276,7 @@ class Darts(AdditiveSpace):
         )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
+        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
         side = self.default_side if side is None else side
         least = 4 if self.stem == "cifar" else 32
         if isinstance(side, bool) or not isinstance(side, int) or side < least or side % least:
@@ -308,20 +305,5 @@ class Darts(AdditiveSpace):
         return CostTable(fixed, tuple(tuple(map(total, row)) for row in rows.values()))
 
 
-def _ways(node: int) -> int:
-    """Number of ways to choose the two edges into a node and their operations."""
-    return math.comb(node, 2) * KEPT**2
-
-
 def _with(architecture: Architecture, changes: dict[int, int]) -> Architecture:
     return tuple(changes.get(place, index) for place, index in enumerate(architecture))
-
-
-def _numberings(cell: Architecture) -> Iterator[Architecture]:
-    """The cell with its nodes numbered in all the ways that keep edges leading upwards."""
-    kept = [(edge, index) for edge, index in zip(EDGES, cell, strict=True) if index]
-    for order in permutations(NODES):
-        number = dict(zip((0, 1, *NODES), (0, 1, *order), strict=True))
-        if all(number[source] < number[node] for (source, node), _ in kept):
-            indices = {(number[source], number[node]): index for (source, node), index in kept}
-            yield tuple(indices.get(edge, 0) for edge in EDGES)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nascence.spaces.product import shortened
+from nascence.spaces.decisions import shortened
 
 OPERATIONS = (
     "none",

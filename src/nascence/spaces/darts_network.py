@@ -52,6 +52,7 @@ class StridedZero(Zero):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return zeros for ``(B, C, H, W)``."""
         return super().forward(x[:, :, :: self.stride, :: self.stride])
 
 
@@ -70,6 +71,7 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, H, W)`` to ``(B, D, H / 2, W / 2)``."""
         x = self.relu(x)
         return self.norm(torch.cat((self.even(x), self.odd(x[:, :, 1:, 1:])), dim=1))
 
@@ -85,6 +87,7 @@ class DropPath(nn.Module):
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, C, H, W)``, in training with some images zero."""
         if not self.training or self.probability == 0:
             return x
         kept = 1 - self.probability
@@ -183,6 +186,7 @@ class Cell(nn.Module):
                 self.incoming[node].append(source)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compute the two inputs to ``(B, 4 channels, H, W)``, in a reduction half the sides."""
         states = [self.first(first), self.second(second)]
         for node, sources in self.incoming.items():
             terms = []
@@ -229,6 +233,7 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, H, W)`` to ``(B, classes)``; ``ValueError`` for smaller images."""
         if min(x.shape[2:]) < self.least:
             raise ValueError(
                 f"the auxiliary head got {tuple(x.shape[2:])} pixels and needs {self.least} a "
@@ -277,6 +282,7 @@ class CellNetwork(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Compute ``(B, C, H, W)`` to ``(B, classes)``, or the pair that the class tells of."""
         first = self.stem(images)
         second, auxiliary = self.second_stem(first), None
         for number, cell in enumerate(self.cells):

@@ -22,6 +22,7 @@ class PositionEncoding(nn.Module):
         self.grid = nn.Parameter(0.02 * torch.randn(1, channels, height, width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the grid to ``(B, channels, height, width)``."""
         return x + self.grid
 
 
@@ -38,6 +39,7 @@ class LayerNetwork(nn.Module):
             self._run.append((layer.kind, module, layer.inputs, layer.settings))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute logits, ``(B, 3, S, S)`` to ``(B, classes)``."""
         values = [x]
         for kind, module, inputs, settings in self._run:
             if module is not None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from nascence.spaces.product import shortened
+from nascence.spaces.decisions import shortened
 
 
 def written(values: Sequence[int], *, resolution: bool, depth: int) -> str:

@@ -11,6 +11,8 @@ from torch import nn
 from nascence.spaces import elastic_line
 from nascence.spaces.additive import Cost, check_counts, check_fraction, check_positive
 from nascence.spaces.blocks import check_width
+from nascence.spaces.costed import CostedSpace
+from nascence.spaces.decisions import Architecture, Decision
 from nascence.spaces.elastic_network import (
     FINAL,
     LAST,
@@ -28,13 +30,11 @@ from nascence.spaces.elastic_network import (
     strides_for,
 )
 from nascence.spaces.inverted_residual import divisible
-from nascence.spaces.product import ProductSpace
-from nascence.spaces.space import Architecture, Decision
 
 Kind = Literal["resolution", "depth", "kernel", "expansion"]
 
 
-class ElasticMobile(ProductSpace):
+class ElasticMobile(CostedSpace):
     """MobileNetV3 whose resolution, depths, kernels and expansions are to be chosen.
 
     Cai, Gan, Wang, Zhang and Han, "Once-for-All: Train One Network and Specialize it for
@@ -153,6 +153,21 @@ class ElasticMobile(ProductSpace):
             resolutions=(-(-3 * side // 4), -(-7 * side // 8), side),
         )
 
+    @classmethod
+    def for_images(
+        cls, image_shape: tuple[int, int, int], *, classes: int, **settings: Any
+    ) -> "ElasticMobile":
+        """Return the space for images of one shape, with :meth:`for_side` the longer side.
+
+        Args:
+            image_shape: channels, height and width, in pixels.
+            classes: of the classifier.
+            settings: further ones of :meth:`for_side`.
+        """
+        channels, *sides = image_shape
+        settings |= {"classes": classes, "in_channels": channels}
+        return cls.for_side(max(sides), **settings)
+
     @property
     def description(self) -> str:
         """One line with the space and its settings: equal lines mean equal networks."""
@@ -167,9 +182,6 @@ class ElasticMobile(ProductSpace):
             f"stem_stride={self.stem_stride}, final={self.final}, last={self.last}, "
             f"dropout={self.dropout})"
         )
-
-    def __repr__(self) -> str:
-        return self.description
 
     def _decided(self) -> Iterator[tuple[Kind, Decision]]:
         if self.resolutions:
@@ -253,7 +265,7 @@ class ElasticMobile(ProductSpace):
         return assembled(self.geometry, self.setting(architecture), plain_block)
 
     def cost(self, architecture: Architecture, *, side: int | None = None) -> Cost:
-        """Parameters and multiply-adds together, without building: see the two of that name."""
+        """Return parameters and multiply-adds together, without building anything."""
         setting = self.setting(architecture)
         if self.resolutions:
             if side is not None and side != setting.resolution:
@@ -268,11 +280,11 @@ class ElasticMobile(ProductSpace):
         return self._costs[side].of(setting.stages)
 
     def parameters(self, architecture: Architecture) -> int:
-        """Learnable values of the network that :meth:`build` gives, without building it."""
+        """Count the learnable values of a network without building it."""
         return self.cost(architecture).parameters
 
     def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
-        """Multiply-adds of one square image, as :func:`nascence.graph.count_macs`.
+        """Count the multiply-adds of one square image, as :func:`nascence.graph.count_macs` does.
 
         ``side`` is for a space without resolutions, where None is 224 pixels.
         """

@@ -86,9 +86,11 @@ class Resize(nn.Module):
         self.side = side
 
     def forward(self, images: Tensor) -> Tensor:
+        """Scale ``(B, C, H, W)`` to the side."""
         return resized(images, self.side)
 
     def extra_repr(self) -> str:
+        """Return what is printed between the brackets."""
         return str(self.side)
 
 

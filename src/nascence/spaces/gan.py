@@ -8,11 +8,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from torch import nn
 
 from nascence.spaces.additive import check_positive
+from nascence.spaces.candidates import CandidateSpace
+from nascence.spaces.decisions import Architecture, Decision, shortened
 from nascence.spaces.gan_cell import (
     BOTTOM,
     GeneratorCell,
@@ -26,8 +28,7 @@ from nascence.spaces.gan_cell import (
     normalisation,
     resized,
 )
-from nascence.spaces.product import ProductSpace, shortened
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.space import Choose
 
 ORDERS = ("post-activation", "pre-activation")
 NORMALISATIONS = ("none", "batch", "instance")
@@ -45,7 +46,7 @@ class _Stage(NamedTuple):
     skips: int
 
 
-class GeneratorSpace(ProductSpace):
+class GeneratorSpace(CandidateSpace):
     """Generators of ``stages`` cells, each of which doubles the side: 36^stages 2^(0 + 1 + ...).
 
     For three stages, images of 32 pixels from 4, these are 373,248; the paper gives no count. A
@@ -90,8 +91,25 @@ class GeneratorSpace(ProductSpace):
             f"in_channels={self.in_channels})"
         )
 
-    def __repr__(self) -> str:
-        return self.description
+    @classmethod
+    def for_images(
+        cls, image_shape: tuple[int, int, int], *, classes: int, **settings: Any
+    ) -> Self:
+        """Return the space whose generators make images of one shape, of all classes alike.
+
+        Args:
+            image_shape: channels, height and width; sides of 8, 16, 32, 64, 128 or 256 pixels.
+            classes: not used.
+            settings: further ones of the class.
+
+        Raises:
+            ValueError: images that no number of stages makes.
+        """
+        channels, height, width = image_shape
+        stages = (height // BOTTOM).bit_length() - 1
+        if height != width or height != BOTTOM * 2 ** max(1, stages):
+            raise ValueError(f"images are {height}x{width}; give squares of 8, 16, 32 … pixels")
+        return cls(stages=stages, in_channels=channels, **settings)
 
     def grown(self, stages: int) -> "GeneratorSpace":
         """Return the space of the first ``stages`` cells alone, its decisions the first of these.
@@ -104,17 +122,6 @@ class GeneratorSpace(ProductSpace):
         return GeneratorSpace(
             stages=stages, width=self.width, latent=self.latent, in_channels=self.in_channels
         )
-
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """Return the architecture itself: no two of them are known to compute the same."""
-        return self.check(architecture)
-
-    def build(self, architecture: Architecture) -> nn.Module:
-        """Build the generator, its weights drawn from the global generator."""
-        architecture = self.check(architecture)
-        names = [name for name, _ in self.decisions]
-        chosen = dict(zip(names, architecture, strict=True))
-        return self.network(lambda name, builders: builders[chosen[name]]())
 
     def network(self, choose: Choose) -> nn.Sequential:
         """Build the generator with what ``choose`` gives at each place of a decision."""
@@ -184,7 +191,7 @@ class GeneratorSpace(ProductSpace):
         return tuple(indices)
 
     def parameters(self, architecture: Architecture) -> int:
-        """Learnable values of the network that :meth:`build` gives, without building it."""
+        """Count the learnable values of a network without building it."""
         width = self.width
         total = (self.latent + 1) * BOTTOM**2 * width + 2 * width
         total += (9 * width + 1) * self.in_channels
@@ -199,8 +206,18 @@ class GeneratorSpace(ProductSpace):
                 total += (1 + stage.shortcut + chained) * deconvolution
         return total
 
-    def macs(self, architecture: Architecture) -> int:
-        """Multiply-adds of one image, as :func:`nascence.graph.count_macs`."""
+    def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
+        """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
+
+        Args:
+            architecture: of the generator.
+            side: of the image that it makes, in pixels: that of the space, or None.
+
+        Raises:
+            ValueError: another side.
+        """
+        if side not in (None, self.side):
+            raise ValueError(f"side is {side}; these generators make images of {self.side} pixels")
         width = self.width
         total = self.latent * BOTTOM**2 * width
         total += 9 * width * self.in_channels * self.side**2

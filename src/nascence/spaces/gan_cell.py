@@ -40,6 +40,7 @@ class PostActivation(nn.Module):
     """Upsampling, convolution, normalisation, ReLU; the modules are given with the input."""
 
     def forward(self, x: Tensor, norm: Step, upsampling: Step, kernel: Step) -> Tensor:
+        """Compute ``(B, C, H, W)`` to ``(B, C, H, W)``, sides scaled by ``upsampling``."""
         return functional.relu(norm(kernel(upsampling(x))))
 
 
@@ -47,6 +48,7 @@ class PreActivation(nn.Module):
     """Normalisation, ReLU, upsampling, convolution; the modules are given with the input."""
 
     def forward(self, x: Tensor, norm: Step, upsampling: Step, kernel: Step) -> Tensor:
+        """Compute ``(B, C, H, W)`` to ``(B, C, H, W)``, sides scaled by ``upsampling``."""
         return kernel(upsampling(functional.relu(norm(x))))
 
 
@@ -58,6 +60,7 @@ class Shortcut(nn.Module):
         self.kernel = None if channels is None else convolution(channels, channels, 1)
 
     def forward(self, x: Tensor, source: Tensor, upsampling: Step) -> Tensor:
+        """Add to ``x``, (B, C, 2H, 2W), what comes from ``source``, (B, C, H, W)."""
         return x if self.kernel is None else x + self.kernel(upsampling(source))
 
 
@@ -70,6 +73,7 @@ class Skips(nn.Module):
         self.kernels = nn.ModuleList(convolution(channels, channels, 1) for _ in sources)
 
     def forward(self, x: Tensor, earlier: Sequence[Tensor], upsamplings: Sequence[Step]) -> Tensor:
+        """Add to ``x``, (B, C, H, W), what comes from ``earlier``, each (B, C, h, w)."""
         for source, kernel in zip(self.sources, self.kernels, strict=True):
             x = x + kernel(upsamplings[source](earlier[source]))
         return x
@@ -113,6 +117,7 @@ class GeneratorCell(nn.Module):
         )
 
     def forward(self, x: Tensor, earlier: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the inner output and the output, both (B, C, 2H, 2W), for (B, C, H, W)."""
         first, second = self.orders
         inner = first(x, self.norms[0], self.upsampling, self.convolutions[0])
         after = inner
@@ -129,6 +134,7 @@ class Stages(nn.ModuleList):
         super().__init__(cells)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, 4, 4)`` to ``(B, C, 4 * 2^stages, 4 * 2^stages)``."""
         earlier: list[Tensor] = []
         for cell in self:
             inner, x = cell(x, earlier)
@@ -144,6 +150,7 @@ class Latent(nn.Module):
         self.linear = nn.Linear(latent, channels * BOTTOM**2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, latent)`` to ``(B, channels, 4, 4)``."""
         return self.linear(x).unflatten(1, (-1, BOTTOM, BOTTOM))
 
 

@@ -21,6 +21,7 @@ class SqueezeExcitation(nn.Module):
         self.restore = nn.Conv2d(squeezed(channels), channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, C, H, W)`` to the same shape."""
         means = x.mean((2, 3), keepdim=True)
         scale = self.restore(nn.functional.relu(self.reduce(means)))
         return x * nn.functional.hardsigmoid(scale)
@@ -68,6 +69,7 @@ class InvertedResidual(nn.Module):
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, in_channels, H, W)`` to ``(B, out_channels, H / stride, W / stride)``."""
         return x + self.residual(x) if self.shortcut else self.residual(x)
 
 

@@ -1,23 +1,17 @@
 """The MobileNet-like space of ProxylessNAS, in the form in which later work searches it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from nascence.spaces.additive import (
-    AdditiveSpace,
-    Cost,
-    CostTable,
-    check_counts,
-    check_fraction,
-    check_positive,
-    total,
-)
-from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.additive import Cost, CostTable, check_positive, total
+from nascence.spaces.block_space import BlockSpace
+from nascence.spaces.blocks import convolution_cost, normalised, read_numbers
+from nascence.spaces.decisions import Architecture
+from nascence.spaces.space import Choose
 
 KERNELS_AND_EXPANSIONS = ((3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6))
 MBCONVS = tuple(f"{k}x{k}_MBConv{expansion}" for k, expansion in KERNELS_AND_EXPANSIONS)
@@ -47,12 +41,14 @@ class MBConv(nn.Module):
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, in_channels, H, W)`` to ``(B, out_channels, H / stride, W / stride)``."""
         return x + self.residual(x) if self.shortcut else self.residual(x)
 
 
-class Mobile(AdditiveSpace):
-    """MobileNet-like networks: 21 blocks, each an MBConv of six kinds or, but in the first block
-    of a stage, the identity.
+class Mobile(BlockSpace):
+    """MobileNet-like networks: 21 blocks, each an MBConv of six kinds or the identity.
+
+    The first block of a stage is no identity.
 
     Cai, Zhu and Han, "ProxylessNAS", ICLR 2019 (the widths of its GPU network); as a single-path
     space in Hu et al., "Angle-based Search Space Shrinking", ECCV 2020, and Zhang et al., "Neural
@@ -60,84 +56,24 @@ class Mobile(AdditiveSpace):
     six stages of 32, 56, 112, 128, 256 and 432 channels, 1x1 convolution to 1728, classifier.
     6^6 · 7^15 = 2.2e17 networks from ``(B, in_channels, H, W)`` to ``(B, classes)``.
 
-    Args:
-        classes, in_channels: of the classifier and of the images.
-        width: multiplies all channels, rounded to the nearest multiple of 8; those of the last
-            convolution only where it is above one.
-        depths: blocks in each stage.
-        stem_stride, strides: of the first convolution and of each stage's first block, 1 or 2.
-            The published ones divide the side by 32, for 224 pixels; for 32 pixels take
-            ``stem_stride=1, strides=(1, 2, 2, 1, 2, 1)``, see :meth:`strides_for`.
-        last: channels of the last convolution.
-        dropout: probability before the classifier.
-        side: pixels of a side of the images for which costs are given by default.
+    Args are those of :class:`BlockSpace`; channels are multiples of 8. For images of 32 pixels
+    take ``stem_stride=1, strides=(1, 2, 2, 1, 2, 1)``, which :meth:`for_images` does.
 
     One line holds the published numbers of the blocks: 0 to 5 for kernel 3, 5, 7 with expansion
     3 and 6 each, -1 for the identity.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: int = 1000,
-        in_channels: int = 3,
-        width: float = 1.0,
-        depths: tuple[int, ...] = (4, 4, 4, 4, 4, 1),
-        stem_stride: int = 2,
-        strides: tuple[int, ...] = (2, 2, 2, 1, 2, 1),
-        last: int = 1728,
-        dropout: float = 0.2,
-        side: int = 224,
-    ) -> None:
-        check_positive("classes", classes)
-        check_positive("in_channels", in_channels)
-        check_positive("last", last)
-        check_width(width)
-        check_counts("depths", depths, len(CHANNELS))
-        check_counts("strides", strides, len(CHANNELS), 2)
-        check_counts("stem_stride", (stem_stride,), 1, 2)
-        check_fraction("dropout", dropout)
-        check_positive("side", side)
-        self.classes, self.in_channels, self.width = classes, in_channels, float(width)
-        self.depths, self.strides, self.stem_stride = tuple(depths), tuple(strides), stem_stride
-        self.last, self.dropout = last, float(dropout)
-        decisions = (
-            Decision(f"block_{number}", MBCONVS if position == 0 else (*MBCONVS, "identity"))
-            for number, (position, *_) in enumerate(self._places())
-        )
-        super().__init__(tuple(decisions), default_side=side)
+    kind = "Mobile"
+    channels, first, multiple = CHANNELS, FIRST, 8
+    published: ClassVar[dict[str, Any]] = {
+        "depths": (4, 4, 4, 4, 4, 1),
+        "strides": (2, 2, 2, 1, 2, 1),
+        "last": 1728,
+        "dropout": 0.2,
+    }
 
-    @staticmethod
-    def strides_for(side: int) -> dict[str, Any]:
-        """Strides, as arguments, that leave images of ``side`` pixels 4 or more where they can."""
-        if side >= 128:
-            return {"stem_stride": 2, "strides": (2, 2, 2, 1, 2, 1)}
-        return {"stem_stride": 1 if side < 64 else 2, "strides": (1, 2, 2, 1, 2, 1)}
-
-    @property
-    def description(self) -> str:
-        """One line with the space and its settings: equal lines mean equal networks."""
-        return (
-            f"Mobile(classes={self.classes}, in_channels={self.in_channels}, width={self.width}, "
-            f"depths={self.depths}, stem_stride={self.stem_stride}, strides={self.strides}, "
-            f"last={self.last}, dropout={self.dropout})"
-        )
-
-    def _channels(self, published: int) -> int:
-        return max(8, round(published * self.width / 8) * 8)
-
-    @property
-    def _tail(self) -> int:
-        return round(self.last * max(1.0, self.width))
-
-    def _places(self) -> Iterator[tuple[int, int, int, int]]:
-        """Position in its stage, input and output channels and stride of every block."""
-        before = self._channels(FIRST)
-        for published, depth, stride in zip(CHANNELS, self.depths, self.strides, strict=True):
-            after = self._channels(published)
-            for position in range(depth):
-                yield position, before, after, 1 if position else stride
-                before = after
+    def _choices(self, position: int) -> tuple[str, ...]:
+        return (*MBCONVS, "identity") if position else MBCONVS
 
     def network(self, choose: Choose) -> nn.Sequential:
         """Build the network with what ``choose`` gives at each block."""
@@ -168,7 +104,7 @@ class Mobile(AdditiveSpace):
         )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
+        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
         side = self.default_side if side is None else side
         check_positive("side", side)
         stem, first = self._channels(STEM), self._channels(FIRST)

@@ -2,11 +2,14 @@
 
 from functools import cache
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from nascence.graph import count_macs, count_parameters
+from nascence.spaces.additive import check_positive
+from nascence.spaces.candidates import CandidateSpace
 from nascence.spaces.cell import (
     EDGES,
     KERNELS,
@@ -19,11 +22,11 @@ from nascence.spaces.cell import (
     representatives,
     skeleton,
 )
-from nascence.spaces.product import ProductSpace
-from nascence.spaces.space import Architecture, Choose, Decision, check_architecture, name_of
+from nascence.spaces.decisions import Architecture, Decision, check_architecture, shortened
+from nascence.spaces.space import CellGraph, Choose, name_of
 
 
-class NB201(ProductSpace):
+class NB201(CandidateSpace):
     """The 15,625 cells of NAS-Bench-201 (Dong and Yang, ICLR 2020) in its published skeleton.
 
     A cell has four nodes; each of its six edges holds one of ``none``, ``skip_connect``,
@@ -49,6 +52,11 @@ class NB201(ProductSpace):
     Equal architectures of two spaces with equal ``description`` build equal networks.
     """
 
+    cell_graphs = (CellGraph(tuple(range(len(EDGES))), EDGES, outputs=(3,)),)
+    angle_settings: ClassVar[dict[str, Any]] = {"identity": "empty", "norm": True}
+    """What the published angles do differently here: identities are left out, and what supernets
+    with ``affine="fixed"`` have of BatchNorm counts."""
+
     def __init__(
         self,
         *,
@@ -59,8 +67,8 @@ class NB201(ProductSpace):
         conv: ConvolutionFactory | None = None,
         prune: bool = True,
     ) -> None:
-        _check_positive("classes", classes)
-        _check_positive("in_channels", in_channels)
+        check_positive("classes", classes)
+        check_positive("in_channels", in_channels)
         self.classes, self.in_channels = classes, in_channels
         self.width, self.cells = _check_choices("width", width), _check_choices("cells", cells)
         self.conv, self.prune = conv, prune
@@ -80,9 +88,6 @@ class NB201(ProductSpace):
             f"NB201(classes={self.classes}, in_channels={self.in_channels}, width={self.width}, "
             f"cells={self.cells}, conv={conv}, prune={self.prune})"
         )
-
-    def __repr__(self) -> str:
-        return self.description
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the architecture with the fewest operations of those isomorphic to this one.
@@ -116,14 +121,14 @@ class NB201(ProductSpace):
             or [setting.partition("=")[0] + "=" for setting in settings] != names
         ):
             form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|" + "".join(f";{name}…" for name in names)
-            raise ValueError(f"cannot read the architecture {text!r}; its form is {form}")
+            raise ValueError(f"cannot read the architecture {shortened(text)}; its form is {form}")
         values = []
         for edge, (source, target) in zip(edges, EDGES, strict=True):
             operation, _, origin = edge.partition("~")
             if origin != str(source):
                 raise ValueError(
-                    f"edge {edge!r} in {text!r} should end with ~{source}: it joins node "
-                    f"{source} to node {target}"
+                    f"edge {shortened(edge)} in {shortened(text)} should end with ~{source}: it "
+                    f"joins node {source} to node {target}"
                 )
             values.append(operation)
         values += [setting.partition("=")[2] for setting in settings]
@@ -163,18 +168,10 @@ class NB201(ProductSpace):
     def build(self, architecture: Architecture) -> nn.Sequential:
         """Build the network, with PyTorch's initialisation from the global generator."""
         _, width, cells = self._settings(architecture)
-        built = {
-            decision.name: index if built else OPERATIONS.index("none")
-            for decision, index, built in zip(
-                self.decisions, architecture, self.built(architecture), strict=True
-            )
-        }
-        return self.network(
-            lambda name, builders: builders[built[name]](), width=width, cells=cells
-        )
+        return self.network(self.chooser(architecture), width=width, cells=cells)
 
     def parameters(self, architecture: Architecture) -> int:
-        """Learnable values of the network that :meth:`build` gives, without building it."""
+        """Count the learnable values of a network without building it."""
         operations, width, cells = self._settings(architecture)
         stages = (width, 2 * width, 4 * width)
         total = 9 * self.in_channels * width + 2 * width
@@ -188,12 +185,17 @@ class NB201(ProductSpace):
             total += 10 * before * after + 9 * after**2 + 4 * after
         return total + 8 * width + (4 * width + 1) * self.classes
 
-    def macs(self, architecture: Architecture, *, side: int = 32) -> int:
-        """Multiply-adds of one image of ``side`` pixels, as :func:`nascence.graph.count_macs`.
+    def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
+        """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
 
         Convolutions and the matrix product of the linear layer; the published table also counts
         the additions of that layer's bias, ``classes`` more.
+
+        Args:
+            architecture: of the network.
+            side: of the square image, in pixels, a multiple of 4; None is 32.
         """
+        side = self.default_side if side is None else side
         if side < 4 or side % 4:
             raise ValueError(f"side is {side}; these networks need a positive multiple of 4")
         operations, width, cells = self._settings(architecture)
@@ -237,15 +239,10 @@ def _block_cost(conv: ConvolutionFactory | None, channels: int, kernel: int) -> 
     return count_parameters(block), macs // 64
 
 
-def _check_positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a positive int")
-
-
 def _check_choices(name: str, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
     values = value if isinstance(value, tuple) else (value,)
     for each in values:
-        _check_positive(name, each)
+        check_positive(name, each)
     if not values or len(set(values)) < len(values):
         raise ValueError(f"{name} is {value!r}; give an int, or a tuple of different ints")
     return value

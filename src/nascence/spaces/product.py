@@ -2,38 +2,71 @@
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from nascence.spaces.space import (
+from nascence.spaces.decisions import (
     Architecture,
     Decision,
     check_architecture,
+    check_weights,
     mutate_decision,
+    one_hot,
     sample_decisions,
+    shortened,
 )
+from nascence.spaces.space import CellGraph
 
 
-class ProductSpace:
+class ProductSpace(ABC):
     """The architectures that take any choice for every decision.
+
+    A space adds ``description`` and ``build``; whatever follows from more than the decisions it
+    writes itself, such as ``format`` with a published form and ``canonical``.
 
     Args:
         decisions: in the order in which an architecture holds their indices.
     """
 
+    cell_graphs: tuple[CellGraph, ...] = ()
+
     def __init__(self, decisions: tuple[Decision, ...]) -> None:
         self.decisions: tuple[Decision, ...] = decisions
         self.size = math.prod(len(decision.choices) for decision in decisions)
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """One line with the space and its settings: equal lines mean equal networks."""
+
+    @abstractmethod
+    def build(self, architecture: Architecture) -> nn.Module:
+        """Build the network, with PyTorch's initialisation from the global generator."""
+
+    def __repr__(self) -> str:
+        return self.description
 
     def check(self, architecture: Architecture) -> Architecture:
         """Return ``architecture`` as a tuple; raise ``ValueError`` where it is not of the space."""
         return check_architecture(architecture, self.decisions)
 
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """Return the architecture itself: no two of them are known to compute the same."""
+        return self.check(architecture)
+
+    def built(self, architecture: Architecture) -> tuple[bool, ...]:
+        """Tell for each decision whether :meth:`build` puts its choice into the network."""
+        return (True,) * len(self.check(architecture))
+
     def __iter__(self) -> Iterator[Architecture]:
-        """Every architecture, in the order of :meth:`index`."""
+        """Go through every architecture, in the order of :meth:`index`."""
         return product(*(range(len(decision.choices)) for decision in self.decisions))
 
     def sample(self, *, generator: torch.Generator) -> Architecture:
@@ -53,7 +86,7 @@ class ProductSpace:
         return tuple(b if coin else a for coin, a, b in zip(coins, first, second, strict=True))
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """All architectures which differ from this one in exactly one decision."""
+        """List all architectures which differ from this one in exactly one decision."""
         architecture = self.check(architecture)
         return [
             (*architecture[:place], index, *architecture[place + 1 :])
@@ -63,7 +96,7 @@ class ProductSpace:
         ]
 
     def index(self, architecture: Architecture) -> int:
-        """Position among ``size`` architectures, the last decision fastest.
+        """Return the position among ``size`` architectures, the last decision fastest.
 
         This is not the number in a published table, whose order is random.
         """
@@ -74,13 +107,39 @@ class ProductSpace:
 
     def architecture(self, index: int) -> Architecture:
         """Return the architecture at a position from 0 to ``size - 1``: undoes :meth:`index`."""
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
-            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
+        index = self.check_index(index)
         indices = []
         for decision in reversed(self.decisions):
             index, remainder = divmod(index, len(decision.choices))
             indices.append(remainder)
         return tuple(reversed(indices))
+
+    def check_index(self, index: int) -> int:
+        """Return ``index``; raise ``ValueError`` where it is not from 0 to ``size - 1``."""
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.size:
+            raise ValueError(f"index is {index!r}; it must be an int from 0 to {self.size - 1}")
+        return index
+
+    def codes(self, architectures: Any) -> NDArray[np.float64]:
+        """Write architectures, (n, decisions), as points: one-hot codes side by side, (n, codes).
+
+        The architectures are not checked, since many are written at a time.
+        """
+        return one_hot(architectures, self.decisions)
+
+    def format(self, architecture: Architecture) -> str:
+        """Write the choices, with colons between them."""
+        return ":".join(map(str, self.values(architecture).values()))
+
+    def parse(self, text: str) -> Architecture:
+        """Read what :meth:`format` writes; raises ``ValueError`` for anything else."""
+        words = text.strip().split(":")
+        if len(words) != len(self.decisions):
+            raise ValueError(
+                f"cannot read the architecture {shortened(text)}: it has {len(words)} choices, and "
+                f"this space has {len(self.decisions)} decisions"
+            )
+        return self.indices(words)
 
     def to_json(self, architecture: Architecture) -> str:
         """Write a JSON object, decision name to choice."""
@@ -99,16 +158,6 @@ class ProductSpace:
                 f"keys {', '.join(names)}"
             )
         return self.indices([values[name] for name in names])
-
-    def encode(self, architecture: Architecture) -> Tensor:
-        """One-hot code of every decision, side by side: float32 of (sum of numbers of choices,)."""
-        architecture = self.check(architecture)
-        codes = []
-        for index, decision in zip(architecture, self.decisions, strict=True):
-            code = torch.zeros(len(decision.choices))
-            code[index] = 1
-            codes.append(code)
-        return torch.cat(codes)
 
     def values(self, architecture: Architecture) -> dict[str, str | int]:
         """Return the choice of every decision, by the decision's name."""
@@ -135,25 +184,3 @@ class ProductSpace:
         """
         check_weights(weights, self.decisions)
         return tuple(int(vector.argmax()) for vector in weights)
-
-
-def check_weights(weights: Sequence[Tensor], decisions: tuple[Decision, ...]) -> None:
-    """Raise ``ValueError`` where ``weights`` are not one finite vector per decision."""
-    if len(weights) != len(decisions):
-        raise ValueError(
-            f"got {len(weights)} weight vectors; this space has {len(decisions)} decisions"
-        )
-    for vector, (name, choices) in zip(weights, decisions, strict=True):
-        if vector.shape != (len(choices),):
-            raise ValueError(
-                f"the weights of {name!r} have shape {tuple(vector.shape)}; it must be "
-                f"({len(choices)},), one for each of {', '.join(map(str, choices))}"
-            )
-        if not vector.isfinite().all():
-            raise ValueError(f"the weights of {name!r} are not finite: {vector.tolist()}")
-
-
-def shortened(value: object, limit: int = 120) -> str:
-    """Quote a value from outside on one line, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= limit else text[:limit] + "…"

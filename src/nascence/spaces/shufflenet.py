@@ -1,24 +1,18 @@
 """The ShuffleNetV2 space of Single Path One-Shot."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from nascence.spaces.additive import (
-    AdditiveSpace,
-    Cost,
-    CostTable,
-    check_counts,
-    check_fraction,
-    check_positive,
-    total,
-)
-from nascence.spaces.blocks import check_width, convolution_cost, normalised, read_numbers
-from nascence.spaces.space import Architecture, Choose, Decision
+from nascence.spaces.additive import Cost, CostTable, check_positive, total
+from nascence.spaces.block_space import BlockSpace
+from nascence.spaces.blocks import convolution_cost, normalised, read_numbers
+from nascence.spaces.decisions import Architecture
+from nascence.spaces.space import Choose
 
 UNITS = ("shuffle_3x3", "shuffle_5x5", "shuffle_7x7", "xception")
 KERNELS = (3, 5, 7)
@@ -39,6 +33,7 @@ class Unit(nn.Module):
         self.projection, self.branch = projection, branch
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute ``(B, in_channels, H, W)`` to ``(B, out_channels, H / stride, W / stride)``."""
         if self.projection is None:
             return torch.cat((x[:, ::2], self.branch(x[:, 1::2])), dim=1)
         return torch.cat((self.projection(x), self.branch(x)), dim=1)
@@ -99,7 +94,7 @@ def unit_cost(
     return total(costs)
 
 
-class ShuffleNetV2(AdditiveSpace):
+class ShuffleNetSpace(BlockSpace):
     """ShuffleNetV2-like networks: 20 blocks of four kinds each, 4^20 = 1.1e12 of them.
 
     Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV
@@ -108,91 +103,34 @@ class ShuffleNetV2(AdditiveSpace):
     without bias. A block is a ShuffleNetV2 unit (Ma et al., ECCV 2018) with kernel 3, 5 or 7, or
     an Xception-like unit. ``(B, in_channels, H, W)`` to ``(B, classes)``.
 
-    Args:
-        classes, in_channels: of the classifier and of the images.
-        width: multiplies all channels, rounded to the nearest multiple of 4; those of the last
-            convolution only where it is above one.
-        depths: blocks in each stage.
-        stem_stride, strides: of the first convolution and of each stage's first block, 1 or 2.
-            The published ones divide the side by 32, for 224 pixels; for 32 pixels take
-            ``stem_stride=1, strides=(1, 2, 2, 2)``, see :meth:`strides_for`.
-        last: channels of the last convolution.
-        dropout: probability before the classifier.
-        side: pixels of a side of the images for which costs are given by default.
+    Args are those of :class:`BlockSpace`; channels are multiples of 4. For images of 32 pixels
+    take ``stem_stride=1, strides=(1, 2, 2, 2)``, which :meth:`for_images` does.
 
     One line holds the published numbers of the blocks: 0, 1, 2 for kernels 3, 5, 7, and 3 for
     Xception.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: int = 1000,
-        in_channels: int = 3,
-        width: float = 1.0,
-        depths: tuple[int, ...] = (4, 4, 8, 4),
-        stem_stride: int = 2,
-        strides: tuple[int, ...] = (2, 2, 2, 2),
-        last: int = LAST,
-        dropout: float = 0.1,
-        side: int = 224,
-    ) -> None:
-        check_positive("classes", classes)
-        check_positive("in_channels", in_channels)
-        check_positive("last", last)
-        check_width(width)
-        check_counts("depths", depths, len(CHANNELS))
-        check_counts("strides", strides, len(CHANNELS), 2)
-        check_counts("stem_stride", (stem_stride,), 1, 2)
-        check_fraction("dropout", dropout)
-        check_positive("side", side)
-        self.classes, self.in_channels, self.width = classes, in_channels, float(width)
-        self.depths, self.strides, self.stem_stride = tuple(depths), tuple(strides), stem_stride
-        self.last, self.dropout = last, float(dropout)
-        decisions = (Decision(f"block_{number}", UNITS) for number in range(sum(depths)))
-        super().__init__(tuple(decisions), default_side=side)
+    kind = "ShuffleNetV2"
+    channels, first, multiple = CHANNELS, STEM, 4
+    published: ClassVar[dict[str, Any]] = {
+        "depths": (4, 4, 8, 4),
+        "strides": (2, 2, 2, 2),
+        "last": LAST,
+        "dropout": 0.1,
+    }
 
-    @staticmethod
-    def strides_for(side: int) -> dict[str, Any]:
-        """Strides, as arguments, that leave images of ``side`` pixels 4 or more where they can."""
-        if side >= 128:
-            return {"stem_stride": 2, "strides": (2, 2, 2, 2)}
-        return {"stem_stride": 1 if side < 64 else 2, "strides": (1, 2, 2, 2)}
-
-    @property
-    def description(self) -> str:
-        """One line with the space and its settings: equal lines mean equal networks."""
-        return (
-            f"ShuffleNetV2(classes={self.classes}, in_channels={self.in_channels}, "
-            f"width={self.width}, depths={self.depths}, stem_stride={self.stem_stride}, "
-            f"strides={self.strides}, last={self.last}, dropout={self.dropout})"
-        )
-
-    def _channels(self, published: int) -> int:
-        return max(4, round(published * self.width / 4) * 4)
-
-    @property
-    def _tail(self) -> int:
-        return round(self.last * max(1.0, self.width))
-
-    def _places(self) -> Iterator[tuple[bool, int, int, int]]:
-        """Whether it is its stage's first, input and output channels and stride of every block."""
-        before = self._channels(STEM)
-        for published, depth, stride in zip(CHANNELS, self.depths, self.strides, strict=True):
-            after = self._channels(published)
-            for position in range(depth):
-                yield position == 0, before, after, 1 if position else stride
-                before = after
+    def _choices(self, position: int) -> tuple[str, ...]:
+        return UNITS
 
     def network(self, choose: Choose) -> nn.Sequential:
         """Build the network with what ``choose`` gives at each block."""
         stem, channels = self._channels(STEM), self._channels(CHANNELS[-1])
         blocks: list[nn.Module] = []
-        for (name, choices), (first, before, after, stride) in zip(
+        for (name, choices), (position, before, after, stride) in zip(
             self.decisions, self._places(), strict=True
         ):
             builders: list[Callable[[], nn.Module]] = [
-                partial(unit, choice, before, after, first=first, stride=stride)
+                partial(unit, choice, before, after, first=position == 0, stride=stride)
                 for choice in map(str, choices)
             ]
             blocks.append(choose(name, builders))
@@ -210,19 +148,19 @@ class ShuffleNetV2(AdditiveSpace):
         )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Costs of every choice at images of ``side`` pixels, over all places of its decision."""
+        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
         side = self.default_side if side is None else side
         check_positive("side", side)
         side = -(-side // self.stem_stride)
         fixed = [convolution_cost(self.in_channels, self._channels(STEM), 3, side)]
         choices = []
-        for (_, names), (first, before, after, stride) in zip(
+        for (_, names), (position, before, after, stride) in zip(
             self.decisions, self._places(), strict=True
         ):
             out = -(-side // stride)
             choices.append(
                 tuple(
-                    unit_cost(name, before, after, first=first, side=side, out=out)
+                    unit_cost(name, before, after, first=position == 0, side=side, out=out)
                     for name in map(str, names)
                 )
             )

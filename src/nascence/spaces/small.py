@@ -12,9 +12,11 @@ from itertools import product
 
 from torch import nn
 
+from nascence.spaces.additive import check_positive
+from nascence.spaces.candidates import CandidateSpace
 from nascence.spaces.cell import Cell, candidates, convolution, live_edges
-from nascence.spaces.product import ProductSpace
-from nascence.spaces.space import Architecture, Choose, Decision, check_architecture
+from nascence.spaces.decisions import Architecture, Decision, check_architecture, shortened
+from nascence.spaces.space import CellGraph, Choose
 
 OPERATIONS = (
     "none",
@@ -27,7 +29,7 @@ OPERATIONS = (
 EDGES = ((0, 1), (0, 2), (1, 3), (2, 3))
 
 
-class Small(ProductSpace):
+class SmallSpace(CandidateSpace):
     """Four edges with six operations each: 1,296 cells, of which 253 compute different functions.
 
     A cell has four nodes and two branches: 0 to 1 to 3 and 0 to 2 to 3; node 3, the sum of both,
@@ -50,6 +52,8 @@ class Small(ProductSpace):
     Equal architectures of two spaces with equal ``description`` build equal networks.
     """
 
+    cell_graphs = (CellGraph(tuple(range(len(EDGES))), EDGES, outputs=(3,)),)
+
     def __init__(
         self,
         *,
@@ -61,8 +65,7 @@ class Small(ProductSpace):
     ) -> None:
         settings = {"classes": classes, "in_channels": in_channels, "width": width, "cells": cells}
         for name, value in settings.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a positive int")
+            check_positive(name, value)
         super().__init__(tuple(Decision(f"edge_{s}_{t}", OPERATIONS) for s, t in EDGES))
         self.classes, self.in_channels = classes, in_channels
         self.width, self.cells, self.prune = width, cells, prune
@@ -74,9 +77,6 @@ class Small(ProductSpace):
             f"Small(classes={self.classes}, in_channels={self.in_channels}, width={self.width}, "
             f"cells={self.cells}, prune={self.prune})"
         )
-
-    def __repr__(self) -> str:
-        return self.description
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the architecture with the fewest operations of those that compute the same.
@@ -102,7 +102,8 @@ class Small(ProductSpace):
         operations = text.strip().split(",")
         if len(operations) != len(EDGES):
             raise ValueError(
-                f"cannot read the architecture {text!r}; its form is four operations with commas"
+                f"cannot read the architecture {shortened(text)}; its form is four operations with "
+                "commas"
             )
         return self.indices(operations)
 
@@ -132,18 +133,8 @@ class Small(ProductSpace):
             )
         )
 
-    def build(self, architecture: Architecture) -> nn.Sequential:
-        """Build the network, with PyTorch's initialisation from the global generator."""
-        built = {
-            decision.name: index if there else OPERATIONS.index("none")
-            for decision, index, there in zip(
-                self.decisions, architecture, self.built(architecture), strict=True
-            )
-        }
-        return self.network(lambda name, builders: builders[built[name]]())
-
     def parameters(self, architecture: Architecture) -> int:
-        """Learnable values of the network that :meth:`build` gives, without building it."""
+        """Count the learnable values of a network without building it."""
         width = self.width
         total = 9 * self.in_channels * width + 2 * width + 2 * width**2 + 4 * width
         for channels in (width, 2 * width):
@@ -151,8 +142,14 @@ class Small(ProductSpace):
             total += self.cells * sum(weights + 2 * channels for weights in kernels)
         return total + 4 * width + (2 * width + 1) * self.classes
 
-    def macs(self, architecture: Architecture, *, side: int = 32) -> int:
-        """Multiply-adds of one image of ``side`` pixels, as :func:`nascence.graph.count_macs`."""
+    def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
+        """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
+
+        Args:
+            architecture: of the network.
+            side: of the square image, in pixels, an even number; None is 32.
+        """
+        side = self.default_side if side is None else side
         if side < 2 or side % 2:
             raise ValueError(f"side is {side}; these networks need a positive even number")
         width = self.width

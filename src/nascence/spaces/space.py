@@ -1,14 +1,15 @@
-"""What a search space is: decisions, and a network for every choice of them."""
+"""What a search space is, and what it may be able to do: small protocols."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Architecture = tuple[int, ...]
-"""One index per decision, into that decision's choices."""
+from nascence.spaces.decisions import Architecture, Choices, Decision
 
 Choose = Callable[[str, Sequence[Callable[[], nn.Module]]], nn.Module]
 """What decides at every place of a decision while a space's ``network(choose)`` is built.
@@ -20,29 +21,21 @@ The candidates of a place take the same inputs and give outputs of one shape.
 """
 
 
-Choices = tuple[tuple[int, ...], ...]
-"""For each decision the indices of the choices that a supernet holds, in ascending order."""
-
-
 class Zero(nn.Module):
     """The candidate ``none``: zeros of the shape of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return zeros of the shape of ``x``."""
         return torch.zeros_like(x)
-
-
-class Decision(NamedTuple):
-    """One thing to choose: its name, and the values to choose from."""
-
-    name: str
-    choices: tuple[str | int, ...]
 
 
 @runtime_checkable
 class SearchSpace(Protocol):
     """A set of networks. Every method returns a new value and changes nothing.
 
-    A method that takes an architecture raises ``ValueError`` for one outside of the space.
+    A method that takes an architecture raises ``ValueError`` for one outside of the space. What
+    else a space can do are small protocols below; :class:`nascence.spaces.ProductSpace` has most
+    of them for spaces whose decisions are independent.
     """
 
     @property
@@ -54,12 +47,12 @@ class SearchSpace(Protocol):
         """One line with the space and its settings: equal lines mean equal networks."""
 
     def sample(self, *, generator: torch.Generator) -> Architecture:
-        """Draw an architecture, every decision uniformly and independently."""
+        """Draw an architecture; where decisions are independent, each of them uniformly."""
 
     def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:
         """Take the smallest step, drawn uniformly: one decision to another of its choices.
 
-        Where the space does not hold every combination of choices, two decisions may change.
+        Where the space does not hold every combination of choices, more decisions may change.
         """
 
     def canonical(self, architecture: Architecture) -> Architecture:
@@ -73,54 +66,177 @@ class SearchSpace(Protocol):
 
 
 @runtime_checkable
-class NetworkSpace(SearchSpace, Protocol):
-    """A space that can put all its candidates into one network.
+class Readable(SearchSpace, Protocol):
+    """A space whose architectures can be read from text.
 
-    It may also have ``built(architecture)``, which tells for each decision whether ``build``
-    puts its candidate into the network; where not, the supernet computes nothing, and the place
-    gives None.
+    Each reader raises ``ValueError`` of one line that names what it cannot read.
     """
+
+    def parse(self, text: str) -> Architecture:
+        """Read what ``format`` writes."""
+
+    def to_json(self, architecture: Architecture) -> str:
+        """Write a JSON object, decision name to choice."""
+
+    def from_json(self, text: str) -> Architecture:
+        """Read what ``to_json`` writes."""
+
+
+@runtime_checkable
+class Costed(SearchSpace, Protocol):
+    """A space that knows what its networks cost without building them."""
+
+    def parameters(self, architecture: Architecture) -> int:
+        """Count the learnable values of the network that ``build`` gives."""
+
+    def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
+        """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
+
+        Args:
+            architecture: of the network.
+            side: of the square image, in pixels; None for the one that the space is made for.
+        """
+
+
+@runtime_checkable
+class Listable(SearchSpace, Protocol):
+    """A space that numbers its architectures."""
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+
+    def __iter__(self) -> Iterator[Architecture]:
+        """Go through every architecture, in the order of ``index``."""
+
+    def index(self, architecture: Architecture) -> int:
+        """Return the position among all architectures, from 0 to ``size - 1``."""
+
+    def architecture(self, index: int) -> Architecture:
+        """Return the architecture at a position: undoes ``index``."""
+
+
+@runtime_checkable
+class Crossable(SearchSpace, Protocol):
+    """A space that mixes two architectures and knows those next to one."""
+
+    def crossover(
+        self, first: Architecture, second: Architecture, *, generator: torch.Generator
+    ) -> Architecture:
+        """Take each decision from one of the two."""
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """List all architectures that the smallest step can lead to."""
+
+
+@runtime_checkable
+class Derivable(SearchSpace, Protocol):
+    """A space that chooses an architecture by weights of all choices."""
+
+    def derive(self, weights: Sequence[Tensor]) -> Architecture:
+        """Choose by one vector of weights for each decision, as long as its choices."""
+
+
+@runtime_checkable
+class Coded(SearchSpace, Protocol):
+    """A space that says how its architectures are written as points."""
+
+    def codes(self, architectures: Any) -> NDArray[np.float64]:
+        """Write architectures, (n, decisions), as points, (n, codes)."""
+
+
+class CellGraph(NamedTuple):
+    """The graph of a cell whose edges are decisions; over the choice ``none`` nothing passes.
+
+    Attributes:
+        places: numbers of the decisions, one for each edge.
+        edges: source and target node of each; node 0 and, of some, node 1 are inputs.
+        outputs: the nodes of which the cell's output is made.
+        inputs: how many edges into each node are not ``none``; None where any number may be.
+    """
+
+    places: tuple[int, ...]
+    edges: tuple[tuple[int, int], ...]
+    outputs: tuple[int, ...]
+    inputs: int | None = None
+
+    def incoming(self) -> list[tuple[int, ...]]:
+        """Return for each node the places of the edges into it."""
+        nodes = sorted({target for _, target in self.edges})
+        pairs = list(zip(self.places, self.edges, strict=True))
+        return [tuple(place for place, (_, end) in pairs if end == node) for node in nodes]
+
+
+@runtime_checkable
+class Cellular(SearchSpace, Protocol):
+    """A space some of whose decisions are the edges of cells."""
+
+    @property
+    def cell_graphs(self) -> tuple[CellGraph, ...]:
+        """The kinds of cells."""
+
+
+@runtime_checkable
+class Sharable(SearchSpace, Protocol):
+    """A space whose networks can share weights."""
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images that the networks take."""
+
+    def built(self, architecture: Architecture) -> tuple[bool, ...]:
+        """Tell for each decision whether ``build`` puts its choice into the network.
+
+        Where not, a supernet computes nothing, and the place gives None.
+        """
+
+
+@runtime_checkable
+class NetworkSpace(Sharable, Protocol):
+    """A space that can put all its candidates into one network."""
 
     def network(self, choose: Choose) -> nn.Module:
         """Build the network with what ``choose`` gives at each place of a decision."""
 
 
-def check_architecture(architecture: Architecture, decisions: tuple[Decision, ...]) -> Architecture:
-    """Return ``architecture`` as a tuple, or raise ``ValueError`` naming what is wrong with it."""
-    if len(architecture) != len(decisions):
-        names = ", ".join(decision.name for decision in decisions)
-        raise ValueError(
-            f"architecture {tuple(architecture)} has {len(architecture)} indices; "
-            f"this space has {len(decisions)} decisions: {names}"
-        )
-    for index, (name, choices) in zip(architecture, decisions, strict=True):
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(choices):
-            raise ValueError(
-                f"decision {name!r} has index {index!r}; it must be an int from 0 to "
-                f"{len(choices) - 1}, one of the choices {', '.join(map(str, choices))}"
-            )
-    return tuple(architecture)
+@runtime_checkable
+class Restriction(Listable, Protocol):
+    """The architectures of a whole space that use some of its choices, as a space.
+
+    Its decisions are those of the whole space with fewer choices, counted anew.
+    """
+
+    @property
+    def choices(self) -> Choices:
+        """The choices that are left of each decision, by the indices of the whole space."""
+
+    def widen(self, architecture: Architecture) -> Architecture:
+        """Return the same architecture by the indices of the whole space."""
+
+    def narrow(self, architecture: Architecture) -> Architecture:
+        """Undo ``widen``; raises ``ValueError`` for a choice that is not left."""
 
 
-def sample_decisions(
-    decisions: tuple[Decision, ...], *, generator: torch.Generator
-) -> Architecture:
-    """Draw one index per decision, uniformly and independently."""
-    return tuple(_draw(len(decision.choices), generator) for decision in decisions)
+@runtime_checkable
+class Restrictable(SearchSpace, Protocol):
+    """A space from which choices can be dropped."""
 
+    def restricted(self, choices: Sequence[Sequence[int]]) -> Restriction:
+        """Return the space of the architectures that use only these choices.
 
-def mutate_decision(
-    architecture: Architecture, decisions: tuple[Decision, ...], *, generator: torch.Generator
-) -> Architecture:
-    """Change one decision, drawn uniformly among those with a choice, to another choice."""
-    check_architecture(architecture, decisions)
-    free = [place for place, decision in enumerate(decisions) if len(decision.choices) > 1]
-    if not free:
-        raise ValueError("no decision of this space has a second choice; nothing can be mutated")
-    place = free[_draw(len(free), generator)]
-    step = 1 + _draw(len(decisions[place].choices) - 1, generator)
-    index = (architecture[place] + step) % len(decisions[place].choices)
-    return (*architecture[:place], index, *architecture[place + 1 :])
+        Args:
+            choices: for each decision the indices that are left.
+
+        Raises:
+            ValueError: no choice for a decision, one that it does not have, or choices of which
+                the space has no network.
+        """
+
+    def operations(self, choices: Choices) -> Choices:
+        """Return those of the choices that stand for something to compute or to pass on.
+
+        Such a choice can be dropped as long as its decision has another one.
+        """
 
 
 def name_of(function: object) -> str:
@@ -130,7 +246,3 @@ def name_of(function: object) -> str:
         settings += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
         return f"{name_of(function.func)}({', '.join(settings)})"
     return getattr(function, "__qualname__", type(function).__qualname__)
-
-
-def _draw(bound: int, generator: torch.Generator) -> int:
-    return int(torch.randint(bound, (1,), generator=generator))

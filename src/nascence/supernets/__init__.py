@@ -20,19 +20,25 @@ from nascence.supernets.progressive_shrinking import (
     Phase,
     progressive_shrinking,
 )
-from nascence.supernets.shrinking import Round, Shrunk, drop_worst, operation_scores, shrink
+from nascence.supernets.shrinking import (
+    ShrinkingRound,
+    Shrunk,
+    drop_worst,
+    operation_scores,
+    shrink,
+)
 from nascence.supernets.split_criteria import (
     Criterion,
     Match,
     at_random,
     balanced_cut,
     by_gradient_matching,
-    given,
     gradient_matching,
+    split_on,
 )
 from nascence.supernets.splitting import split
 from nascence.supernets.supernet import MixedOperation, SuperNet
-from nascence.supernets.training import Leaf, train_leaves, train_supernet
+from nascence.supernets.training import SubSupernet, train_sub_supernets, train_supernet
 from nascence.supernets.weight_sharing import AnySuperNet, WeightSharing
 
 __all__ = [
@@ -44,14 +50,14 @@ __all__ = [
     "ElasticSuperNet",
     "FewShot",
     "FewShotEvaluator",
-    "Leaf",
+    "SubSupernet",
     "Match",
     "MixedOperation",
     "OneShotEvaluator",
     "PHASES",
     "PathSampler",
     "Phase",
-    "Round",
+    "ShrinkingRound",
     "Shrunk",
     "Specialised",
     "SuperNet",
@@ -63,7 +69,7 @@ __all__ = [
     "cost_edges",
     "drop_worst",
     "fair_paths",
-    "given",
+    "split_on",
     "gradient_matching",
     "once_for_all",
     "operation_scores",
@@ -72,7 +78,7 @@ __all__ = [
     "shrink",
     "split",
     "train_few_shot",
-    "train_leaves",
+    "train_sub_supernets",
     "train_supernet",
     "uniform_paths",
 ]

@@ -1,20 +1,28 @@
 """The angle of any path of a trained supernet, as a score."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from nascence.core.modes import evaluation_mode
 from nascence.metrics.angle import CONVENTIONS, AngleTable, Convention, angles, live_paths, squares
-from nascence.spaces import NB201, Architecture, Darts, ProductSpace, SearchSpace, Zero
+from nascence.spaces import Architecture, Cellular, SearchSpace, Zero
 from nascence.supernets.paths import restricted_paths
 from nascence.supernets.supernet import SuperNet
 from nascence.supernets.training import fingerprint
 
-EDGE = re.compile(r"(\w+)_(\d+)_(\d+)")
 POOLS = (nn.AvgPool2d, nn.MaxPool2d)
+
+
+@runtime_checkable
+class AngledSpace(Protocol):
+    """A space on which the published angles differ from those elsewhere."""
+
+    @property
+    def angle_settings(self) -> Mapping[str, Any]:
+        """Fields of a :class:`Convention` that differ, and their values."""
 
 
 class AngleEvaluator:
@@ -61,6 +69,7 @@ class AngleEvaluator:
         )
 
     def __call__(self, architecture: Architecture) -> float:
+        """Return the angle of one architecture, in radians."""
         return float(self.many([self.current.check(architecture)])[0])
 
     def many(self, architectures: Sequence[Architecture] | Tensor) -> Tensor:
@@ -80,9 +89,8 @@ def published_convention(name: str, space: SearchSpace) -> Convention:
     if name not in CONVENTIONS:
         raise ValueError(f"there is no convention {name!r}; use one of {', '.join(CONVENTIONS)}")
     convention = CONVENTIONS[name]
-    if isinstance(space, NB201):
-        return convention._replace(identity="empty", norm=True)
-    return convention
+    own = space.angle_settings if isinstance(space, AngledSpace) else {}
+    return convention._replace(**own)
 
 
 def path_counts(
@@ -90,28 +98,26 @@ def path_counts(
 ) -> tuple[Tensor, Tensor]:
     """Live paths through each decision (N, decisions), and whether there is any (N,).
 
-    Decisions named by source and target, ``edge_0_1``, are the edges of a cell, over which
-    ``none`` leads nowhere; any other decision stands on every path. ``every_node`` lets the paths
-    of :class:`nascence.spaces.Darts` end at every node, not the last alone.
+    Over an edge of a cell that holds ``none`` no path leads; a decision that is no edge of a cell
+    stands on every path.
+
+    Args:
+        space: whose cells, if it has any, are looked at.
+        architectures: indices, (N, decisions).
+        every_node: let paths end at every node that a cell's output is made of, not the last
+            alone.
     """
     counts = torch.ones_like(architectures)
     live = torch.ones(len(architectures), dtype=torch.bool)
-    cells: dict[str, list[tuple[int, tuple[int, int]]]] = {}
-    for place, (name, _) in enumerate(space.decisions):
-        if match := EDGE.fullmatch(name):
-            edge = (int(match[2]), int(match[3]))
-            cells.setdefault(match[1], []).append((place, edge))
-    for members in cells.values():
-        places, edges = [place for place, _ in members], [edge for _, edge in members]
+    for cell in space.cell_graphs if isinstance(space, Cellular) else ():
         none = [
             choices.index("none") if "none" in choices else -1
-            for choices in (space.decisions[place].choices for place in places)
+            for choices in (space.decisions[place].choices for place in cell.places)
         ]
-        alive = architectures[:, places] != torch.tensor(none)
-        targets = sorted({target for _, target in edges})
-        outputs = targets if every_node and isinstance(space, Darts) else targets[-1:]
-        through, total = live_paths(edges, alive, outputs=outputs)
-        counts[:, places] = through
+        alive = architectures[:, cell.places] != torch.tensor(none)
+        outputs = cell.outputs if every_node else cell.outputs[-1:]
+        through, total = live_paths(cell.edges, alive, outputs=outputs)
+        counts[:, cell.places] = through
         live &= total > 0
     return counts, live
 
@@ -174,8 +180,6 @@ def _constant(candidate: nn.Module, channels: int, convention: Convention) -> Te
 def _input_channels(supernet: SuperNet) -> dict[int, int]:
     """Channels that reach each mixed operation, by its place, from one forward pass."""
     space = supernet.space
-    if not isinstance(space, ProductSpace):
-        raise ValueError(f"{space.description} is no space of independent decisions")
     found: dict[int, int] = {}
     handles = [
         mixed.register_forward_pre_hook(
@@ -184,7 +188,7 @@ def _input_channels(supernet: SuperNet) -> dict[int, int]:
         for mixed in supernet.operations()
     ]
     first = next(iter(supernet.parameters()))
-    images = torch.zeros(2, getattr(space, "in_channels", 3), 32, 32, device=first.device)
+    images = torch.zeros(2, space.in_channels, 32, 32, device=first.device)
     try:
         sampler = torch.Generator().manual_seed(0)
         (architecture,) = restricted_paths(space, supernet.choices, generator=sampler)

@@ -8,7 +8,7 @@ import torch
 from nascence.core.randomness import seeded
 from nascence.data import Dataset, random_labels
 from nascence.search.evaluator import Evaluator
-from nascence.spaces import NetworkSpace, ProductSpace, SearchSpace
+from nascence.spaces import NetworkSpace, SearchSpace
 from nascence.supernets.angle_evaluator import AngleEvaluator
 from nascence.supernets.evaluators import OneShotEvaluator
 from nascence.supernets.paths import restricted_paths
@@ -27,7 +27,7 @@ def convergence_evaluator(
     *,
     steps: int,
     seed: int,
-    folder: Path | None = None,
+    out: Path | None = None,
 ) -> Evaluator:
     """Train a supernet for ``steps`` steps, and score by its paths.
 
@@ -47,14 +47,14 @@ def convergence_evaluator(
         data: to train on.
         steps: of the training, batches of 64.
         seed: of weights, paths, batches and random labels.
-        folder: for checkpoints, from which the training resumes; None keeps none.
+        out: for checkpoints, from which the training resumes; None keeps none.
 
     Raises:
         ValueError: an unknown kind, or a space that defines no network.
     """
     if kind not in ("angle", "accuracy", "rlnas"):
         raise ValueError(f"kind is {kind!r}; use 'angle', 'accuracy' or 'rlnas'")
-    if not isinstance(space, NetworkSpace) or not isinstance(space, ProductSpace):
+    if not isinstance(space, NetworkSpace):
         raise ValueError("this space defines no network, so that it has no supernet")
     with seeded(seed):
         initial = SuperNet(space, statistics="tracked")
@@ -66,9 +66,9 @@ def convergence_evaluator(
         data,
         generator=torch.Generator().manual_seed(seed),
         steps=steps,
-        sampler=restricted_paths,  # type: ignore[arg-type]
+        sampler=restricted_paths,
         batch_size=BATCH,
-        checkpoint=None if folder is None else folder / f"convergence-{labels}.pt",
+        checkpoint=None if out is None else out / f"convergence-{labels}.pt",
     ).supernet
     described = f"{steps} steps, {data.fingerprint}, seed {seed}"
     if kind != "accuracy":

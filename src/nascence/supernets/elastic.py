@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from nascence.params import Params
+from nascence.spaces.decisions import Architecture, Choices
 from nascence.spaces.elastic_block import ElasticBlock
 from nascence.spaces.elastic_mobile import ElasticMobile
 from nascence.spaces.elastic_network import Place, assembled, resized
-from nascence.spaces.space import Architecture, Choices
 from nascence.supernets.weight_sharing import WeightSharing
 
 

@@ -67,6 +67,7 @@ class OneShotEvaluator:
         self._known: dict[tuple[int | None, ...], float] = {}
 
     def __call__(self, architecture: Architecture) -> float:
+        """Score one architecture."""
         path = self.supernet.path(architecture)
         if path not in self._known:
             self._known[path] = self._score(architecture)
@@ -100,20 +101,20 @@ class OneShotEvaluator:
 class FewShotEvaluator:
     """Scores an architecture by its path through the one supernet that holds it.
 
-    Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, section 3: the leaves of a split
-    supernet, each trained further, share weights among fewer networks each.
+    Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, section 3: the
+    sub-supernets of a split, each trained further, share weights among fewer networks each.
 
     Args:
-        leaves: supernets of one space that no architecture belongs to two of.
+        sub_supernets: of one space, no architecture in two of them.
         images, labels, batch_size, measure, recalibration: see :class:`OneShotEvaluator`.
 
     Raises:
-        ValueError: leaves of different spaces, or that overlap.
+        ValueError: sub-supernets of different spaces, or that overlap.
     """
 
     def __init__(
         self,
-        leaves: Sequence[WeightSharing],
+        sub_supernets: Sequence[WeightSharing],
         images: Tensor,
         labels: Tensor,
         *,
@@ -121,36 +122,37 @@ class FewShotEvaluator:
         measure: Measure = "accuracy",
         recalibration: Sequence[Tensor] = (),
     ) -> None:
-        if not leaves:
-            raise ValueError("there is no leaf; give one supernet or more")
-        if len({leaf.space.description for leaf in leaves}) > 1:
-            raise ValueError("the leaves are supernets of different spaces; give those of one")
-        for place, leaf in enumerate(leaves):
-            for other in leaves[:place]:
-                if _overlap(leaf, other):
+        if not sub_supernets:
+            raise ValueError("there is no sub-supernet; give one or more")
+        if len({each.space.description for each in sub_supernets}) > 1:
+            raise ValueError("the sub-supernets are of different spaces; give those of one")
+        for place, each in enumerate(sub_supernets):
+            for other in sub_supernets[:place]:
+                if _overlap(each, other):
                     raise ValueError(
-                        f"two leaves hold the same architectures: {leaf.choices} and "
-                        f"{other.choices}; give the leaves of one split"
+                        f"two sub-supernets hold the same architectures: {each.choices} and "
+                        f"{other.choices}; give those of one split"
                     )
         self.evaluators = tuple(
             OneShotEvaluator(
-                leaf,
+                each,
                 images,
                 labels,
                 batch_size=batch_size,
                 measure=measure,
                 recalibration=recalibration,
             )
-            for leaf in leaves
+            for each in sub_supernets
         )
-        marks = ", ".join(fingerprint(leaf) for leaf in leaves)
+        marks = ", ".join(fingerprint(each) for each in sub_supernets)
         self.description = f"few-shot {measure}, {len(images)} images, supernets {marks}"
 
     def __call__(self, architecture: Architecture) -> float:
-        return self.leaf(architecture)(architecture)
+        """Score one architecture by the sub-supernet that holds it."""
+        return self.evaluator_of(architecture)(architecture)
 
-    def leaf(self, architecture: Architecture) -> OneShotEvaluator:
-        """Return the evaluator whose supernet holds the architecture."""
+    def evaluator_of(self, architecture: Architecture) -> OneShotEvaluator:
+        """Return the evaluator whose sub-supernet holds the architecture."""
         for evaluator in self.evaluators:
             held = evaluator.supernet.choices
             if len(held) == len(architecture) and all(
@@ -158,8 +160,8 @@ class FewShotEvaluator:
             ):
                 return evaluator
         raise ValueError(
-            f"none of the {len(self.evaluators)} leaves holds the architecture {architecture}; "
-            "give all leaves of the split"
+            f"none of the {len(self.evaluators)} sub-supernets holds the architecture "
+            f"{architecture}; give all those of the split"
         )
 
 

@@ -1,4 +1,4 @@
-"""Few-shot architecture search: train a supernet, split it, train the parts, split them again."""
+"""Few-shot architecture search: train a supernet, split it, train on, split again."""
 
 import time
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from nascence.core.randomness import stream
 from nascence.data import Dataset
 from nascence.supernets.split_criteria import Criterion
 from nascence.supernets.splitting import split
-from nascence.supernets.training import Leaf, train_leaves
+from nascence.supernets.training import SubSupernet, train_sub_supernets
 from nascence.supernets.weight_sharing import AnySuperNet
 
 
 class FewShot(NamedTuple, Generic[AnySuperNet]):
-    """The leaves of a split supernet and the cost of all that led to them.
+    """The sub-supernets of a split supernet and the cost of all that led to them.
 
     Attributes:
-        leaves: one for every part; the cost of each is that of its own training.
+        sub_supernets: trained; the cost of each is that of its own training.
         steps: of all trainings together, those of the ancestors included.
         seconds: of all trainings together, one after the other, and of choosing the splits.
     """
 
-    leaves: tuple[Leaf[AnySuperNet], ...]
+    sub_supernets: tuple[SubSupernet[AnySuperNet], ...]
     steps: int
     seconds: float
 
@@ -34,52 +34,55 @@ def train_few_shot(
     criteria: Sequence[Criterion],
     steps: Sequence[int],
     seed: int,
-    folder: Path | None = None,
+    out: Path | None = None,
     **settings: Any,
 ) -> FewShot[AnySuperNet]:
-    """Train a supernet, then for each criterion split every part and train what it is split into.
+    """Train a supernet, then split it by each criterion in turn and train the sub-supernets.
 
     Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, algorithm 1, with the splits
-    nested and the criterion free. Parts start with the weights of what they were split from, with
-    a new optimizer and schedule. After an interruption the same call goes on from ``folder``.
+    nested and the criterion free. A sub-supernet starts with the weights of what it was split from,
+    and with a new optimizer and schedule. After an interruption the same call goes on from
+    ``out``.
 
     Args:
         supernet: untouched.
         data: to train on.
         criteria: where to split, one for each level; none is one-shot search.
-        steps: of the supernet, then of each part at each level: one more than criteria.
+        steps: of the supernet, then of each sub-supernet at each level: one more than criteria.
         seed: of all randomness.
-        folder: for the checkpoints of every level, None for none.
-        settings: those of :func:`train_leaves`.
+        out: for the checkpoints of every level, None for none.
+        settings: those of :func:`train_sub_supernets`.
 
     Raises:
         ValueError: numbers of steps and criteria that do not fit; see :func:`split` and
-            :func:`train_leaves`.
+            :func:`train_sub_supernets`.
     """
     if len(steps) != len(criteria) + 1:
         raise ValueError(
             f"{len(steps)} numbers of steps for {len(criteria)} splits; give one for the supernet "
             "and one for each split"
         )
-    parts, total, seconds = [supernet], 0, 0.0
-    leaves: list[Leaf[AnySuperNet]] = []
+    untrained, total, seconds = [supernet], 0, 0.0
+    trained: list[SubSupernet[AnySuperNet]] = []
     for level, count in enumerate(steps):
         if level:
             start = time.perf_counter()
-            parts = [
+            untrained = [
                 child
-                for leaf in leaves
-                for child in split(leaf.supernet, _chosen(criteria[level - 1], leaf, seed))
+                for parent in trained
+                for child in split(parent.supernet, _chosen(criteria[level - 1], parent, seed))
             ]
             seconds += time.perf_counter() - start
-        place = folder / f"level-{level}" if folder is not None else None
-        leaves = train_leaves(parts, data, seed=seed, folder=place, steps=count, **settings)
-        total += sum(leaf.steps for leaf in leaves)
-        seconds += sum(leaf.seconds for leaf in leaves)
-    return FewShot(tuple(leaves), total, seconds)
+        place = out / f"level-{level}" if out is not None else None
+        trained = train_sub_supernets(
+            untrained, data, seed=seed, out=place, steps=count, **settings
+        )
+        total += sum(each.steps for each in trained)
+        seconds += sum(each.seconds for each in trained)
+    return FewShot(tuple(trained), total, seconds)
 
 
-def _chosen(criterion: Criterion, leaf: Leaf[Any], seed: int) -> Any:
-    """Ask a criterion with a generator that depends on the seed and the leaf alone."""
-    flat = tuple(index for held in leaf.supernet.choices for index in (*held, -1))
-    return criterion(leaf.supernet, stream(seed, *flat, derivation="search"))
+def _chosen(criterion: Criterion, parent: SubSupernet[Any], seed: int) -> Any:
+    """Ask a criterion with a generator that depends on the seed and the supernet alone."""
+    flat = tuple(index for held in parent.supernet.choices for index in (*held, -1))
+    return criterion(parent.supernet, stream(seed, *flat, derivation="search"))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nascence.data import Dataset
 from nascence.recalibration import recalibrate
 from nascence.search.history import Candidate, History
-from nascence.search.limits import Limits, draw
+from nascence.search.limits import Limits, sample_allowed
 from nascence.search.loop import search
 from nascence.search.predictor_search import PredictorSearch
 from nascence.search.study import open_study
@@ -25,7 +25,7 @@ from nascence.spaces import Architecture, ElasticMobile
 from nascence.supernets.elastic import ElasticSuperNet
 from nascence.supernets.evaluators import FewShotEvaluator
 from nascence.supernets.progressive_shrinking import PHASES, Phase, progressive_shrinking
-from nascence.supernets.training import Leaf, train_leaves
+from nascence.supernets.training import SubSupernet, train_sub_supernets
 
 JOURNAL = "study.journal"
 Progress = Callable[[str, float, str], None]
@@ -65,7 +65,7 @@ def once_for_all(
     images: int = 1000,
     recalibration_images: int = 512,
     workers: int = 1,
-    folder: Path | None = None,
+    out: Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Specialised:
@@ -76,14 +76,15 @@ def once_for_all(
     networks of the best predictions, and the supernet scores them: a :class:`PredictorSearch`
     with one batch.
 
-    The parts of a split supernet are trained alone, for an equal share of steps and seconds, and
-    an architecture is scored by the part that holds it.
+    The sub-supernets of a split one are trained alone, each for an equal share of steps and
+    seconds, and an architecture is scored by the one that holds it.
 
     Args:
-        supernets: one, or all parts of a split one; they are untouched.
+        supernets: one, or all sub-supernets of a split one; they are untouched.
         data: to train on, and the validation images.
         generator: gives the seeds of all randomness.
-        steps, seconds: of the training of all supernets together; give one or both.
+        steps: of the training of all supernets together; or
+        seconds: of it, wall time; give one or both.
         limits: of costs, kept by all networks that are scored.
         samples: random networks to fit the predictor on, 4 or more; thousands in the paper.
         predictions: networks that evolution asks the predictor for.
@@ -91,8 +92,8 @@ def once_for_all(
         phases: of the training.
         images: of validation that give a score, at most so many as there are.
         recalibration_images: of training, for the statistics of BatchNorm.
-        workers: processes that train the parts of a split supernet.
-        folder: for checkpoints and the study of scores; the same call goes on from them. With
+        workers: processes that train the sub-supernets.
+        out: for checkpoints and the study of scores; the same call goes on from them. With
             other limits it trains nothing anew.
         progress: see :data:`Progress`; a KeyboardInterrupt raised in it ends the training after
             a checkpoint.
@@ -101,11 +102,11 @@ def once_for_all(
     Raises:
         LimitError: no network keeps to the limits; nothing is trained then.
         CheckpointError: the checkpoint of another training.
-        ValueError: impossible settings, or parts that do not make up the space.
+        ValueError: impossible settings, or sub-supernets that do not make up the space.
     """
     # what can be refused is refused before the training
-    parts = [supernets] if isinstance(supernets, ElasticSuperNet) else list(supernets)
-    space = _whole_space(parts)
+    untrained = [supernets] if isinstance(supernets, ElasticSuperNet) else list(supernets)
+    space = _whole_space(untrained)
     if images < 1 or recalibration_images < 2:
         raise ValueError(
             f"images is {images} and recalibration_images {recalibration_images}; give at least 1 "
@@ -120,28 +121,31 @@ def once_for_all(
         candidates=predictions,
         allowed=limits,
     )
-    draw(space, allowed=limits, known=(), generator=torch.Generator().manual_seed(seeds[1]))
-    leaves = train_leaves(
-        parts,
+    trial = torch.Generator().manual_seed(seeds[1])
+    sample_allowed(space, allowed=limits, known=(), generator=trial)
+    trained = train_sub_supernets(
+        untrained,
         data,
         seed=seeds[0],
-        folder=folder,
+        out=out,
         workers=workers,
         train=progressive_shrinking,
-        steps=None if steps is None else steps // len(parts),
-        seconds=None if seconds is None else seconds / len(parts),
+        steps=None if steps is None else steps // len(untrained),
+        seconds=None if seconds is None else seconds / len(untrained),
         phases=phases,
         **({} if workers > 1 else {"progress": _training(progress)}),
         **settings,
     )
     costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
     study = None
-    if folder is not None:  # another strategy, as by other limits, has a study of its own
+    if out is not None:  # another strategy, as by other limits, has a study of its own
         mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:12]
-        study = open_study(folder / JOURNAL, space=space, name=mark, costs=tuple(costs))
+        study = open_study(out / JOURNAL, space=space, name=mark, costs=tuple(costs))
     history = search(
         strategy,
-        leaf_evaluator(leaves, data, images=images, recalibration_images=recalibration_images),
+        sub_supernet_evaluator(
+            trained, data, images=images, recalibration_images=recalibration_images
+        ),
         trials=samples + verified,
         study=study,
         costs=costs,
@@ -151,14 +155,14 @@ def once_for_all(
         history.candidates,
         costs=history.costs,
         sampled=min(samples, len(history)),
-        supernets=tuple(leaf.supernet for leaf in leaves),
-        steps=sum(leaf.steps for leaf in leaves),
-        seconds=sum(leaf.seconds for leaf in leaves),
+        supernets=tuple(each.supernet for each in trained),
+        steps=sum(each.steps for each in trained),
+        seconds=sum(each.seconds for each in trained),
     )
 
 
-def leaf_evaluator(
-    leaves: Sequence[Leaf[ElasticSuperNet]],
+def sub_supernet_evaluator(
+    trained: Sequence[SubSupernet[ElasticSuperNet]],
     data: Dataset,
     *,
     images: int = 1000,
@@ -167,7 +171,7 @@ def leaf_evaluator(
     """Return the evaluator of trained supernets: accuracy on the first validation images."""
     shown = data.validation.images[:images]
     return FewShotEvaluator(
-        [leaf.supernet for leaf in leaves],
+        [each.supernet for each in trained],
         data.normalise(shown),
         data.validation.labels[:images],
         recalibration=recalibration_batches(data, recalibration_images),
@@ -190,16 +194,16 @@ def calibrated(
     return network.eval()
 
 
-def _whole_space(parts: Sequence[ElasticSuperNet]) -> ElasticMobile:
-    """Return the space whose architectures each belong to one of the parts."""
-    if not parts:
-        raise ValueError("there is no supernet; give one, or all parts of a split one")
-    space = parts[0].space
-    held = sum(math.prod(map(len, part.choices)) for part in parts)
+def _whole_space(sub_supernets: Sequence[ElasticSuperNet]) -> ElasticMobile:
+    """Return the space whose architectures each belong to one of the sub-supernets."""
+    if not sub_supernets:
+        raise ValueError("there is no supernet; give one, or all sub-supernets of a split one")
+    space = sub_supernets[0].space
+    held = sum(math.prod(map(len, each.choices)) for each in sub_supernets)
     if held != space.size:
         raise ValueError(
             f"the supernets hold {held:,} of the {space.size:,} architectures of their space; "
-            "give one whole supernet, or all parts of a split one"
+            "give one whole supernet, or all sub-supernets of a split one"
         )
     return space
 

@@ -7,9 +7,7 @@ from typing import Protocol
 
 import torch
 
-from nascence.spaces.product import ProductSpace
-from nascence.spaces.restricted import Restricted
-from nascence.spaces.space import Architecture, Choices, SearchSpace
+from nascence.spaces import Architecture, Choices, Restrictable, SearchSpace, name_of
 
 TRIES = 10_000
 
@@ -128,8 +126,19 @@ def _legal(space: SearchSpace, path: Architecture) -> bool:
 
 
 def restricted_paths(
-    space: ProductSpace, choices: Choices, *, generator: torch.Generator
+    space: SearchSpace, choices: Choices, *, generator: torch.Generator
 ) -> list[Architecture]:
-    """Draw one path of what is left: uniform paths for a supernet however much it has shrunk."""
-    left = Restricted(space, choices)
+    """Draw one path of what is left: uniform paths for a supernet however much it has shrunk.
+
+    Raises:
+        ValueError: a space that cannot be restricted, or of which nothing is left.
+    """
+    left = restrictable(space).restricted(choices)
     return [left.widen(left.sample(generator=generator))]
+
+
+def restrictable(space: SearchSpace) -> Restrictable:
+    """Return the space; raise ``ValueError`` where no choice can be dropped from it."""
+    if not isinstance(space, Restrictable):
+        raise ValueError(f"{name_of(space)} has no method restricted, which dropping choices needs")
+    return space

@@ -19,9 +19,9 @@ from nascence.data import Dataset
 from nascence.spaces import Architecture, Choices, ElasticMobile
 from nascence.supernets.elastic import ElasticSuperNet
 from nascence.supernets.training import (
-    Leaf,
     PathLoss,
     Progress,
+    SubSupernet,
     fingerprint,
     path_cross_entropy,
     train_supernet,
@@ -88,6 +88,7 @@ class ElasticPaths:
     def __call__(
         self, space: Any, choices: Choices, *, generator: torch.Generator
     ) -> list[Architecture]:
+        """Draw the paths of one step; see :class:`PathSampler`."""
         opened = list(self.phase.opened(space, choices))
         if "resolution" in space.kinds:
             place = space.kinds.index("resolution")
@@ -157,7 +158,7 @@ def progressive_shrinking(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
-) -> Leaf[ElasticSuperNet]:
+) -> SubSupernet[ElasticSuperNet]:
     """Train a copy of an elastic supernet phase by phase; the supernet is untouched.
 
     Every phase is a :func:`train_supernet` of its own, with a new optimizer and a learning rate
@@ -165,13 +166,14 @@ def progressive_shrinking(
     held, as the first phase leaves it, teaches the networks of the later ones.
 
     A supernet can be split between two phases: train it by the first ones, split what comes out,
-    and train the parts by the later ones with the whole as their ``teacher``.
+    and train the sub-supernets by the later ones with the whole as their ``teacher``.
 
     Args:
-        supernet: whole or a part of a split one.
+        supernet: whole, or a sub-supernet of a split one.
         data: to train on.
         generator: gives the seed of each phase.
-        steps, seconds: of all phases together, shared out by their shares; give one or both.
+        steps: of all phases together, shared out by their shares; or
+        seconds: of them, wall time; give one or both.
         phases: in their order. :data:`PHASES` are the published ones; one phase without limits
             trains everything at once.
         teacher: a trained supernet whose largest network teaches all phases that distil; None for
@@ -208,7 +210,7 @@ def progressive_shrinking(
         loss: PathLoss = path_cross_entropy
         if phase.distil and distillation > 0 and taught_by is not None:
             loss = Distillation(taught_by, _largest(taught_by), distillation)
-        leaf = train_supernet(
+        trained = train_supernet(
             current,
             data,
             generator=generator,
@@ -229,11 +231,11 @@ def progressive_shrinking(
             progress=_part(progress, done, phase.share / whole),
             **settings,
         )
-        current = leaf.supernet
+        current = trained.supernet
         taught_by = current if taught_by is None else taught_by
-        spent, passed = spent + leaf.steps, passed + leaf.seconds
+        spent, passed = spent + trained.steps, passed + trained.seconds
         done += phase.share / whole
-    return Leaf(current.cpu().eval(), spent, passed)
+    return SubSupernet(current.cpu().eval(), spent, passed)
 
 
 def _largest(supernet: ElasticSuperNet) -> Architecture:

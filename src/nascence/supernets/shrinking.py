@@ -12,18 +12,22 @@ from torch import Tensor
 
 from nascence.metrics.angle import Convention
 from nascence.search.limits import Allowed
-from nascence.spaces import Architecture, Choices, Darts, ProductSpace, Restricted
+from nascence.spaces import Architecture, Choices, Restrictable, Restriction
 from nascence.supernets.angle_evaluator import AngleEvaluator
+from nascence.supernets.paths import restrictable
 from nascence.supernets.supernet import SuperNet
 
 Operation = tuple[int, int]
 """The number of a decision, and the index of one of its choices."""
 
+COMPARED = 20_000
+"""Networks of which all are scored; of more, a random sample is."""
+
 ScoreAll = Callable[[Sequence[Architecture]], Tensor]
 """Scores (N,) of many architectures, higher is better."""
 
 
-class Round(NamedTuple):
+class ShrinkingRound(NamedTuple):
     """One round of shrinking: every operation's score, and which were dropped, worst first."""
 
     scores: dict[Operation, float]
@@ -39,13 +43,13 @@ class Shrunk(NamedTuple):
         rounds: in their order.
     """
 
-    space: Restricted
+    space: Restriction
     supernet: SuperNet
-    rounds: tuple[Round, ...]
+    rounds: tuple[ShrinkingRound, ...]
 
 
 def operation_scores(
-    space: ProductSpace,
+    space: Restrictable,
     choices: Choices,
     score: ScoreAll,
     *,
@@ -56,30 +60,31 @@ def operation_scores(
     """Mean score of the networks that contain each operation, for decisions not yet made.
 
     All networks are taken where no more than 20,000 are left; else ``children`` random ones, with
-    the operation put into each of them, as far as that is legal and allowed. ``none`` of
-    :class:`Darts` is a missing input and no operation, and gets no score.
+    the operation put into each of them in the place of another, as far as that is allowed. What
+    is no operation (see :meth:`nascence.spaces.Restrictable.operations`) gets no score.
 
     Raises:
         ValueError: no network with an operation is allowed, or a score is NaN.
     """
-    left = Restricted(space, choices)
-    if left.size <= 20_000 and not isinstance(space, Darts):
-        pool = [left.widen(each) for each in left]
-        whole = True
-    else:
-        pool = [left.widen(left.sample(generator=generator)) for _ in range(children)]
-        whole = False
+    left = space.restricted(choices)
+    operations = space.operations(choices)
+    whole = left.size <= COMPARED
+    drawn = left if whole else (left.sample(generator=generator) for _ in range(children))
+    pool = [left.widen(each) for each in drawn]
     found: dict[Operation, float] = {}
     if whole:
         pool = [each for each in pool if allowed is None or allowed(each)]
         known = score(pool) if pool else torch.zeros(0)
         table = torch.tensor(pool)
-    for place, index in _open_operations(space, choices):
+    for place, index in _open(operations):
         if whole:
             values = known[table[:, place] == index] if pool else known
         else:
-            put = {(*each[:place], index, *each[place + 1 :]) for each in pool if
-                   not isinstance(space, Darts) or each[place]}  # fmt: skip
+            put = {
+                (*each[:place], index, *each[place + 1 :])
+                for each in pool
+                if each[place] in operations[place]
+            }
             own = sorted(each for each in put if allowed is None or allowed(each))
             values = score(own) if own else torch.zeros(0)
         name, values_of = space.decisions[place]
@@ -93,7 +98,7 @@ def operation_scores(
 
 
 def drop_worst(
-    space: ProductSpace,
+    space: Restrictable,
     choices: Choices,
     scores: dict[Operation, float],
     *,
@@ -115,14 +120,13 @@ def drop_worst(
         What is left, and what was dropped, worst first.
     """
     left = [list(held) for held in choices]
-    least = 2 if isinstance(space, Darts) else 1
     dropped: list[Operation] = []
     taken = [0] * len(left)
     for place, index in sorted(scores, key=lambda each: (scores[each], each)):
         full = taken[place] >= count if per_decision else len(dropped) >= count
-        if Restricted(space, left).size <= at_most or (full and not per_decision):
+        if space.restricted(left).size <= at_most or (full and not per_decision):
             break
-        if full or len(left[place]) <= least:
+        if full or len(space.operations(tuple(map(tuple, left)))[place]) < 2:
             continue
         left[place].remove(index)
         taken[place] += 1
@@ -142,12 +146,12 @@ def shrink(
     convention: Convention | str = "abs",
     allowed: Allowed | None = None,
     restart: int | None = None,
-    on_round: Callable[[Round, Choices], None] | None = None,
+    on_round: Callable[[ShrinkingRound, Choices], None] | None = None,
 ) -> Shrunk:
     """Shrink the space of a supernet by the angles of its networks, until few are left.
 
     Args:
-        supernet: before its training, of a :class:`ProductSpace` and whole; untouched.
+        supernet: before its training, whole, of a space that can be restricted; untouched.
         train: gets a supernet that holds what is left and the number of the round, from 0, and
             returns a trained copy; published are 100 epochs at first and 5 in every later round.
             Its paths should come from :func:`nascence.supernets.restricted_paths`.
@@ -164,18 +168,16 @@ def shrink(
         on_round: called after each.
 
     Raises:
-        ValueError: a space that is no product space, impossible numbers, weights that did not
+        ValueError: a space that cannot be restricted, impossible numbers, weights that did not
             change or are not finite.
     """
-    space = supernet.space
-    if not isinstance(space, ProductSpace):
-        raise ValueError(f"{space.description} is no space of independent decisions to shrink")
+    space = restrictable(supernet.space)
     if at_most < 1 or drop < 1 or children < 1:
         raise ValueError(f"at_most is {at_most}, drop {drop}, children {children}; give 1 or more")
     initial = current = supernet
     choices, total = supernet.choices, 0
-    rounds: list[Round] = []
-    while Restricted(space, choices).size > at_most:
+    rounds: list[ShrinkingRound] = []
+    while space.restricted(choices).size > at_most:
         current = train(current.restrict(choices), len(rounds))
         evaluate = AngleEvaluator(initial, current, convention=convention)
         scores = operation_scores(
@@ -191,20 +193,17 @@ def shrink(
         )
         if not dropped:
             break
-        rounds.append(Round(scores, dropped))
+        rounds.append(ShrinkingRound(scores, dropped))
         if on_round:
             on_round(rounds[-1], choices)
         if restart is not None and total <= restart < total + len(dropped):
             initial = current
         total += len(dropped)
-    return Shrunk(Restricted(space, choices), current.restrict(choices), tuple(rounds))
+    return Shrunk(space.restricted(choices), current.restrict(choices), tuple(rounds))
 
 
-def _open_operations(space: ProductSpace, choices: Choices) -> list[Operation]:
+def _open(operations: Choices) -> list[Operation]:
     """The operations of decisions that are not yet made."""
-    found = []
-    for place, held in enumerate(choices):
-        own = [index for index in held if index or not isinstance(space, Darts)]
-        if len(own) > 1:
-            found += [(place, index) for index in own]
-    return found
+    return [
+        (place, index) for place, held in enumerate(operations) for index in held if len(held) > 1
+    ]

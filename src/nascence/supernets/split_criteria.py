@@ -35,7 +35,7 @@ class Match(NamedTuple):
     cut: float
 
 
-def given(decisions: Sequence[str]) -> Criterion:
+def split_on(decisions: Sequence[str]) -> Criterion:
     """Split these decisions into their single choices, where they are not split already."""
 
     def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:

@@ -14,10 +14,10 @@ Groups = Sequence[Sequence[int]]
 def split(
     supernet: AnySuperNet, decisions: Sequence[str] | Mapping[str, Groups]
 ) -> list[AnySuperNet]:
-    """Split a supernet at one or more decisions into independent copies of its parts.
+    """Split a supernet at one or more decisions into independent sub-supernets.
 
-    Every part holds the weights of the supernet for all that it keeps: it computes what the
-    supernet computes. Parts can be split again.
+    Each is a copy that holds the supernet's weights for all that it keeps, so it computes what
+    the supernet computes. It can be split again.
 
     Args:
         supernet: stays as it is.
@@ -40,7 +40,7 @@ def split(
         raise ValueError(f"no decision to split is given; use some of {', '.join(names)}")
     if len(set(asked)) < len(asked):
         raise ValueError(f"a decision is given twice among {', '.join(map(str, asked))}")
-    parts = []
+    partitions = []
     for name in asked:
         if name not in names:
             raise ValueError(f"there is no decision {name!r} to split; use {', '.join(names)}")
@@ -51,9 +51,9 @@ def split(
                 f"decision {name!r} was already split: this supernet holds only {only!r} there"
             )
         given = decisions[name] if isinstance(decisions, Mapping) else [(i,) for i in held]
-        parts.append(_checked(name, [tuple(sorted(group)) for group in given], held))
+        partitions.append(_checked(name, [tuple(sorted(group)) for group in given], held))
     children = []
-    for combination in product(*parts):
+    for combination in product(*partitions):
         choices = list(supernet.choices)
         for name, group in zip(asked, combination, strict=True):
             choices[names.index(name)] = group

@@ -33,6 +33,7 @@ class MixedOperation(nn.Module):
         self.candidates = nn.ModuleDict({str(i): module for i, module in candidates.items()})
 
     def forward(self, *inputs: Tensor) -> Tensor | None:
+        """Compute the candidate that the path takes, None where it takes none."""
         choice = _PATH.get()[self.decision]
         if choice is None:
             return None
@@ -49,6 +50,7 @@ class MixedOperation(nn.Module):
         return total
 
     def extra_repr(self) -> str:
+        """Return what is printed between the brackets."""
         return self.decision
 
 

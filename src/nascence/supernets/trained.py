@@ -1,4 +1,4 @@
-"""The evaluator that trains a supernet first, or one and the parts of its first decision."""
+"""The evaluator that first trains a supernet, with or without splitting its first decision."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from nascence.search.evaluator import Evaluator
 from nascence.spaces import Architecture, NetworkSpace, SearchSpace
 from nascence.supernets.evaluators import FewShotEvaluator
 from nascence.supernets.few_shot import train_few_shot
-from nascence.supernets.split_criteria import given
+from nascence.supernets.split_criteria import split_on
 from nascence.supernets.supernet import SuperNet
 
 
@@ -19,7 +19,7 @@ def trained_supernet_evaluator(
     levels: int,
     steps: int,
     seed: int,
-    folder: Path | None,
+    out: Path | None,
 ) -> Evaluator:
     """Train a supernet, or one and what its first decision splits it into, for all the steps.
 
@@ -29,7 +29,7 @@ def trained_supernet_evaluator(
         levels: 0 for one supernet, 1 for half of the steps before the split and half after it.
         steps: of all trainings together.
         seed: of all randomness.
-        folder: for checkpoints, None for none.
+        out: for checkpoints, None for none.
 
     Raises:
         ValueError: a space without networks.
@@ -43,18 +43,18 @@ def trained_supernet_evaluator(
     trained = train_few_shot(
         supernet,
         data,
-        criteria=[given([first.name])] * levels,
+        criteria=[split_on([first.name])] * levels,
         steps=counts,
         seed=seed,
-        folder=None if folder is None else folder / f"supernet-{levels}",
+        out=None if out is None else out / f"supernet-{levels}",
     )
     labels = data.validation.labels
     images = data.normalise(data.validation.images)
-    leaves = [leaf.supernet for leaf in trained.leaves]
-    evaluator = FewShotEvaluator(leaves, images, labels, batch_size=min(250, len(labels)))
+    held = [each.supernet for each in trained.sub_supernets]
+    evaluator = FewShotEvaluator(held, images, labels, batch_size=min(250, len(labels)))
     return _Described(
         evaluator,
-        f"{len(leaves)} supernets, {trained.steps} steps in all, {data.fingerprint}, seed {seed}",
+        f"{len(held)} supernets, {trained.steps} steps in all, {data.fingerprint}, seed {seed}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Training a supernet path by path, and the leaves of a split one in several processes."""
+"""Training a supernet path by path, and the sub-supernets of a split one side by side."""
 
 import hashlib
 import json
@@ -35,13 +35,13 @@ def path_cross_entropy(
     return total
 
 
-class Leaf(NamedTuple, Generic[AnySuperNet]):
-    """A trained supernet and what its own training cost.
+class SubSupernet(NamedTuple, Generic[AnySuperNet]):
+    """A trained supernet, whole or split off another, and what its own training cost.
 
     Attributes:
         supernet: in evaluation mode.
-        steps: of the optimizer, those of its ancestors not counted.
-        seconds: of wall time, those of its ancestors not counted.
+        steps: of the optimizer, without those of the supernets that it was split from.
+        seconds: of wall time, likewise.
     """
 
     supernet: AnySuperNet
@@ -70,7 +70,7 @@ def train_supernet(
     checkpoint_seconds: float = 20.0,
     facts: Mapping[str, str | int | float] | None = None,
     progress: Progress | None = None,
-) -> Leaf[AnySuperNet]:
+) -> SubSupernet[AnySuperNet]:
     """Train a copy of a supernet on ``data.train``; the supernet is untouched.
 
     Each step draws paths with ``sampler``, adds up the gradients of their cross-entropy (or of
@@ -120,50 +120,53 @@ def train_supernet(
         progress=progress,
     )
     assert isinstance(result.model, type(supernet))
-    return Leaf(result.model, result.steps, result.seconds)
+    return SubSupernet(result.model, result.steps, result.seconds)
 
 
-TrainLeaf = Callable[..., Leaf[Any]]
+TrainSubSupernet = Callable[..., SubSupernet[Any]]
 """Trains a copy of a supernet, as :func:`train_supernet`; a function that pickles."""
 
 
-def train_leaves(
-    leaves: Sequence[AnySuperNet],
+def train_sub_supernets(
+    sub_supernets: Sequence[AnySuperNet],
     data: Dataset,
     *,
     seed: int,
-    folder: Path | None = None,
+    out: Path | None = None,
     workers: int = 1,
     threads: int = 1,
-    train: TrainLeaf = train_supernet,
+    train: TrainSubSupernet = train_supernet,
     **settings: Any,
-) -> list[Leaf[AnySuperNet]]:
-    """Train each leaf of a split supernet, several at once.
+) -> list[SubSupernet[AnySuperNet]]:
+    """Train each sub-supernet of a split supernet, several at once.
 
-    The result is the same for any number of ``workers``: everything random in a leaf follows from
-    ``seed`` and its choices. Each leaf has its checkpoint in ``folder``, so after an interruption
-    the finished ones are read and the others go on where they were.
+    The result is the same for any number of ``workers``: everything random in a training follows
+    from ``seed`` and the choices that the sub-supernet holds. Each has its checkpoint in
+    ``out``, so after an interruption the finished ones are read and the others go on where
+    they were.
 
     Args:
-        leaves: untouched.
+        sub_supernets: untouched.
         data: what all are trained on.
         seed: of all randomness.
-        folder: for checkpoints; None keeps none.
+        out: for checkpoints; None keeps none.
         workers: processes; 1 trains here, one after the other.
         threads: of each worker process.
         train: :func:`train_supernet` or another training of one supernet.
         settings: those of ``train``, except generator and checkpoint.
 
     Raises:
-        ValueError: no leaf, or two with the same choices.
+        ValueError: no sub-supernet, or two with the same choices.
     """
-    if not leaves or len({leaf.choices for leaf in leaves}) < len(leaves):
-        raise ValueError(f"{len(leaves)} leaves are given; give one or more with different choices")
+    if len({each.choices for each in sub_supernets}) < max(1, len(sub_supernets)):
+        raise ValueError(
+            f"{len(sub_supernets)} sub-supernets are given; give one or more with different choices"
+        )
     if workers < 1 or threads < 1:
         raise ValueError(f"workers is {workers} and threads {threads}; both must be at least 1")
-    jobs = [(leaf, _settings_of(leaf, seed, folder, settings)) for leaf in leaves]
+    jobs = [(each, _settings_of(each, seed, out, settings)) for each in sub_supernets]
     if workers == 1:
-        return [_train_leaf(leaf, data, train, own) for leaf, own in jobs]
+        return [_train_one(each, data, train, own) for each, own in jobs]
     results = map_in_processes(
         partial(_train_in_worker, train=train),
         jobs,
@@ -173,10 +176,10 @@ def train_leaves(
         arguments=(data,),
     )
     trained = []
-    for leaf, (state, steps, seconds) in zip(leaves, results, strict=True):
-        copy = leaf.restrict(leaf.choices)
+    for each, (state, steps, seconds) in zip(sub_supernets, results, strict=True):
+        copy = each.restrict(each.choices)
         copy.load_state_dict(state)
-        trained.append(Leaf(copy.eval(), steps, seconds))
+        trained.append(SubSupernet(copy.eval(), steps, seconds))
     return trained
 
 
@@ -199,13 +202,14 @@ def _path_loss(
 
 
 def _settings_of(
-    leaf: WeightSharing, seed: int, folder: Path | None, settings: Mapping[str, Any]
+    supernet: WeightSharing, seed: int, out: Path | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    name = "-".join("".join(map(str, held)) for held in leaf.choices)
+    name = "-".join("".join(map(str, held)) for held in supernet.choices)
     if len(name) > 180:  # file systems allow 255 bytes
         name = hashlib.sha256(name.encode()).hexdigest()[:16]
-    checkpoint = folder / f"leaf-{name}.pt" if folder is not None else None
-    flat = tuple(index for held in leaf.choices for index in (*held, -1))
+    # sub-supernets were once called leaves, and folders of that time go on
+    checkpoint = out / f"leaf-{name}.pt" if out is not None else None
+    flat = tuple(index for held in supernet.choices for index in (*held, -1))
     return {
         **settings,
         "seed": derived_seed(seed, *flat, derivation="search"),
@@ -213,12 +217,12 @@ def _settings_of(
     }
 
 
-def _train_leaf(
-    leaf: AnySuperNet, data: Dataset, train: TrainLeaf, settings: dict[str, Any]
-) -> Leaf[AnySuperNet]:
+def _train_one(
+    supernet: AnySuperNet, data: Dataset, train: TrainSubSupernet, settings: dict[str, Any]
+) -> SubSupernet[AnySuperNet]:
     settings = dict(settings)
     generator = torch.Generator().manual_seed(settings.pop("seed"))
-    return train(leaf, data, generator=generator, **settings)
+    return train(supernet, data, generator=generator, **settings)
 
 
 _worker_data: Dataset | None = None  # of a worker process, set once when it starts
@@ -230,8 +234,8 @@ def _prepare_worker(data: Dataset) -> None:
 
 
 def _train_in_worker(
-    job: tuple[WeightSharing, dict[str, Any]], *, train: TrainLeaf
+    job: tuple[WeightSharing, dict[str, Any]], *, train: TrainSubSupernet
 ) -> tuple[dict[str, Tensor], int, float]:
     assert _worker_data is not None
-    leaf = _train_leaf(job[0], _worker_data, train, job[1])
-    return leaf.supernet.state_dict(), leaf.steps, leaf.seconds
+    trained = _train_one(job[0], _worker_data, train, job[1])
+    return trained.supernet.state_dict(), trained.steps, trained.seconds

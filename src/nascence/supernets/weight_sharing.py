@@ -6,7 +6,8 @@ from typing import Literal, Self, TypeVar
 
 from torch import Tensor, nn
 
-from nascence.spaces.space import Architecture, Choices, SearchSpace, check_architecture
+from nascence.spaces.decisions import Architecture, Choices, check_architecture, check_choices
+from nascence.spaces.space import Sharable
 
 Statistics = Literal["batch", "tracked"]
 
@@ -24,7 +25,7 @@ class WeightSharing(nn.Module, ABC):
             measured anew for each.
     """
 
-    space: SearchSpace
+    space: Sharable
     choices: Choices
     statistics: Statistics
 
@@ -57,8 +58,8 @@ class WeightSharing(nn.Module, ABC):
             if index not in held:
                 names = ", ".join(str(decision.choices[each]) for each in held)
                 raise ValueError(
-                    f"decision {decision.name!r} is {decision.choices[index]!r}, and this part of "
-                    f"a split supernet holds only {names}; ask the part that holds it"
+                    f"decision {decision.name!r} is {decision.choices[index]!r}, and this "
+                    f"sub-supernet holds only {names}; ask the one that holds it"
                 )
         return architecture
 
@@ -68,25 +69,14 @@ class WeightSharing(nn.Module, ABC):
         Equal paths compute the same.
         """
         architecture = self.check(architecture)
-        built = getattr(self.space, "built", None)
-        if built is None:
-            return architecture
+        built = self.space.built(architecture)
         return tuple(
-            index if there else None
-            for index, there in zip(architecture, built(architecture), strict=True)
+            index if there else None for index, there in zip(architecture, built, strict=True)
         )
 
     def _kept(self, choices: Sequence[Sequence[int]]) -> Choices:
         """Return the choices to restrict to, in order, or raise ``ValueError``."""
-        kept = tuple(tuple(sorted(set(indices))) for indices in choices)
-        if len(kept) != len(self.choices):
-            raise ValueError(f"{len(kept)} lists of choices for {len(self.choices)} decisions")
-        for indices, held, decision in zip(kept, self.choices, self.space.decisions, strict=True):
-            if not indices or not set(indices) <= set(held):
-                raise ValueError(
-                    f"choices {indices} of decision {decision.name!r}; give some of {held}"
-                )
-        return kept
+        return check_choices(choices, self.space.decisions, held=self.choices)
 
 
 AnySuperNet = TypeVar("AnySuperNet", bound=WeightSharing)

@@ -7,15 +7,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from nascence.params import Params
-from nascence.task import Draw, TaskSplit
-from nascence.tasks.images import batch_of, draw_rows, sample_images
-from nascence.tasks.initial import sample_initialiser
+from nascence.task import Draw
+from nascence.tasks.images import ImageProblem, batch_of
 from nascence.tasks.multilayer import init_layers, layers, products
-from nascence.tasks.numbered import NumberedFamily, NumberedProblem
+from nascence.tasks.numbered import NumberedFamily
 
 
 @dataclass(frozen=True)
-class Autoencoder(NumberedProblem):
+class Autoencoder(ImageProblem):
     """Pixels through layers of these widths and back to the pixels.
 
     The error is the mean of squares, or with ``likelihood="bernoulli"`` the cross-entropy with
@@ -35,18 +34,15 @@ class Autoencoder(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         return 3 * self.batch_size * products(self.widths)
 
-    def sample(self, *, generator: torch.Generator) -> Params:
-        return sample_images(generator=generator) | sample_initialiser(generator=generator)
-
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         return init_layers(constants, self.widths, generator=generator)
 
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return draw_rows(count, self.batch_size, split, generator=generator)
-
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         inputs, _ = batch_of(constants, draw[0], side=self.side)
         count = len(self.hidden) + 1
         outputs = layers(params, inputs, activation=self.activation, count=count)

@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nascence.params import Params
-from nascence.task import Draw, TaskSplit
+from nascence.task import Draw
 from nascence.tasks.classification import cross_entropy
-from nascence.tasks.images import CLASSES, batch_of, draw_rows, sample_images
-from nascence.tasks.initial import ACTIVATIONS, initial_weight, sample_initialiser
+from nascence.tasks.images import CLASSES, ImageProblem, batch_of
+from nascence.tasks.initial import ACTIVATIONS, initial_weight
 from nascence.tasks.multilayer import init_layers, layers, products
-from nascence.tasks.numbered import NumberedFamily, NumberedProblem
+from nascence.tasks.numbered import NumberedFamily
 
 KERNEL = 3
 
@@ -37,7 +37,7 @@ def convolution(inputs: Tensor, weight: Tensor, *, stride: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Convolutional(NumberedProblem):
+class Convolutional(ImageProblem):
     """Classification of images by 3x3 convolutions of these channels and strides.
 
     ``head="pool"`` has a linear layer on the mean over all places; "full" takes the places one by
@@ -76,16 +76,15 @@ class Convolutional(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         convolutions = sum(
             KERNEL**2 * a * b * side**2
             for (a, b), side in zip(pairwise(self.all_channels), self.sides[1:], strict=True)
         )
         return 3 * self.batch_size * (convolutions + products(self.head_widths))
 
-    def sample(self, *, generator: torch.Generator) -> Params:
-        return sample_images(generator=generator) | sample_initialiser(generator=generator)
-
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         params = {}
         for layer, (inputs, outputs) in enumerate(pairwise(self.all_channels)):
             params[f"convolution{layer}.weight"] = initial_weight(
@@ -94,10 +93,8 @@ class Convolutional(NumberedProblem):
             params[f"convolution{layer}.bias"] = torch.zeros(outputs)
         return params | init_layers(constants, self.head_widths, prefix="head", generator=generator)
 
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return draw_rows(count, self.batch_size, split, generator=generator)
-
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         flat, labels = batch_of(constants, draw[0], side=self.side, grey=self.grey)
         images = flat.unflatten(-1, (-1, self.side, self.side)).permute(0, 2, 3, 1)
         for layer, stride in enumerate(self.strides):

@@ -112,14 +112,17 @@ class Flow(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         stretch = 4 if self.data in DENSITIES else 0
         return 3 * self.batch_size * (self.bijectors * products(self.widths) + stretch)
 
     def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
         drawn = sample_density if self.data in DENSITIES else sample_images
         return drawn(generator=generator) | sample_initialiser(generator=generator)
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         params: Params = {}
         for number in range(self.bijectors):
             params |= init_layers(
@@ -128,6 +131,7 @@ class Flow(NumberedProblem):
         return params
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         if self.data in DENSITIES:
             return draw_points(count, self.batch_size, generator=generator)
         return draw_rows(count, self.batch_size, split, generator=generator)
@@ -154,6 +158,7 @@ class Flow(NumberedProblem):
         return inputs, total
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         noise, determinants = self.noise(params, self.inputs(constants, draw))
         normal = 0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1)
         return (normal - determinants).mean() / self.size

@@ -118,9 +118,11 @@ class Function(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         return 3 * 4
 
     def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
         landscape = LANDSCAPES[self.name]
         angle = uniform(0, 2 * math.pi, generator=generator)
         unit = log_uniform(0.1, 10.0, generator=generator)
@@ -136,14 +138,17 @@ class Function(NumberedProblem):
         }
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         place = LANDSCAPES[self.name].box * (2 * torch.rand(2, generator=generator) - 1)
         return {"x": torch.linalg.solve(constants["turn"], place - constants["centre"])}
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         normal = torch.randn(count, 2, generator=generator)
         return (normal if split == "train" else torch.zeros_like(normal),)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         landscape = LANDSCAPES[self.name]
         place = constants["turn"] @ params["x"] + constants["centre"]
         value = landscape.value(place[0], place[1], constants["shape"]) - landscape.least

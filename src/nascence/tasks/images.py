@@ -9,6 +9,8 @@ from torch.nn import functional
 from nascence.data import load
 from nascence.params import Params
 from nascence.task import Draw, TaskSplit
+from nascence.tasks.initial import sample_initialiser
+from nascence.tasks.numbered import NumberedProblem
 from nascence.tasks.ranges import happens, log_uniform
 
 # Rows of the bundled sample; the last thousand are its validation images.
@@ -98,3 +100,17 @@ def batch_of(
     scale = constants["input_scale"]
     inputs = functional.embedding(row + len(labels) * turned, images).to(scale.dtype) * scale
     return inputs, constants["classes"][labels[row]]
+
+
+class ImageProblem(NumberedProblem):
+    """A problem on images, with the constants of `sample_images` and `sample_initialiser`."""
+
+    batch_size: int
+
+    def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
+        return sample_images(generator=generator) | sample_initialiser(generator=generator)
+
+    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw row numbers ``(count, batch_size)``; see `draw_rows`."""
+        return draw_rows(count, self.batch_size, split, generator=generator)

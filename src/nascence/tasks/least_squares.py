@@ -42,9 +42,11 @@ class LeastSquares(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         return 3 * self.size**2
 
     def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
         form = choice([1, 1, 1, 1], generator=generator)
         condition = log_uniform(1.0, 1000.0, generator=generator)
         values = spectrum(form, self.size, condition, generator=generator)
@@ -65,13 +67,16 @@ class LeastSquares(NumberedProblem):
         }
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         return {"x": torch.randn(self.size, generator=generator) * constants["init_scale"]}
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         normal = torch.randn(count, self.size, self.size, generator=generator)
         return (normal if split == "train" else torch.zeros_like(normal),)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         matrix = constants["root"] + constants["noise"] / self.size**0.5 * draw[0]
         error = 0.5 * (matrix @ (params["x"] - constants["centre"])).square().sum()
         return constants["scale"] * (torch.log1p(1000 * error) if self.logarithm else error)

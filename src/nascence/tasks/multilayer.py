@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from nascence.params import Params
-from nascence.task import Draw, TaskSplit
+from nascence.task import Draw
 from nascence.tasks.classification import cross_entropy
-from nascence.tasks.images import CLASSES, batch_of, draw_rows, sample_images
-from nascence.tasks.initial import ACTIVATIONS, initial_weight, sample_initialiser
-from nascence.tasks.numbered import NumberedFamily, NumberedProblem
+from nascence.tasks.images import CLASSES, ImageProblem, batch_of
+from nascence.tasks.initial import ACTIVATIONS, initial_weight
+from nascence.tasks.numbered import NumberedFamily
 
 
 def init_layers(
@@ -44,7 +44,7 @@ def products(widths: tuple[int, ...]) -> int:
 
 
 @dataclass(frozen=True)
-class Multilayer(NumberedProblem):
+class Multilayer(ImageProblem):
     """Classification of images by a perceptron with hidden layers of these widths.
 
     Constants: those of `sample_images` and `sample_initialiser`.
@@ -63,18 +63,15 @@ class Multilayer(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         return 3 * self.batch_size * products(self.widths)
 
-    def sample(self, *, generator: torch.Generator) -> Params:
-        return sample_images(generator=generator) | sample_initialiser(generator=generator)
-
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         return init_layers(constants, self.widths, generator=generator)
 
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return draw_rows(count, self.batch_size, split, generator=generator)
-
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         inputs, labels = batch_of(constants, draw[0], side=self.side, grey=self.grey)
         count = len(self.hidden) + 1
         logits = layers(params, inputs, activation=self.activation, count=count)

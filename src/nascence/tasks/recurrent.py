@@ -9,7 +9,7 @@ from torch import Tensor
 from nascence.params import Params
 from nascence.task import Draw, TaskSplit
 from nascence.tasks.classification import cross_entropy
-from nascence.tasks.images import CLASSES, batch_of, draw_rows, sample_images
+from nascence.tasks.images import CLASSES, ImageProblem, batch_of
 from nascence.tasks.initial import initial_weight, sample_initialiser
 from nascence.tasks.numbered import NumberedFamily, NumberedProblem
 from nascence.tasks.ranges import log_uniform
@@ -102,7 +102,7 @@ def _init_linear(
 
 
 @dataclass(frozen=True)
-class RowClassifier(NumberedProblem):
+class RowClassifier(ImageProblem):
     """Classification of images that are read row by row; the last state decides.
 
     Constants: those of `sample_images` and `sample_initialiser`.
@@ -115,62 +115,74 @@ class RowClassifier(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         step = GATES[self.cell] * self.hidden * (self.side + self.hidden)
         return 3 * self.batch_size * (self.side * step + self.hidden * CLASSES)
 
-    def sample(self, *, generator: torch.Generator) -> Params:
-        return sample_images(generator=generator) | sample_initialiser(generator=generator)
-
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         cell = init_cell(constants, self.cell, self.side, self.hidden, generator=generator)
         return cell | _init_linear(constants, "head", self.hidden, CLASSES, generator=generator)
 
-    def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        return draw_rows(count, self.batch_size, split, generator=generator)
-
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         images, labels = batch_of(constants, draw[0], side=self.side)
         hidden = unrolled(params, self.cell, images.unflatten(-1, (self.side, self.side)))[-1]
         logits = hidden @ params["head.weight"] + params["head.bias"]
         return cross_entropy(logits, labels)
 
 
-@dataclass(frozen=True)
-class CharacterModel(NumberedProblem):
-    """The next character from all before it in a window, over an embedding.
+class TextProblem(NumberedProblem):
+    """A problem on text: an embedding of characters, a cell, and a linear head.
 
-    Constants: those of `sample_text`, of whose languages the first is read, those of
-    `sample_initialiser`, and ``embedding_scale`` ``()``, the deviation of the embedding.
+    Constants: those of `sample_text`, those of `sample_initialiser`, and ``embedding_scale``
+    ``()``, the deviation of the embedding.
     """
+
+    cell: Cell
+    hidden: int
+    embedding: int
+    classes: int
+
+    def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
+        scale = torch.tensor(log_uniform(0.1, 1.0, generator=generator))
+        text = sample_text(generator=generator)
+        return text | sample_initialiser(generator=generator) | {"embedding_scale": scale}
+
+    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
+        cell = init_cell(constants, self.cell, self.embedding, self.hidden, generator=generator)
+        head = _init_linear(constants, "head", self.hidden, self.classes, generator=generator)
+        embedding = torch.randn(SYMBOLS, self.embedding, generator=generator)
+        return {"embedding": embedding * constants["embedding_scale"]} | cell | head
+
+
+@dataclass(frozen=True)
+class CharacterModel(TextProblem):
+    """The next character of the first language from all before it in a window."""
 
     cell: Cell
     hidden: int
     embedding: int = 8
     length: int = 12
     batch_size: int = 8
+    classes = SYMBOLS
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         step = GATES[self.cell] * self.hidden * (self.embedding + self.hidden)
         ends = SYMBOLS * (self.embedding + self.hidden)
         return 3 * self.batch_size * self.length * (step + ends)
 
-    def sample(self, *, generator: torch.Generator) -> Params:
-        scale = torch.tensor(log_uniform(0.1, 1.0, generator=generator))
-        text = sample_text(generator=generator)
-        return text | sample_initialiser(generator=generator) | {"embedding_scale": scale}
-
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        cell = init_cell(constants, self.cell, self.embedding, self.hidden, generator=generator)
-        head = _init_linear(constants, "head", self.hidden, SYMBOLS, generator=generator)
-        embedding = torch.randn(SYMBOLS, self.embedding, generator=generator)
-        return {"embedding": embedding * constants["embedding_scale"]} | cell | head
-
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         length = self.length + 1
         return draw_places(count, self.batch_size, split, length=length, generator=generator)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         places = places_of(constants, draw[0])
         text = windows(constants["languages"][0], places, length=self.length + 1)
         embedded = _embedded(params["embedding"], text[:, :-1])
@@ -180,12 +192,8 @@ class CharacterModel(NumberedProblem):
 
 
 @dataclass(frozen=True)
-class TextClassifier(NumberedProblem):
-    """Which of ``classes`` languages a window of text is in, from the last state.
-
-    Constants: those of `sample_text`, of whose languages the first ``classes`` are read, of
-    `sample_initialiser`, and ``embedding_scale`` ``()``, the deviation of the embedding.
-    """
+class TextClassifier(TextProblem):
+    """Which of the first ``classes`` languages a window of text is in, from the last state."""
 
     cell: Cell
     hidden: int
@@ -196,27 +204,19 @@ class TextClassifier(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         step = GATES[self.cell] * self.hidden * (self.embedding + self.hidden)
         step += SYMBOLS * self.embedding
         return 3 * self.batch_size * (self.length * step + self.hidden * self.classes)
 
-    def sample(self, *, generator: torch.Generator) -> Params:
-        scale = torch.tensor(log_uniform(0.1, 1.0, generator=generator))
-        text = sample_text(generator=generator)
-        return text | sample_initialiser(generator=generator) | {"embedding_scale": scale}
-
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        cell = init_cell(constants, self.cell, self.embedding, self.hidden, generator=generator)
-        head = _init_linear(constants, "head", self.hidden, self.classes, generator=generator)
-        embedding = torch.randn(SYMBOLS, self.embedding, generator=generator)
-        return {"embedding": embedding * constants["embedding_scale"]} | cell | head
-
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         labels = torch.randint(self.classes, (count, self.batch_size), generator=generator)
         places = draw_places(count, self.batch_size, split, length=self.length, generator=generator)
         return *places, labels
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         places, labels = places_of(constants, draw[0]), draw[1]
         text = windows(constants["languages"][labels], places, length=self.length)
         hidden = unrolled(params, self.cell, _embedded(params["embedding"], text))[-1]

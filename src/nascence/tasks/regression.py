@@ -37,10 +37,12 @@ class Regression(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         told = products((self.inputs, self.teacher, self.outputs))
         return 3 * self.batch_size * (products(self.widths) + told)
 
     def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
         steepness = log_uniform(1.0, 100.0, generator=generator)
         noise = log_uniform(0.01, 1.0, generator=generator)
         noisy = happens(0.5, generator=generator)
@@ -54,14 +56,17 @@ class Regression(NumberedProblem):
         } | sample_initialiser(generator=generator)
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         return init_layers(constants, self.widths, generator=generator)
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         inputs = torch.randn(count, self.batch_size, self.inputs, generator=generator)
         noise = torch.randn(count, self.batch_size, self.outputs, generator=generator)
         return inputs, noise if split == "train" else torch.zeros_like(noise)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         inputs = draw[0] * constants["spectrum"]
         told = torch.tanh(inputs @ constants["teacher_in"]) @ constants["teacher_out"]
         count = len(self.hidden) + 1

@@ -35,14 +35,17 @@ class Reparametrised(Problem):
         return self.inner.cost  # type: ignore[attr-defined]
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         params = self.inner.init(constants, generator=generator)
         units = _by_name(params, constants)
         return {name: value * units[name] for name, value in params.items()}
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
         return self.inner.draw(count, split, generator=generator)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         units = _by_name(params, constants)
         plain = {name: value / units[name] for name, value in params.items()}
         return self.inner.loss(constants, plain, draw)

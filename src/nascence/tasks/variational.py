@@ -9,10 +9,9 @@ from torch.nn import functional
 
 from nascence.params import Params
 from nascence.task import Draw, TaskSplit
-from nascence.tasks.images import batch_of, draw_rows, sample_images
-from nascence.tasks.initial import sample_initialiser
+from nascence.tasks.images import ImageProblem, batch_of
 from nascence.tasks.multilayer import init_layers, layers, products
-from nascence.tasks.numbered import NumberedFamily, NumberedProblem
+from nascence.tasks.numbered import NumberedFamily
 from nascence.tasks.ranges import log_uniform
 
 # Log variances of the code are bounded smoothly, so that no start overflows.
@@ -20,7 +19,7 @@ LARGEST_LOG_VARIANCE = 6.0
 
 
 @dataclass(frozen=True)
-class VariationalAutoencoder(NumberedProblem):
+class VariationalAutoencoder(ImageProblem):
     """Minus the evidence lower bound of images, over the pixels (Kingma and Welling 2014, eq. 10).
 
     The code of ``latent`` units has a normal posterior with one sample for each image; the
@@ -47,22 +46,25 @@ class VariationalAutoencoder(NumberedProblem):
 
     @property
     def cost(self) -> int:
+        """Multiply-adds of a step."""
         both = products(self.encoder_widths) + products(self.decoder_widths)
         return 3 * self.batch_size * both
 
     def sample(self, *, generator: torch.Generator) -> Params:
+        """Draw the constants of a random task."""
         deviation = torch.tensor(log_uniform(0.1, 1.0, generator=generator))
-        images = sample_images(generator=generator)
-        return {"deviation": deviation} | images | sample_initialiser(generator=generator)
+        return {"deviation": deviation} | super().sample(generator=generator)
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
         encoder = init_layers(constants, self.encoder_widths, prefix="encoder", generator=generator)
         return encoder | init_layers(
             constants, self.decoder_widths, prefix="decoder", generator=generator
         )
 
     def draw(self, count: int, split: TaskSplit, *, generator: torch.Generator) -> Draw:
-        rows = draw_rows(count, self.batch_size, split, generator=generator)
+        """Draw the random part of ``count`` batches, ``(count, ...)`` each."""
+        rows = super().draw(count, split, generator=generator)
         return *rows, torch.randn(count, self.batch_size, self.latent, generator=generator)
 
     def bound(self, constants: Params, params: Params, inputs: Tensor, normal: Tensor) -> Tensor:
@@ -85,6 +87,7 @@ class VariationalAutoencoder(NumberedProblem):
         return likelihood.sum(-1) - divergence.sum(-1)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
+        """Return the loss ``()`` on one batch."""
         inputs, _ = batch_of(constants, draw[0], side=self.side)
         return -self.bound(constants, params, inputs, draw[1]).mean() / self.side**2
 

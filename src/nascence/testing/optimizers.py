@@ -8,14 +8,16 @@ In a test of your own::
 """
 
 import copy
-import io
 import pickle
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from nascence.core.resumable import load_checkpoint, save_checkpoint
 from nascence.optim.contract import LearnedOptimizer, init_stacked, kernel_of
 from nascence.optim.learned import Learned
 from nascence.params import Params
@@ -167,13 +169,13 @@ def check_resume(make: Make) -> None:
     values = [nn.Parameter(torch.ones(shape)) for shape in SHAPES.values()]
     optimizer = Learned(values, weights=make(), num_steps=10)
     train(optimizer, values, range(3))
-    file = io.BytesIO()
-    torch.save(optimizer.state_dict(), file)
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder) / "state.pt", optimizer.state_dict())
+        saved = load_checkpoint(Path(folder) / "state.pt")
     resumed = [nn.Parameter(value.detach().clone()) for value in values]
     train(optimizer, values, range(3, 6))
     other = Learned(resumed, weights=make(), num_steps=10)
-    file.seek(0)
-    other.load_state_dict(torch.load(file, weights_only=True))
+    other.load_state_dict(saved)
     train(other, resumed, range(3, 6))
     torch.testing.assert_close(resumed, values, rtol=0, atol=0)
 

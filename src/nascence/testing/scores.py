@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from nascence.core.randomness import seeded
 from nascence.metrics import Batch, Metric
 
 
@@ -33,8 +34,7 @@ class _Residual(nn.Module):
 
 def small_network(*, classes: int = 4, seed: int = 0) -> nn.Module:
     """A residual network with dropout for images (B, 3, H, W) of any size."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return nn.Sequential(
             nn.Conv2d(3, 6, 3, padding=1),
             nn.BatchNorm2d(6),

@@ -1,11 +1,15 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 import torch
 
-from nascence.core.resumable import CheckpointError
+from nascence.core.files import LockedError
+from nascence.core.resumable import CheckpointError, load_checkpoint, save_checkpoint
 from nascence.optim import SGD, Small, load, meta_train, read_card
 from nascence.optim.meta.training import CHECKPOINT, LOG, WEIGHTS
 from nascence.optim.theta import flatten
@@ -117,3 +121,49 @@ def test_self_training_goes_on_exactly_and_is_not_mixed_with_adam(tmp_path: Path
         meta_train(Small(), FAMILIES, out=tmp_path / "legs", steps=5, **SETTINGS)
     with pytest.raises(CheckpointError, match="outer"):
         meta_train(Small(), FAMILIES, out=tmp_path / "adam", steps=5, **settings)
+
+
+def test_weights_that_a_kill_prevented_are_written_by_the_next_call(tmp_path: Path) -> None:
+    whole = meta_train(Small(), FAMILIES, out=tmp_path, steps=2, **SETTINGS)
+    (tmp_path / WEIGHTS).unlink()  # as if the process had ended between checkpoint and weights
+    again = meta_train(Small(), FAMILIES, out=tmp_path, steps=2, **SETTINGS)
+    assert again.steps == 2
+    assert torch.equal(flatten(load(tmp_path / WEIGHTS)), flatten(whole.optimizer))
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """Version 0.1.0 kept the identity beside the state."""
+    whole = meta_train(Small(), FAMILIES, out=tmp_path / "whole", steps=4, **SETTINGS)
+    meta_train(Small(), FAMILIES, out=tmp_path / "legs", steps=2, **SETTINGS)
+    path = tmp_path / "legs" / CHECKPOINT
+    content = load_checkpoint(path)
+    save_checkpoint(path, {"identity": content["identity"], **content["run"]})
+    legs = meta_train(Small(), FAMILIES, out=tmp_path / "legs", steps=4, **SETTINGS)
+    assert torch.equal(flatten(legs.optimizer), flatten(whole.optimizer))
+
+
+def test_two_in_one_folder_are_refused(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from nascence.core.files import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=PIPE, stdout=PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockedError, match="another process is working on"):
+            meta_train(Small(), FAMILIES, out=tmp_path, steps=1, **SETTINGS)
+        holder.stdin.close()
+    assert meta_train(Small(), FAMILIES, out=tmp_path, steps=1, **SETTINGS).steps == 1
+
+
+def test_a_checkpoint_without_its_state_is_refused(tmp_path: Path) -> None:
+    meta_train(Small(), FAMILIES, out=tmp_path, steps=1, **SETTINGS)
+    content = load_checkpoint(tmp_path / CHECKPOINT)
+    del content["run"]["theta"]
+    save_checkpoint(tmp_path / CHECKPOINT, content)
+    with pytest.raises(CheckpointError, match="does not hold the state of this meta-training"):
+        meta_train(Small(), FAMILIES, out=tmp_path, steps=2, **SETTINGS)

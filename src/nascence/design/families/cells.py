@@ -22,8 +22,8 @@ from nascence.search import (
     History,
     LimitError,
     Limits,
-    draw,
     open_study,
+    sample_allowed,
     search,
 )
 from nascence.spaces import NB201
@@ -56,7 +56,7 @@ class Cells:
         space, cost = space_in(run), _cost_in(run)
         limits = _limits(run, cost)
         score = cell_space.Score(space, cost, _scored_images(run), seed=run.settings.seed)
-        first = draw(space, allowed=limits, known=(), generator=run.generator(5))
+        first = sample_allowed(space, allowed=limits, known=(), generator=run.generator(5))
         trials = run.folder.plan(
             "search",
             dict[str, int],

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nascence.optim.contract import TensorWise
+from nascence.optim.contract import Kernel, State, TensorWise
 from nascence.params import Params
 
 
@@ -51,9 +51,11 @@ class SGD(TensorWise):
 
 
 class Adam(TensorWise):
-    """Adam (Kingma & Ba 2015, algorithm 1), optionally with Nesterov momentum and weight decay.
+    """Adam (Kingma & Ba 2015, algorithm 1).
 
-    Theta: ``log_rate``, ``log_decay1`` and ``log_decay2`` (of 1 - beta), ``log_epsilon``.
+    Theta: ``log_rate``, ``log_decay1`` and ``log_decay2`` (of 1 - beta), ``log_epsilon``. What the
+    forms derived from it add are functions of theta, whose settings are ``()`` each, or ``(N,)``
+    for N networks.
     """
 
     def __init__(
@@ -73,22 +75,81 @@ class Adam(TensorWise):
         """Return the shapes of what is kept for a tensor."""
         return {"first": tuple(shape), "second": tuple(shape)}
 
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
+        """What the gradient gains: the first times the signs, the second times the values."""
+        return None, None
+
+    def lookahead(self, theta: Params) -> Tensor | None:
+        """The share of Nesterov's step (Dozat 2016), if there is one."""
+        return None
+
+    def shrinkage(self, theta: Params) -> Tensor | None:
+        """Decoupled weight decay in units of the rate, if there is any."""
+        return None
+
+    def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
+        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made."""
+        return torch.ones_like(taken)
+
     def rule(
         self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
     ) -> tuple[Tensor, Params]:
         """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
-        decay1, decay2 = self.log_decay1.exp(), self.log_decay2.exp()
-        first = slots["first"] + decay1 * (grad - slots["first"])
-        second = slots["second"] + decay2 * (grad * grad - slots["second"])
-        correction1 = 1 - (1 - decay1) ** slots["step"]
-        correction2 = 1 - (1 - decay2) ** slots["step"]
-        ahead = self.ahead(first, grad, decay1) / correction1
-        denominator = (second / correction2).sqrt() + self.log_epsilon.exp()
-        return -self.log_rate.exp() * ahead / denominator, {"first": first, "second": second}
+        return self.moved(dict(self.named_parameters()), grad, slots, value, num_steps)
 
-    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
-        """Return the momentum that the step follows."""
-        return first
+    def moved(
+        self, theta: Params, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
+    ) -> tuple[Tensor, Params]:
+        """`rule` for given settings, in few passes over memory.
+
+        With settings ``(N,)``, ``step`` and ``num_steps`` are ``(N,)`` and tensors ``(N, ...)``.
+        """
+
+        def wide(setting: Tensor) -> Tensor:
+            return setting.reshape(setting.shape + (1,) * (grad.dim() - setting.dim()))
+
+        sign, penalty = self.penalties(theta)
+        if penalty is not None:
+            grad = torch.addcmul(grad, wide(penalty), value)
+        if sign is not None:
+            grad = torch.addcmul(grad, wide(sign), value.sign())
+        decay1, decay2 = theta["log_decay1"].exp(), theta["log_decay2"].exp()
+        first = torch.lerp(slots["first"], grad, wide(decay1))
+        second = torch.lerp(slots["second"], grad * grad, wide(decay2))
+        share = self.lookahead(theta)
+        ahead = first if share is None else torch.lerp(first, grad, wide(share * decay1))
+        # (m / c1) / (√(v / c2) + ε) is m (√c2 / c1) / (√v + ε √c2)
+        root2 = (1 - (1 - decay2) ** slots["step"]).sqrt()
+        size = theta["log_rate"].exp() * self.factor(theta, slots["step"] - 1, num_steps)
+        update = ahead / second.sqrt().add_(wide(theta["log_epsilon"].exp() * root2))
+        update.mul_(wide(-size * root2 / (1 - (1 - decay1) ** slots["step"])))
+        shrink = self.shrinkage(theta)
+        if shrink is not None:
+            update.addcmul_(wide(-size * shrink), value)
+        return update, {"first": first, "second": second}
+
+    def _kernel(self) -> Kernel:
+        return _AdamKernel(self)
+
+
+class _AdamKernel(Kernel):
+    """The step of N networks without vmap; comparisons live in it."""
+
+    optimizer: Adam
+
+    @torch.no_grad()
+    def step_stacked_(
+        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
+    ) -> None:
+        """Take a step of N networks; see `Kernel.step_stacked_`."""
+        for name, grad in grads.items():
+            slots = state["tensors"][name]
+            slots["step"] = slots["step"] + 1
+            update, new = self.optimizer.moved(
+                theta, grad, slots, params[name], state["shared"]["num_steps"]
+            )
+            slots.update(new)
+            params[name] += update
 
 
 class AdamW(Adam):
@@ -105,17 +166,14 @@ class AdamW(Adam):
         super().__init__(learning_rate, betas=betas, epsilon=epsilon)
         self.log_shrink = logarithm("weight_decay", weight_decay, zero=True)
 
-    def rule(
-        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
-    ) -> tuple[Tensor, Params]:
-        """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
-        step, following = super().rule(grad, slots, value, num_steps)
-        return step - self.log_rate.exp() * self.log_shrink.exp() * value, following
+    def shrinkage(self, theta: Params) -> Tensor | None:
+        """Decoupled weight decay in units of the rate."""
+        return theta["log_shrink"].exp()
 
 
 class NAdamW(AdamW):
     """AdamW whose momentum looks ahead (Dozat 2016): ``beta m + (1 - beta) g`` for m."""
 
-    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
-        """Return the momentum that the step follows."""
-        return first + decay * (grad - first)
+    def lookahead(self, theta: Params) -> Tensor | None:
+        """The share of Nesterov's step: all of it."""
+        return torch.ones_like(theta["log_rate"])

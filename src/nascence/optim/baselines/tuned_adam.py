@@ -6,13 +6,11 @@ not known they take it to be `REFERENCE_STEPS`.
 """
 
 import math
-from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from nascence.optim.baselines.first_order import Adam, AdamW, logarithm
-from nascence.optim.contract import Kernel, State
 from nascence.params import Params
 
 REFERENCE_STEPS = 10_000.0
@@ -22,100 +20,11 @@ LEARNING_RATES = tuple(
 )[1:-1]
 
 
-class _Scheduled(Adam):
-    """Adam with penalties in the gradient and a schedule of its rate.
-
-    What depends on settings takes them as ``theta``: ``()`` each, or ``(N,)`` for N networks.
-    """
-
-    @abstractmethod
-    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
-        """What the gradient gains: the first times the signs, the second times the values."""
-
-    @abstractmethod
-    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
-
-    def lookahead(self, theta: Params) -> Tensor | None:
-        """The share of Nesterov's step, if there can be one."""
-        return None
-
-    def shrinkage(self, theta: Params) -> Tensor | None:
-        """Decoupled weight decay in units of the rate, if there can be any."""
-        return None
-
-    def ahead(self, first: Tensor, grad: Tensor, decay: Tensor) -> Tensor:
-        """Return the momentum that the step follows."""
-        share = self.lookahead(dict(self.named_parameters()))
-        return first if share is None else first + share * decay * (grad - first)
-
-    def rule(
-        self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
-    ) -> tuple[Tensor, Params]:
-        """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
-        theta: Params = dict(self.named_parameters())
-        sign, factor = self.penalties(theta)
-        grad = grad + factor * value
-        if sign is not None:
-            grad = grad + sign * value.sign()
-        step, following = super().rule(grad, slots, value, num_steps)
-        return self.factor(theta, slots["step"] - 1, _length(num_steps)) * step, following
-
-    def _kernel(self) -> Kernel:
-        return _ScheduledKernel(self)
-
-
-class _ScheduledKernel(Kernel):
-    """The stacked step with as few passes over memory as there can be; comparisons live in it."""
-
-    optimizer: _Scheduled
-
-    @torch.no_grad()
-    def step_stacked_(
-        self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
-    ) -> None:
-        """Take a step of N networks; see `Kernel.step_stacked_`."""
-        length = _length(state["shared"]["num_steps"])
-        for name, grad in grads.items():
-            slots = state["tensors"][name]
-            factor = self.optimizer.factor(theta, slots["step"], length)
-            self._step_(theta, factor, grad, slots, params[name])
-
-    def _step_(
-        self, theta: Params, factor: Tensor, grad: Tensor, slots: Params, weight: Tensor
-    ) -> None:
-        """Take a step of one tensor ``(N, ...)``, with settings and factor ``(N,)``."""
-
-        def wide(setting: Tensor) -> Tensor:
-            return setting.view(-1, *[1] * (grad.dim() - 1))
-
-        sign, value = self.optimizer.penalties(theta)
-        penalised = torch.addcmul(grad, wide(value), weight)
-        if sign is not None:
-            penalised.addcmul_(wide(sign), weight.sign())
-        decay1, decay2 = theta["log_decay1"].exp(), theta["log_decay2"].exp()
-        first = slots["first"].lerp_(penalised, wide(decay1))
-        square = penalised * penalised
-        second = slots["second"].lerp_(square, wide(decay2))
-        share = self.optimizer.lookahead(theta)
-        update = first.clone() if share is None else first.lerp(penalised, wide(share * decay1))
-        step = slots["step"].add_(1)
-        # (m / c1) / (√(v / c2) + ε) is m (√c2 / c1) / (√v + ε √c2)
-        root2 = (1 - (1 - decay2) ** step).sqrt()
-        size = factor * theta["log_rate"].exp()
-        denominator = torch.sqrt(second, out=square).add_(wide(theta["log_epsilon"].exp() * root2))
-        update.div_(denominator).mul_(wide(-size * root2 / (1 - (1 - decay1) ** step)))
-        shrink = self.optimizer.shrinkage(theta)
-        if shrink is not None:
-            update.addcmul_(wide(-size * shrink), weight)
-        weight += update
-
-
 def _length(told: Tensor) -> Tensor:
     return torch.where(torch.isfinite(told), told, REFERENCE_STEPS)
 
 
-class Adam8p(_Scheduled):
+class Adam8p(Adam):
     """Adam with eight settings: rate, betas, epsilon, l1, l2, linear and exponential decay.
 
     The gradient is that of ``loss + l1 sum |w| + l2 sum w²``, and the rate is multiplied by
@@ -141,18 +50,18 @@ class Adam8p(_Scheduled):
         self.log_linear = logarithm("linear", linear, zero=True)
         self.log_exponential = logarithm("exponential", exponential, zero=True)
 
-    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
         """What the gradient gains: the first times the signs, the second times the values."""
         return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
 
-    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+    def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
         """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
-        time = taken * (REFERENCE_STEPS / length)
+        time = taken * (REFERENCE_STEPS / _length(num_steps))
         linear = torch.clamp(1 - theta["log_linear"].exp() * time, min=0)
         return linear * torch.exp(-theta["log_exponential"].exp() * time)
 
 
-class NAdamWCosine(_Scheduled, AdamW):
+class NAdamWCosine(AdamW):
     """AdamW, or NAdamW where ``nesterov`` is 1, with l2 penalty, warm-up and cosine decay.
 
     The rate rises from 0 over the share ``warmup`` of the training (at most ``constant``), stays
@@ -182,7 +91,7 @@ class NAdamWCosine(_Scheduled, AdamW):
         self.floor = _share("floor", floor)
         self.constant = _share("constant", constant)
 
-    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor]:
+    def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
         """What the gradient gains: the first times the signs, the second times the values."""
         return None, theta["log_l2"].exp()
 
@@ -190,14 +99,10 @@ class NAdamWCosine(_Scheduled, AdamW):
         """The share of Nesterov's step, if there can be one."""
         return theta["nesterov"]
 
-    def shrinkage(self, theta: Params) -> Tensor | None:
-        """Decoupled weight decay in units of the rate, if there can be any."""
-        return theta["log_shrink"].exp()
-
-    def factor(self, theta: Params, taken: Tensor, length: Tensor) -> Tensor:
+    def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
         """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
         constant, floor = theta["constant"], theta["floor"]
-        done = torch.clamp(taken / length, max=1.0)
+        done = torch.clamp(taken / _length(num_steps), max=1.0)
         warmup = torch.minimum(theta["warmup"], constant)
         rising = done / torch.clamp(warmup, min=1e-12)
         fallen = torch.clamp((done - constant) / (1 - constant).clamp(min=1e-6), 0, 1)

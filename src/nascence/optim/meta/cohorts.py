@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,26 +54,6 @@ class Outcome(NamedTuple):
     position: int
 
 
-class Cohorts(Protocol):
-    """Several cohorts that advance together."""
-
-    def advance(self, theta: Tensor, step: int) -> list[Outcome]:
-        """One window of every cohort at outer step ``step``, in the order of their numbers."""
-        ...
-
-    def state(self) -> list[dict[str, Any]]:
-        """Of every cohort, tensors and plain values."""
-        ...
-
-    def restore(self, states: list[dict[str, Any]]) -> None:
-        """Go on from what `state` returned."""
-        ...
-
-    def close(self) -> None:
-        """End the processes, if there are any."""
-        ...
-
-
 def longest(settings: UnrollSettings, step: int) -> int:
     """The longest unroll at an outer step: from the shorter to the longer length, by a ramp."""
     low, high = settings.lengths
@@ -104,6 +84,7 @@ class LocalCohorts:
         return stacks(family.task(index) for index in sorted(chosen.tolist()))
 
     def advance(self, theta: Tensor, step: int) -> list[Outcome]:
+        """Take one window of every cohort at outer step ``step``, in the order of their numbers."""
         return [self._advance(number, theta, step) for number in self.numbers]
 
     def _advance(self, number: int, theta: Tensor, step: int) -> Outcome:
@@ -153,6 +134,7 @@ class LocalCohorts:
         return Stack(names, group.problem, constants), self.families[which].name
 
     def state(self) -> list[dict[str, Any]]:
+        """Return the state of every cohort: tensors and plain values."""
         found = []
         for number in self.numbers:
             _, unroll, _, started = self.running[number]
@@ -160,6 +142,7 @@ class LocalCohorts:
         return found
 
     def restore(self, states: list[dict[str, Any]]) -> None:
+        """Go on from what `state` returned."""
         for saved in states:
             if saved["number"] in self.numbers:
                 stack, family = self._tasks(saved["number"], saved["started"])
@@ -167,7 +150,7 @@ class LocalCohorts:
                 self.running[saved["number"]] = (stack, unroll, family, saved["started"])
 
     def close(self) -> None:
-        pass
+        """End the processes, of which there are none."""
 
 
 class ProcessCohorts:
@@ -215,17 +198,21 @@ class ProcessCohorts:
         return answers
 
     def advance(self, theta: Tensor, step: int) -> list[Outcome]:
+        """Take one window of every cohort at outer step ``step``, in the order of their numbers."""
         answers = self._ask("advance", theta, step)
         count = sum(len(answer) for answer in answers)
         return [answers[c % len(answers)][c // len(answers)] for c in range(count)]
 
     def state(self) -> list[dict[str, Any]]:
+        """Return the state of every cohort: tensors and plain values."""
         return [saved for answer in self._ask("state") for saved in answer]
 
     def restore(self, states: list[dict[str, Any]]) -> None:
+        """Go on from what `state` returned."""
         self._ask("restore", states)
 
     def close(self) -> None:
+        """End the processes, if there are any."""
         for connection in self.connections:
             connection.close()
         for process in self.processes:
@@ -256,3 +243,6 @@ def _serve(
             os._exit(0)
         except Exception as error:
             connection.send((True, f"{type(error).__name__}: {error}"))
+
+
+Cohorts = LocalCohorts | ProcessCohorts

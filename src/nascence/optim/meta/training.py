@@ -120,23 +120,17 @@ def meta_train(
         OSError: If ``out`` cannot be written or another process works there, or ``compiled`` finds
             no compiler.
     """
-    _check(cohorts, pairs, window, workers, measure_every, lengths, held_out, clip)
-    if not families:
-        raise ValueError("no task families were given; a meta-training needs at least one")
+    if min(cohorts, pairs, window, workers, measure_every, len(families)) < 1:
+        raise ValueError("cohorts, pairs, window, workers, measure_every and families: at least 1")
+    if not 1 <= lengths[0] <= lengths[1] or not 0 <= held_out < 1 or not clip > 0:
+        raise ValueError(
+            f"lengths={lengths}, held_out={held_out}, clip={clip}; lengths ascend from at least 1, "
+            "held_out is in [0, 1) and clip positive"
+        )
     Budget(steps=steps, seconds=seconds)  # refuses what is impossible before anything is made
     check_form(method, objective)
     settings = UnrollSettings(
-        seed=seed,
-        pairs=pairs,
-        window=window,
-        lengths=lengths,
-        ramp=ramp,
-        method=method,
-        objective=objective,
-        sigma=sigma,
-        measure_every=measure_every,
-        known=known,
-        held_out=held_out,
+        seed, pairs, window, lengths, ramp, method, objective, sigma, measure_every, known, held_out
     )
     if compiled:
         optimizer = compiled_form(optimizer)
@@ -152,25 +146,6 @@ def meta_train(
         finally:
             group.close()
         return run.result()
-
-
-def _check(
-    cohorts: int,
-    pairs: int,
-    window: int,
-    workers: int,
-    measure_every: int,
-    lengths: tuple[int, int],
-    held_out: float,
-    clip: float,
-) -> None:
-    if min(cohorts, pairs, window, workers, measure_every) < 1:
-        raise ValueError("cohorts, pairs, window, workers and measure_every: at least 1")
-    if not 1 <= lengths[0] <= lengths[1] or not 0 <= held_out < 1 or not clip > 0:
-        raise ValueError(
-            f"lengths={lengths}, held_out={held_out}, clip={clip}; lengths ascend from at least 1, "
-            "held_out is in [0, 1) and clip positive"
-        )
 
 
 def _identity(

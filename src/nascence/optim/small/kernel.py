@@ -106,9 +106,8 @@ class SmallKernel(Kernel):
             slots["second"].view(count, rows, columns),
         )
         hidden = network.inner.shape[1]
-        passes: Passes = Pieces(work, hidden=hidden)
-        if self.optimizer.compiled and grad.device.type == "cpu":
-            passes = Loops(work, hidden=hidden)
+        compiled = self.optimizer.compiled and grad.device.type == "cpu"
+        passes: Passes = (Loops if compiled else Pieces)(work, hidden=hidden)
         sums = passes.moments(decays)
         slots["step"].copy_(clock.step)
         averages = _average_(decays, slots, sums, shape) if "row" in slots else None

@@ -106,6 +106,7 @@ class Pieces:
         ]
 
     def moments(self, decays: Decays) -> Sums:
+        """Move the momenta and the second moment on; returns the sums."""
         count, factored = len(self.work.grad), self.rows > 1
         squares = self.work.second.new_zeros((count, 10))
         by_row = squares.new_zeros((count, self.rows))
@@ -133,6 +134,7 @@ class Pieces:
         return Sums(squares, by_row if factored else None, by_column)
 
     def apply(self, folded: Folded) -> None:
+        """Add the step to the value."""
         for piece in self.pieces:
             piece.prepare()
             mine = folded.of(piece.networks)

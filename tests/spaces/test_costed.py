@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascence.spaces import NB201, Darts, Mobile, Restricted, SearchSpace
+from nascence.spaces import NB201, Darts, Mobile, SearchSpace
 from nascence.supernets import SuperNet
 from nascence.supernets import restricted_paths as paths
 
@@ -13,16 +13,16 @@ CHOICES = ((0, 3), (1, 2, 3), (0, 4), (1,), (2, 3), (0, 1, 2, 3, 4))
 def darts():
     space = Darts(width=4, cells=3)
     left = [(0, 1 + place % 7, 1 + (place + 3) % 7) for place in range(len(space.decisions))]
-    return Restricted(space, left)
+    return space.restricted(left)
 
 
 def mobile():
     space = Mobile(classes=5, width=0.1, depths=(2, 1, 1, 1, 1, 1), last=16)
-    return Restricted(space, [(0, 5), (2, 6), *[(1, 3)] * 5])
+    return space.restricted([(0, 5), (2, 6), *[(1, 3)] * 5])
 
 
 def nb201():
-    return Restricted(NB201(width=4, cells=1), CHOICES)
+    return NB201(width=4, cells=1).restricted(CHOICES)
 
 
 @pytest.mark.parametrize("make", [darts, mobile, nb201])
@@ -64,7 +64,7 @@ def test_is_the_whole_space_filtered():
 
 def test_counts_what_is_left_of_darts():
     space = Darts(width=4, cells=3)
-    whole = Restricted(space, [tuple(range(8))] * 28)
+    whole = space.restricted([tuple(range(8))] * 28)
     assert whole.size == space.size
     assert darts().size == (1 * 3 * 6 * 10 * 2**8) ** 2
 
@@ -91,12 +91,12 @@ def test_derives_among_what_is_left_and_asks_the_whole_spaces_evaluator():
 def test_bad_choices():
     space = NB201()
     with pytest.raises(ValueError, match="5 lists of choices for 6"):
-        Restricted(space, [(0,)] * 5)
-    with pytest.raises(ValueError, match="one or more from 0 to 4"):
-        Restricted(space, [(), *[(0,)] * 5])
-    with pytest.raises(ValueError, match="one or more from 0 to 4"):
-        Restricted(space, [(5,), *[(0,)] * 5])
+        space.restricted([(0,)] * 5)
+    with pytest.raises(ValueError, match="one or more of \\(0, 1, 2, 3, 4\\)"):
+        space.restricted([(), *[(0,)] * 5])
+    with pytest.raises(ValueError, match="one or more of \\(0, 1, 2, 3, 4\\)"):
+        space.restricted([(5,), *[(0,)] * 5])
     with pytest.raises(ValueError, match="leave none"):
-        Restricted(Darts(), [(1, 2)] * 28)
+        Darts().restricted([(1, 2)] * 28)
     with pytest.raises(ValueError, match="what is left is"):
         nb201().narrow((1,) * 6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nascence.spaces import Decision, name_of
-from nascence.spaces.space import check_architecture, mutate_decision, sample_decisions
+from nascence.spaces.decisions import check_architecture, mutate_decision, sample_decisions
 
 DECISIONS = (Decision("a", (1, 2, 3)), Decision("b", ("only",)), Decision("c", ("x", "y")))
 
