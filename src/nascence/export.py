@@ -145,7 +145,7 @@ def onnx_model(
 
     Args:
         model: The network; its modes are restored.
-        inputs: Example inputs.
+        inputs: Example inputs, of the shapes that the network takes.
         input_names: What to call the inputs.
         output_names: What to call the outputs.
         dynamic_shapes: Axes of any size, as for :func:`torch.onnx.export`.

@@ -51,7 +51,7 @@ def write_weights(
 
     Args:
         path: The file.
-        tensors: By name; tensors that share memory are written apart.
+        tensors: By name, of any shape; tensors that share memory are written apart.
         metadata: Texts by name.
         parents: Whether to make the folder if it is missing.
 

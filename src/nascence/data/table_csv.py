@@ -21,7 +21,7 @@ def nb201_latencies(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float6
             device.
 
     Returns:
-        ``"latency/DEVICE"`` to milliseconds, (15625,), in the order of :func:`nb201`.
+        ``"latency/DEVICE"`` to milliseconds, ``(15625,)``, in the order of :func:`nb201`.
     """
     header, cells = _read_csv(path)
     if header[:1] != ["idx"] or len(header) < 2:

@@ -44,11 +44,11 @@ class Halves:
         self.batch_size = min(batch_size, len(self.halves[0]))
 
     def weights(self, step: int) -> Batch:
-        """The batch of one step of the weights."""
+        """The batch of one step of the weights: ``(B, C, H, W)`` and ``(B,)``."""
         return self._batch(0, step)
 
     def architecture(self, step: int) -> Batch:
-        """The batch of one step of the architecture."""
+        """The batch of one step of the architecture: ``(B, C, H, W)`` and ``(B,)``."""
         return self._batch(1, step)
 
     def _batch(self, half: int, step: int) -> Batch:

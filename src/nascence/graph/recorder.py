@@ -190,7 +190,7 @@ class Recorder(TorchFunctionMode):
 
 
 def tensors_of(values: Iterable[Any]) -> list[Tensor]:
-    """The tensors among ``values``, lists, tuples and dicts entered."""
+    """The tensors, of any shape, among ``values``; lists, tuples and dicts are entered."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
@@ -211,7 +211,7 @@ def is_tracing() -> bool:
 
 
 def loop(function: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
-    """``function(state)``, recorded as one cell whose output feeds it again.
+    """``function(state)``, recorded as one cell whose output, of the same shape, feeds it again.
 
     A fixed-point solver calls this in place of its iterations while :func:`is_tracing`, since
     a trace has no values to converge on. The graph then holds the cell once, with the pair

@@ -50,7 +50,8 @@ def properties(
 ) -> Properties:
     """The four properties of ``model`` with predicted ``values`` (parameters and buffers).
 
-    ``noise`` is the standard deviation of what is added to the images; the loss is that of
+    ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``. ``noise`` is the standard deviation of
+    what is added to the images; the loss is that of
     plain gradient descent on batches drawn with ``generator``. The model keeps its own values.
     """
     blurred = images + noise * torch.randn(images.shape, generator=generator)

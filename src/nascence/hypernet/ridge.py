@@ -101,8 +101,12 @@ def ridge_head(
 ) -> Params:
     """New weight and bias for the classifier of ``model``, fitted to ``images`` and ``labels``.
 
-    ``values`` are parameters and buffers by name; merge the result into them. The classes are
-    those of the model's last layer; every label must be below their number.
+    ``images`` are ``(n, C, H, W)``, ``labels`` ``(n,)``. ``values`` are parameters and buffers by
+    name; merge the result into them: a weight ``(classes, F)`` and a bias ``(classes,)``. The
+    classes are those of the model's last layer.
+
+    Raises:
+        ValueError: A label is not below their number, or there are fewer than two images.
     """
     name = classifier_name(graph)
     classes = len(values[f"{name}.weight"])

@@ -113,14 +113,14 @@ def solver_of(name: str | Solver) -> Solver:
 
 
 def pack(tensors: Sequence[Tensor]) -> Tensor:
-    """One flat state (B, N), at least float32, of tensors (B, ...)."""
+    """One flat state ``(B, N)``, at least float32, of tensors ``(B, ...)``."""
     flat = [tensor.reshape(tensor.shape[0], -1) for tensor in tensors]
     joined = flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)
     return joined.float() if joined.dtype in (torch.float16, torch.bfloat16) else joined
 
 
 def unpack(flat: Tensor, like: Sequence[Tensor]) -> Tensors:
-    """The tensors of a flat state, shaped and typed like ``like``."""
+    """The tensors ``(B, ...)`` of a flat state ``(B, N)``, shaped and typed like ``like``."""
     if len(like) == 1:
         return (flat.reshape(like[0].shape).to(like[0].dtype),)
     sizes = [tensor[0].numel() for tensor in like]

@@ -45,7 +45,7 @@ def spectral_radius(
     iterations: int = 100,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Largest absolute eigenvalue (B,) of the Jacobian of f at each sample of ``z``.
+    """Largest absolute eigenvalue ``(B,)`` of the Jacobian of f at each sample of ``z``.
 
     Power iteration, then the eigenvalues of the Jacobian on the plane of the last two iterates
     (Saad 2011, section 4.1): that plane holds a dominant eigenvector, or the pair of a complex

@@ -156,7 +156,10 @@ class ImplicitPyramid(nn.Module):
         )
 
     def solve(self, maps: Sequence[Tensor], *, start: Sequence[Tensor] | None = None) -> Solution:
-        """The solution with its residuals and status; ``state`` is the tuple of levels."""
+        """The solution with its residuals and status, from maps ``(B, C, H, W)``, finest first.
+
+        Its ``state`` is the tuple of levels ``(B, channels, H, W)``, as ``start``.
+        """
         injected = self.laterals(maps)
 
         def step(state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -52,8 +52,8 @@ class LatencyTable:
         """Milliseconds to be expected where every decision is drawn on its own (eq. 5 to 7).
 
         Args:
-            probabilities: for each decision of the choices held; the result is differentiable by
-                them.
+            probabilities: of the choices held, ``(choices,)`` for each decision; the result,
+                ``()``, is differentiable by them.
             held: the choices of each decision that the probabilities are of; None for all.
         """
         total = torch.tensor(self.fixed, device=probabilities[0].device)

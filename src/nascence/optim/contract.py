@@ -86,7 +86,7 @@ class LearnedOptimizer(nn.Module, ABC):
     def forward(
         self, grads: Params, state: State, params: Params, loss: Tensor | None = None
     ) -> tuple[Params, State]:
-        """`update` in the form that ``torch.func.functional_call`` needs."""
+        """`update` in the form that ``torch.func.functional_call`` needs; ``loss`` is ``()``."""
         return self.update(grads, state, params, loss=loss)
 
     def _kernel(self) -> "Kernel":
@@ -179,7 +179,7 @@ def copied(state: State) -> State:
 
 
 def horizon(num_steps: Tensor | float | None) -> Tensor:
-    """Return ``num_steps`` as a float tensor, infinite where it is unknown.
+    """Return ``num_steps`` as a float tensor ``()``, infinite where it is unknown.
 
     Raises:
         ValueError: If it is a number that is not positive.
@@ -216,7 +216,7 @@ class TensorWise(LearnedOptimizer, ABC):
         """
 
     def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
-        """Return the state before the first step; see `LearnedOptimizer.init`."""
+        """Return the state for parameters of any shape; see `LearnedOptimizer.init`."""
         tensors = {}
         for name, value in params.items():
             shapes = {"step": (), **self.slots(value.shape)}
@@ -234,7 +234,7 @@ class TensorWise(LearnedOptimizer, ABC):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> tuple[Params, State]:
-        """Return updates and the next state; see `LearnedOptimizer.update`."""
+        """Return updates, of the shapes of ``grads``, and state; see `LearnedOptimizer.update`."""
         updates, tensors = {}, dict(state["tensors"])
         for name, grad in grads.items():
             old = state["tensors"][name]

@@ -78,7 +78,7 @@ def count_norms(model: nn.Module, *inputs: Tensor) -> int:
 def cost_of(model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> Cost:
     """Cost of a forward pass, without ``inputs`` the parameters alone.
 
-    ``repeats`` 0 leaves the latency out.
+    The inputs are of the shapes that the network takes; ``repeats`` 0 leaves the latency out.
     """
     if not inputs:
         return Cost(count_parameters(model), None, None, None, None)

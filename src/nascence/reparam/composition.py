@@ -79,7 +79,10 @@ def _common_axis(branches: list[Convolution], axis: int) -> tuple[int, tuple[int
 
 
 def aligned(branch: Convolution, geometry: Geometry) -> Tensor:
-    """The kernel of ``branch`` written in ``geometry``, zeros where it has no tap."""
+    """The kernel of ``branch`` written in ``geometry``, zeros where it has no tap.
+
+    ``(out, in / groups, *kernel)``, both of ``geometry``.
+    """
     branch = regroup(branch, geometry.groups)
     starts, steps = [], []
     for axis, step in enumerate(geometry.dilation):

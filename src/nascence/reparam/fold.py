@@ -116,7 +116,10 @@ def approved(folded: nn.Module, model: nn.Module, truth: Truth, outcome: Outcome
 
 
 def borrows(work: nn.Module, model: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
-    """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself."""
+    """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself.
+
+    It is run on ``inputs``, of the shapes that it takes.
+    """
     own = {id(value) for value in (*work.parameters(), *work.buffers())}
     theirs = {id(value) for value in (*model.parameters(), *model.buffers())} - own
     runner, example = copy.deepcopy(work), copied(inputs)
@@ -143,7 +146,12 @@ class Watch(TorchFunctionMode):
 
 
 def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
-    """Raise ValueError where folding would not mean what the caller expects."""
+    """Refuse what folding would not mean what the caller expects of.
+
+    Raises:
+        ValueError: Not an eager module in evaluation mode, inputs that are not tensors of the
+            shapes that it takes, or no input to verify with.
+    """
     if not isinstance(model, nn.Module):
         raise ValueError(f"got {type(model).__name__}; give a torch.nn.Module")
     if why := not_eager(model):

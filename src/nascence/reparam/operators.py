@@ -211,7 +211,7 @@ def pooling(
 
 
 def added(one: Tensor, two: Tensor) -> Tensor:
-    """``one + two`` with what is left of a cancellation by rounding set to zero."""
+    """``one + two``, of one shape, with what rounding leaves of a cancellation set to zero."""
     total = one + two
     rounding = 8 * torch.finfo(total.dtype).eps * (one.abs() + two.abs())
     return torch.where(total.abs() <= rounding, torch.zeros_like(total), total)
@@ -286,7 +286,7 @@ def regroup(convolution: Convolution, groups: int) -> Convolution:
 
 
 def place(weight: Tensor, sizes: list[int], starts: list[int], steps: list[int]) -> Tensor:
-    """Put the taps of ``weight`` at ``start + step * i`` of a zero kernel of these ``sizes``."""
+    """Put taps ``(out, in, *kernel)`` at ``start + step * i`` of zeros ``(out, in, *sizes)``."""
     wide = weight.new_zeros(*weight.shape[:2], *sizes)
     index = [slice(None), slice(None)]
     for taps, start, step in zip(weight.shape[2:], starts, steps, strict=True):

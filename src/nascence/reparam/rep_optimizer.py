@@ -74,7 +74,7 @@ def merged_weight(dense: Tensor, scales: BranchScales, pointwise: Tensor | None 
 def branch_masks(
     model: nn.Module, scales: Mapping[str, BranchScales], *, power: int
 ) -> dict[Tensor, Tensor]:
-    """``branch_mask`` for the weight of each named convolution, keyed by the parameter."""
+    """``branch_mask``, ``(out, in, k, k)``, for each named convolution, keyed by the parameter."""
     return {
         model.get_parameter(f"{name}.weight"): branch_mask(
             model.get_parameter(f"{name}.weight").detach(), scale, power=power
@@ -84,7 +84,10 @@ def branch_masks(
 
 
 class RepSGD(torch.optim.SGD):
-    """SGD with momentum whose gradients are multiplied by ``masks`` (``branch_masks``, power 2)."""
+    """SGD with momentum whose gradients are multiplied by ``masks`` (``branch_masks``, power 2).
+
+    A mask has the shape of its parameter, the key.
+    """
 
     def __init__(
         self,
@@ -116,7 +119,10 @@ class RepSGD(torch.optim.SGD):
 
 
 class RepAdamW(torch.optim.AdamW):
-    """AdamW whose updates are multiplied by ``masks`` (``branch_masks``, power 1)."""
+    """AdamW whose updates are multiplied by ``masks`` (``branch_masks``, power 1).
+
+    A mask has the shape of its parameter, the key.
+    """
 
     def __init__(
         self,

@@ -26,7 +26,8 @@ class MetricEvaluator:
     Args:
         space: builds the networks.
         metric: scores them.
-        batch: images and labels for the metric; networks are scored on their device.
+        batch: images ``(B, C, H, W)`` and labels ``(B,)`` for the metric; networks are scored on
+            their device.
         seeds: one or more; the score is the mean over them.
     """
 

@@ -62,7 +62,10 @@ def at_random(count: int = 1) -> Criterion:
 
 
 def by_gradient_matching(batches: Sequence[Batch], *, count: int = 1) -> Criterion:
-    """Split the ``count`` decisions whose two groups agree least; see :func:`gradient_matching`."""
+    """Split the ``count`` decisions whose two groups agree least; see :func:`gradient_matching`.
+
+    Batches are images ``(B, C, H, W)``, normalised, and labels ``(B,)``.
+    """
 
     def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:
         matches = gradient_matching(supernet, batches, generator=generator)
@@ -92,7 +95,8 @@ def gradient_matching(
 
     Args:
         supernet: read, not changed.
-        batches: normalised images and labels; each has random paths of its own.
+        batches: normalised images ``(B, C, H, W)`` and labels ``(B,)``; each has random paths of
+            its own.
         generator: of the paths.
         sampler: draws them.
 
@@ -126,9 +130,9 @@ def gradient_matching(
 def balanced_cut(
     similarity: Tensor,
 ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], float]:
-    """Return the two groups of rows with the least mean similarity between them, and that mean.
+    """Return the two groups of rows of ``(m, m)`` with the least mean similarity, and that mean.
 
-    The sizes differ by at most one; all such pairs are tried, so (m, m) is for m up to about 20.
+    The sizes differ by at most one; all such pairs are tried, so it is for m up to about 20.
     The first group holds row 0.
     """
     count = len(similarity)

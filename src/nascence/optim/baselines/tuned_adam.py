@@ -51,11 +51,17 @@ class Adam8p(Adam):
         self.log_exponential = logarithm("exponential", exponential, zero=True)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains: the first times the signs, the second times the values."""
+        """What the gradient gains, the first times the signs, the second times the values.
+
+        Each is ``()`` or ``(N,)``, as theta's settings are.
+        """
         return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made.
+
+        All are ``()`` or ``(N,)``.
+        """
         time = taken * (REFERENCE_STEPS / _length(num_steps))
         linear = torch.clamp(1 - theta["log_linear"].exp() * time, min=0)
         return linear * torch.exp(-theta["log_exponential"].exp() * time)
@@ -92,15 +98,21 @@ class NAdamWCosine(AdamW):
         self.constant = _share("constant", constant)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains: the first times the signs, the second times the values."""
+        """What the gradient gains, the first times the signs, the second times the values.
+
+        Each is ``()`` or ``(N,)``, as theta's settings are.
+        """
         return None, theta["log_l2"].exp()
 
     def lookahead(self, theta: Params) -> Tensor | None:
-        """The share of Nesterov's step, if there can be one."""
+        """The share of Nesterov's step, ``()`` or ``(N,)``."""
         return theta["nesterov"]
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made.
+
+        All are ``()`` or ``(N,)``.
+        """
         constant, floor = theta["constant"], theta["floor"]
         done = torch.clamp(taken / _length(num_steps), max=1.0)
         warmup = torch.minimum(theta["warmup"], constant)

@@ -45,7 +45,7 @@ class HierarchicalKernel(Kernel):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> None:
-        """Take a step of one network; see `Kernel.step_`."""
+        """Take a step of one network, with losses ``()``; see `Kernel.step_`."""
         shared, bound = begin(grads, state["shared"], loss, valid_loss)
         losses = loss_inputs(shared, loss)
         slots = [state["tensors"][name] for name in grads]

@@ -56,7 +56,7 @@ class SmallKernel(Kernel):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> None:
-        """Take a step of one network; see `Kernel.step_`."""
+        """Take a step of one network; see `Kernel.step_`. The losses, ``()``, are not used."""
 
         def stacked(values: Params) -> Params:
             return {name: value[None] for name, value in values.items()}
@@ -70,7 +70,7 @@ class SmallKernel(Kernel):
     def step_stacked_(
         self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
     ) -> None:
-        """Take a step of N networks; see `Kernel.step_stacked_`."""
+        """Take a step of N networks, tensors ``(N, ...)``; see `Kernel.step_stacked_`."""
         self._step_(theta, grads, state, params, dict.fromkeys(grads, 1.0))
 
     def _step_(
@@ -115,7 +115,7 @@ class SmallKernel(Kernel):
 
 
 def clocks(decays: Decays, states: list[Params], num_steps: Tensor) -> Iterator[Clock]:
-    """The clock of the next step of each of several tensors, computed together."""
+    """The clock of the next step of each of several tensors; ``num_steps`` is ``(N,)``."""
     steps = torch.stack([state["step"] for state in states]) + 1
     times = time_features(steps, num_steps.expand(steps.shape))
     together = corrections(decays, steps)
