@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,9 @@ SHAPE = re.compile(
     r"|\bshapes?\b|\bscalars?\b",
     re.IGNORECASE,
 )
+TURNED = re.compile(r"failures_as_lines\(|foreign\(")
+"""Contexts from which every exception comes out as another one."""
+NOT_FOR_CALLERS = ("NotImplementedError", "AssertionError")
 
 
 class Function(NamedTuple):
@@ -63,29 +66,32 @@ def says_no_shape(function: Function) -> bool:
     return has_tensors(function.node) and not SHAPE.search(text)
 
 
-def raised(node: ast.FunctionDef) -> set[str]:
-    """Names of the exceptions that the function raises itself, in its own lines.
+def raised(block: Iterable[ast.AST]) -> set[str]:
+    """Names of the exceptions that leave a function from its own lines.
 
-    Left out are those that it raises again, abstract methods, and what says that code is wrong.
+    Left out are those that it raises again, and that it catches or turns into something else.
     """
     found = set()
-    waiting: list[ast.AST] = [*node.body]
-    while waiting:
-        each = waiting.pop()
+    for each in block:
         if isinstance(each, ast.FunctionDef | ast.ClassDef | ast.Lambda):
             continue
-        waiting += ast.iter_child_nodes(each)
         if isinstance(each, ast.Raise) and isinstance(each.exc, ast.Call):
             name = ast.unparse(each.exc.func).rpartition(".")[2]
-            if name[0].isupper() and name not in ("NotImplementedError", "AssertionError"):
+            if name[0].isupper() and name not in NOT_FOR_CALLERS:
                 found.add(name)
+        elif isinstance(each, ast.Try):
+            caught = " ".join(ast.unparse(handler.type or each) for handler in each.handlers)
+            inside = {name for name in raised(each.body) if not re.search(rf"\b{name}\b", caught)}
+            found |= inside | raised([*each.handlers, *each.orelse, *each.finalbody])
+        elif not (isinstance(each, ast.With) and TURNED.match(ast.unparse(each.items[0]))):
+            found |= raised(ast.iter_child_nodes(each))
     return found
 
 
 def names_no(function: Function) -> set[str]:
     """The exceptions that neither the function's docstring nor its class's names."""
     text = f"{function.own}\n{function.of_class}"
-    return {each for each in raised(function.node) if not re.search(rf"\b{each}\b", text)}
+    return {each for each in raised(function.node.body) if not re.search(rf"\b{each}\b", text)}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +126,9 @@ def test_shapes_are_said_where_a_tensor_is_taken_or_returned() -> None:
         ("raise error", set()),
         ("raise NotImplementedError('later')", set()),
         ("def inner(): raise ValueError('no')", set()),
+        ("try: raise ValueError('no')\n    except ValueError: pass", set()),
+        ("try: g()\n    except ValueError: raise ValueError('no') from None", {"ValueError"}),
+        ("with failures_as_lines(): raise ValueError('no')", set()),
     ],
 )
 def test_what_counts_as_raised(body: str, missing: set[str]) -> None:

@@ -25,7 +25,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 @contextmanager
 def failures_as_lines() -> Iterator[None]:
-    """End on one line and the right exit code where the cause is outside of the program."""
+    """End on one line and the right exit code where the cause is outside of the program.
+
+    Raises:
+        typer.Exit: in place of the failure, with the exit code of its kind.
+    """
     try:
         yield
     except KeyboardInterrupt:

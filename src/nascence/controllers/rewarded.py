@@ -25,6 +25,10 @@ class RewardedController:
         entropy: weight of the entropy of a draw, in nats.
         baseline_decay: of the moving average of rewards.
         betas: of Adam.
+
+    Raises:
+        ValueError: ``samples`` is below 1, ``baseline_decay`` not in [0, 1), or ``rate`` not
+            positive.
     """
 
     def __init__(

@@ -31,6 +31,9 @@ class Adversaries:
         generator, discriminator: copied.
         rates: of Adam, of the generator and of the discriminator.
         device: to train on.
+
+    Raises:
+        ValueError: a rate is not positive.
     """
 
     def __init__(

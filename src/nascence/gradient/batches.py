@@ -19,6 +19,9 @@ class Halves:
         crop, flip: of :func:`nascence.data.augment`.
         device: on which batches are put, normalised.
         whole: give the weights all images and the architecture the same batch.
+
+    Raises:
+        ValueError: fewer than 4 training images, or batches of fewer than 2.
     """
 
     def __init__(

@@ -35,6 +35,10 @@ class BinaryGates:
         rate: of Adam with momenta 0 and 0.999, so that logits without a gradient stay.
         paths: choices of a decision that are sampled for a step, 2 or more, or None for all.
         latency: None where it counts for nothing.
+
+    Raises:
+        ValueError: the rate is not positive, ``paths`` is below 2, or the latencies are of another
+            space.
     """
 
     joint = False
@@ -147,7 +151,11 @@ class BinaryGates:
         return found
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Return those of the choices held, ``(choices,)`` a decision; see :class:`Method`."""
+        """Return those of the choices held, ``(choices,)`` a decision; see :class:`Method`.
+
+        Raises:
+            DivergenceError: logits are not finite.
+        """
         for name, logits in zip(self.names, self.logits, strict=True):
             if not logits.isfinite().all():
                 raise DivergenceError(

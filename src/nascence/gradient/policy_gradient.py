@@ -27,6 +27,9 @@ class PolicyGradient(RewardedController):
         baseline_decay: of the moving average of rewards.
         candidates: networks drawn to derive one, of which the most accurate on a batch is taken.
         hidden, scale, temperature: of :class:`Controller`.
+
+    Raises:
+        ValueError: ``candidates`` is below 1.
     """
 
     joint = False

@@ -114,6 +114,9 @@ class Relaxation:
         joint: logits and weights learn from one loss on one batch.
         edges: see :class:`Policy`.
         name: of the strategy, for the description.
+
+    Raises:
+        ValueError: ``order`` is not 1 or 2, ``rate`` not positive, or ``decay`` negative.
     """
 
     latency: LatencyTerm | None = None

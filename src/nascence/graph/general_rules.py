@@ -46,7 +46,11 @@ def device(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def reading(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Reading a value: only constants have one."""
+    """Reading a value: only constants have one.
+
+    Raises:
+        GraphError: The value is of an activation.
+    """
     known = tensors_of(args)
     if any(tensor.device.type == "meta" or id(tensor) in recorder.lineage for tensor in known):
         raise GraphError(

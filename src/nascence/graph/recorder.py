@@ -128,7 +128,11 @@ class Recorder(TorchFunctionMode):
     def node(
         self, op: str, sources: Iterable[int], parameters: Sequence[Owned] = (), macs: int = 0
     ) -> int:
-        """Record an operation, or meet again the one that owns the same parameters."""
+        """Record an operation, or meet again the one that owns the same parameters.
+
+        Raises:
+            GraphError: The network has more than ``max_nodes`` operations.
+        """
         fresh = [item for item in parameters if item[0] not in self.owner]
         if parameters and not fresh:
             index = self.owner[parameters[0][0]]

@@ -126,6 +126,9 @@ def break_symmetry(params: Params, *, generator: torch.Generator, scale: float =
     Tiling makes filters equal, and equal filters stay equal under gradient descent; a little
     noise lets training part them (Knyazev et al., 2023, section 4.3). Statistics of batch
     normalisation, which :func:`predict` returns as well, stay as they are.
+
+    Raises:
+        ValueError: ``scale`` is negative.
     """
     if scale < 0:
         raise ValueError(f"scale is {scale}; it must not be negative")

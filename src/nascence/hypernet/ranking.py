@@ -119,6 +119,9 @@ class Regression:
     A Gaussian kernel on standardised embeddings with the median distance as its width; the
     strength has the lowest leave-one-out error, which is closed-form:
     ``e_i = alpha_i / (K + s I)^-1_ii``.
+
+    Raises:
+        ValueError: Embeddings and targets differ in number, or are fewer than 3.
     """
 
     def __init__(

@@ -33,6 +33,9 @@ def solve_ridge(
 
     ``s`` is the entry of ``strengths``, relative to the mean variance of the features, with
     the lowest generalised cross-validation error ``n |residual|^2 / (n - trace)^2``.
+
+    Raises:
+        ValueError: There are fewer than two samples.
     """
     x = features.double()
     count = len(x)
@@ -61,7 +64,11 @@ def solve_ridge(
 
 
 def classifier_name(graph: Graph) -> str:
-    """Dotted name of the linear layer that gives the network's first output."""
+    """Dotted name of the linear layer that gives the network's first output.
+
+    Raises:
+        ValueError: The first output is not that of a linear layer.
+    """
     stack, seen = [graph.outputs[0]], set()
     while stack:
         index = stack.pop()

@@ -72,6 +72,9 @@ class FusionCell(nn.Module):
     GroupNorm and ReLU after each.
 
     Tuple of ``(B, channels, H_l, W_l)``, finest first, to a tuple of the same shapes.
+
+    Raises:
+        ValueError: ``levels`` or ``depth`` is below 1.
     """
 
     def __init__(
@@ -182,6 +185,9 @@ class ExplicitPyramid(nn.Module):
 
     With one block it has exactly the parameters of :class:`ImplicitPyramid`; with k blocks it
     costs what k iterations cost.
+
+    Raises:
+        ValueError: ``blocks`` is below 1.
     """
 
     def __init__(

@@ -113,6 +113,7 @@ def read_latencies(path: Path, *, space: SearchSpace, side: int | None = None) -
     Raises:
         DataError: no such file, another space or side, or an operator that is missing, unknown or
             without a non-negative finite number; the message names it.
+        MissingDataError: there is no file.
     """
     name = printable(path)
     try:

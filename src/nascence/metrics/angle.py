@@ -61,6 +61,9 @@ def squares(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Sums of squares ``(3,)`` of the (initial, current) tensors of one part of a network.
 
     The difference is summed itself, since it is lost when two nearly equal norms are subtracted.
+
+    Raises:
+        ValueError: the two tensors of a pair have different shapes.
     """
     total = torch.zeros(3, dtype=torch.float64)
     for initial, current in pairs:

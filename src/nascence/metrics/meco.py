@@ -125,7 +125,11 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 def least_eigenvalue(maps: Tensor) -> float:
-    """Return that of the correlation of the rows of maps ``(C, values)``."""
+    """Return that of the correlation of the rows of maps ``(C, values)``.
+
+    Raises:
+        ValueError: the maps are not finite.
+    """
     maps = maps.double()
     if not maps.isfinite().all():
         raise ValueError("the network's feature maps are not finite, so that they mean nothing")

@@ -130,7 +130,11 @@ def _transposed_padding(
 
 
 def stack_branches(branches: list[Convolution]) -> Convolution:
-    """The channel concatenation of parallel convolutions of one input (transform IV)."""
+    """The channel concatenation of parallel convolutions of one input (transform IV).
+
+    Raises:
+        NotExact: One is transposed.
+    """
     if any(branch.transposed for branch in branches):
         raise NotExact("transposed convolutions are not stacked")
     geometry = common_geometry(branches, stacked=True)
@@ -249,7 +253,11 @@ def _tap_steps(
 
 
 def input_slice(convolution: Convolution, start: int, stop: int) -> Convolution:
-    """The part of an ungrouped convolution that reads channels ``start`` to ``stop``; no bias."""
+    """The part of an ungrouped convolution that reads channels ``start`` to ``stop``; no bias.
+
+    Raises:
+        NotExact: It is grouped.
+    """
     if convolution.groups != 1:
         raise NotExact("a grouped convolution after a concatenation is not split")
     return replace(

@@ -128,7 +128,7 @@ class Runner(nn.Module):
         self.run = [run]  # a list, so that a module in it is not a child
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Whatever the callable makes of ``inputs``."""
+        """Whatever the callable makes of ``inputs``, of any shape."""
         return self.run[0](*inputs)
 
 
@@ -238,7 +238,8 @@ def diagnose_int8(model: nn.Module, *inputs: Tensor, per_channel: bool = True) -
 
     Each layer alone gets its weight rounded to 8 bits (symmetric, per output channel or per
     tensor) and, apart from that, its input (asymmetric, range of ``inputs``); the figures are the
-    relative errors of the network's output. ``model`` is not changed.
+    relative errors of the network's output. ``inputs`` are of the shapes that it takes, the batch
+    first: ``(B, ...)``. ``model`` is not changed.
     """
     layers = {
         name: layer

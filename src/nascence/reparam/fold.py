@@ -44,7 +44,8 @@ def fold_with_report(
 ) -> tuple[nn.Module, FoldReport]:
     """``fold``, and what was folded, what was left and why, and the cost before and after.
 
-    Latency is the median of ``repeats`` forward passes on ``inputs``, 0 leaves it out.
+    Latency is the median of ``repeats`` forward passes on ``inputs``, of the shapes that the model
+    takes; 0 leaves it out.
     """
     folded, outcome = _fold(model, inputs, verify)
     model = uncompiled(model)

@@ -30,6 +30,10 @@ def branch_mask(weight: Tensor, scales: BranchScales, *, power: int) -> Tensor:
 
     ``weight`` has shape ``(out, in, k, k)`` with odd k; ``power`` is 2 for the gradient of SGD, 1
     for the update of Adam.
+
+    Raises:
+        ValueError: A side of the kernel is even, or there is an identity and ``out`` is no multiple
+            of ``in``.
     """
     height, width = weight.shape[2:]
     if height % 2 == 0 or width % 2 == 0:
@@ -49,7 +53,11 @@ def branch_mask(weight: Tensor, scales: BranchScales, *, power: int) -> Tensor:
 
 
 def per_output(scale: Tensor, weight: Tensor) -> Tensor:
-    """Scales of output channels, in the shape that multiplies a kernel."""
+    """Scales of output channels, in the shape that multiplies a kernel.
+
+    Raises:
+        ValueError: The scales are not ``(out,)``.
+    """
     if scale.shape != (weight.shape[0],):
         raise ValueError(f"got scales of shape {tuple(scale.shape)}; need ({weight.shape[0]},)")
     return scale.to(weight).reshape(-1, 1, 1, 1)

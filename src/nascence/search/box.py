@@ -18,6 +18,9 @@ class Box:
         high: greatest value.
         dimensions: number of coordinates.
         levels: values of a coordinate.
+
+    Raises:
+        ValueError: ``low`` is not below ``high``, ``dimensions`` below 1 or ``levels`` below 2.
     """
 
     def __init__(

@@ -29,6 +29,9 @@ class MetricEvaluator:
         batch: images ``(B, C, H, W)`` and labels ``(B,)`` for the metric; networks are scored on
             their device.
         seeds: one or more; the score is the mean over them.
+
+    Raises:
+        ValueError: ``seeds`` is empty.
     """
 
     def __init__(
@@ -102,6 +105,9 @@ class TrainingEvaluator:
         batch_size: images of a step.
         seed: of initialisation and batches.
         device: to train on.
+
+    Raises:
+        ValueError: neither ``steps`` nor ``seconds`` is given.
     """
 
     def __init__(
@@ -161,6 +167,9 @@ class RankSumEvaluator:
         evaluators: by name.
         population: architectures to rank among, such as a random sample; each is scored by every
             evaluator when the first rank is asked for.
+
+    Raises:
+        ValueError: there is no evaluator, or no architecture.
     """
 
     def __init__(

@@ -30,6 +30,9 @@ class KernelRidge:
     Attributes:
         scale, penalty: as chosen.
         error: mean squared leave-one-out error at that choice.
+
+    Raises:
+        ValueError: there are more points than :data:`MOST`.
     """
 
     def __init__(

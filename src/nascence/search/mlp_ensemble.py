@@ -21,6 +21,9 @@ class MLPEnsemble:
         width: hidden units of both hidden layers.
         steps: of training.
         batch_size: points of a step.
+
+    Raises:
+        ValueError: ``members``, ``width`` or ``steps`` is below 1.
     """
 
     def __init__(

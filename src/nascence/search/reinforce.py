@@ -42,6 +42,9 @@ class Reinforce(DistinctStrategy):
         most_listed: see above.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: the space is not ``Derivable``, or a setting is out of its range.
     """
 
     def __init__(

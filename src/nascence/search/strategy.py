@@ -136,6 +136,9 @@ class Evolution(DistinctStrategy):
         sample: number of members that compete to be the parent.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: ``sample`` is not from 1 to ``population``.
     """
 
     def __init__(

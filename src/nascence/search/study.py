@@ -148,7 +148,11 @@ def read_history(study: "Study", *, space: SearchSpace) -> History:
 def candidates_of(
     study: "Study", trials: "Sequence[FrozenTrial]", space: SearchSpace
 ) -> list[Candidate]:
-    """Return the completed ones of a study's trials, numbered from 0; see `read_history`."""
+    """Return the completed ones of a study's trials, numbered from 0; see `read_history`.
+
+    Raises:
+        ValueError: a trial is not an architecture of the space.
+    """
     from optuna.trial import TrialState
 
     candidates: list[Candidate] = []

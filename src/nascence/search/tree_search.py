@@ -192,6 +192,9 @@ class LaNAS(_TreeSearch):
         refit: scores from one tree to the next.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: ``height`` is below 1.
     """
 
     def __init__(
@@ -242,6 +245,9 @@ class LaMCTS(_TreeSearch):
         refit: scores from one tree to the next.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: ``leaf_size`` is below 2, or ``kernel`` is unknown.
     """
 
     def __init__(

@@ -49,7 +49,11 @@ def sample_decisions(
 def mutate_decision(
     architecture: Architecture, decisions: tuple[Decision, ...], *, generator: torch.Generator
 ) -> Architecture:
-    """Change one decision, drawn uniformly among those with a choice, to another choice."""
+    """Change one decision, drawn uniformly among those with a choice, to another choice.
+
+    Raises:
+        ValueError: no decision has a second choice.
+    """
     check_architecture(architecture, decisions)
     free = [place for place, decision in enumerate(decisions) if len(decision.choices) > 1]
     if not free:

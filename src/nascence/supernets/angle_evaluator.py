@@ -85,6 +85,9 @@ def published_convention(name: str, space: SearchSpace) -> Convention:
     On NAS-Bench-201 both leave out identities and put in what supernets with ``affine="fixed"``
     have of BatchNorm, and differ for networks without a live path alone. Elsewhere ABS takes
     weights alone, and RLNAS a matrix for an identity.
+
+    Raises:
+        ValueError: there is none of this name.
     """
     if name not in CONVENTIONS:
         raise ValueError(f"there is no convention {name!r}; use one of {', '.join(CONVENTIONS)}")

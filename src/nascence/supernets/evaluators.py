@@ -33,6 +33,10 @@ class OneShotEvaluator:
             has fewer ties.
         recalibration: batches of images ``(B, C, H, W)``; each path gets its own statistics from
             them. It is for supernets with tracked statistics, which need it.
+
+    Raises:
+        ValueError: labels do not fit, ``measure`` is unknown, or ``recalibration`` is not what the
+            statistics need.
     """
 
     def __init__(

@@ -102,6 +102,9 @@ def gradient_matching(
 
     Returns:
         One match for each decision with two choices or more, the least cut first.
+
+    Raises:
+        ValueError: ``batches`` is empty.
     """
     if not batches:
         raise ValueError("batches is empty; give at least one")
@@ -134,6 +137,9 @@ def balanced_cut(
 
     The sizes differ by at most one; all such pairs are tried, so it is for m up to about 20.
     The first group holds row 0.
+
+    Raises:
+        ValueError: not ``(m, m)`` with m of 2 or more.
     """
     count = len(similarity)
     if similarity.shape != (count, count) or count < 2:
