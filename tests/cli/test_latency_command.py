@@ -36,7 +36,7 @@ def test_the_table_is_that_of_the_networks_for_these_images(tmp_path: Path, imag
     )  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
     facts = json.loads(result.stdout)
-    space = space_named("shufflenet", data=load(images), width=0.1)
+    space = space_named("shufflenet", data=load(images), sizes={"width": 0.1})
     table = read_latencies(out, space=space, side=8)
     assert (table.batch, facts["batch"], facts["side"]) == (2, 2, 8)
     assert (facts["least_ms"], facts["greatest_ms"]) == table.range
