@@ -1,3 +1,5 @@
+"""Exported files against torch, in any batch size."""
+
 import json
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""Files of weights go round; cut, damaged and foreign ones are refused."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Folders of runs: never overwritten, foreign ones left alone."""
+
 import json
 import math
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Networks of a run go round through its files."""
+
 import json
 from pathlib import Path
 

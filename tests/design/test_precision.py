@@ -1,3 +1,5 @@
+"""Which arithmetic is chosen, and when none is measured."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,3 +1,5 @@
+"""A network predicted in one call, and noise that breaks symmetry."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Dynamic convolutions against a loop over images."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Greedy lists worked by hand, and against trying every order."""
+
 from pathlib import Path
 
 import pytest

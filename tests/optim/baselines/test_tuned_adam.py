@@ -1,3 +1,5 @@
+"""Tuned forms of Adam against torch's and against loops by hand."""
+
 import itertools
 import math
 
