@@ -179,7 +179,7 @@ def copied(state: State) -> State:
 
 
 def horizon(num_steps: Tensor | float | None) -> Tensor:
-    """Return ``num_steps`` as a float tensor ``()``, infinite where it is unknown.
+    """Return ``num_steps`` as float in its own shape, ``()`` for a number; infinite if unknown.
 
     Raises:
         ValueError: If it is a number that is not positive.

@@ -14,7 +14,7 @@ def is_sharded(value: Tensor) -> bool:
 
 
 def local(value: Any) -> Tensor:
-    """Return what this process holds of a tensor, in the same memory; its shape may be empty."""
+    """Return this process's part of a tensor of any shape, in the same memory; it may be empty."""
     held: Tensor = value.to_local() if is_sharded(value) else value
     return held
 

@@ -147,11 +147,13 @@ class Watch(TorchFunctionMode):
 
 
 def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
-    """Refuse what folding would not mean what the caller expects of.
+    """Check that folding would mean what the caller expects.
+
+    The inputs are of the shapes that the model takes.
 
     Raises:
-        ValueError: Not an eager module in evaluation mode, inputs that are not tensors of the
-            shapes that it takes, or no input to verify with.
+        ValueError: It is no eager module in evaluation mode, an input is no tensor, or there is
+            none to verify with.
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"got {type(model).__name__}; give a torch.nn.Module")

@@ -172,7 +172,7 @@ class _Curve:
 
 
 def divide_by_line(points: Array, scores: Array, generator: np.random.Generator) -> Side | None:
-    """Fit scores ``(n,)`` of points ``(n, d)`` by least squares; good is a fit above their mean.
+    """Fit scores ``(n,)`` of points ``(n, d)`` by least squares; good is at or above their mean.
 
     Wang et al. (LaNAS), TPAMI 2021, section 3. The fit is solved, with a ridge of 1e-6 for codes
     that are not independent, not approached by gradient descent.
