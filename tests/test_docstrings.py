@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,9 +46,13 @@ def functions_of(source: str, place: str) -> Iterator[Function]:
                     yield Function(f"{place}:{node.name}.{method.name}", method, own, of_class)
 
 
-def public_functions() -> Iterator[Function]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        yield from functions_of(path.read_text(), str(path.relative_to(SOURCE)))
+@cache
+def public_functions() -> list[Function]:
+    return [
+        function
+        for path in sorted(SOURCE.rglob("*.py"))
+        for function in functions_of(path.read_text(), str(path.relative_to(SOURCE)))
+    ]
 
 
 def has_tensors(node: ast.FunctionDef) -> bool:
