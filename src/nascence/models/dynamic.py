@@ -87,25 +87,6 @@ class DynamicConv2d(nn.Module):
         return out.view(batch, self.filters[0], out.shape[2], out.shape[3])
 
 
-def annealed_temperature(
-    epoch: float, *, epochs: float = 10, start: float = 30.0, end: float = 1.0
-) -> float:
-    """The paper's schedule (section 3.3): linear from ``start`` to ``end`` in ``epochs``."""
-    return start + (end - start) * min(max(epoch / epochs, 0.0), 1.0)
-
-
-def set_temperature_(model: nn.Module, temperature: float) -> None:
-    """Set the temperature of every dynamic convolution in ``model``, in place.
-
-    Raises ValueError where ``temperature`` is not positive.
-    """
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}; it must be positive")
-    for module in model.modules():
-        if isinstance(module, DynamicConv2d):
-            module.temperature = temperature
-
-
 def dynamic_resnet18(
     *,
     classes: int = 1000,
