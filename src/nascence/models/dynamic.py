@@ -24,7 +24,8 @@ class DynamicConv2d(nn.Module):
     ``W(x) = Σ_k π_k(x) W_k``, the bias likewise, with ``π(x) = softmax(z(x) / temperature)`` and z
     two linear layers, ``in_channels // reduction`` ReLU units between them, on the image's average
     (equations 2 to 4). The mixing is one matrix product and the batch is one grouped convolution,
-    whose groups are the images: a graph exported from it holds for one batch size.
+    whose groups are the images: a graph exported from it holds for one batch size. In the paper's
+    training ``temperature`` falls linearly from 30 to 1 in the first ten epochs (section 3.3).
 
     ``(B, in_channels, H, W)`` to ``(B, out_channels, H', W')`` as ``torch.nn.Conv2d``. Raises
     ValueError where ``kernels``, ``reduction`` or ``temperature`` is not positive or ``groups``
