@@ -121,3 +121,8 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
         if (path / "config.yaml").exists():
             line(f"stopped; go on with: nascence resume {path}")
         raise
+
+
+def whole(value: float | None) -> float | None:
+    """Return a whole number as an int."""
+    return int(value) if value is not None and value == int(value) else value

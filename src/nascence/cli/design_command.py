@@ -86,8 +86,9 @@ def design(
 ) -> None:
     """Search, train, fold and export a network for your images, and report on it."""
     with failures_as_lines():
+        from nascence.core.durations import parse_duration
         from nascence.design.folder import next_free
-        from nascence.design.settings import DesignSettings, parse_duration
+        from nascence.design.settings import DesignSettings
 
         settings = _validated(
             DesignSettings,

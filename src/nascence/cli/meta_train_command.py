@@ -9,6 +9,7 @@ import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
 from nascence.cli.meta_train_optimizer import optimizer
+from nascence.core.durations import parse_duration
 
 meta_train = typer.Typer(
     no_args_is_help=True, help="Meta-train a hypernetwork or an optimizer, in legs that resume."
@@ -81,7 +82,6 @@ def ghn(
         import math
 
         from nascence.cli.meta_training import Choices, run
-        from nascence.design.settings import parse_duration
 
         choices = Choices(
             data=data if data == "cifar10-sample" else str(Path(data).absolute()),

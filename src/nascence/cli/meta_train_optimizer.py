@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.core.durations import parse_duration
 
 
 def optimizer(
@@ -63,7 +64,6 @@ def optimizer(
     With --self-train a learned optimizer trains another copy.
     """
     with failures_as_lines():
-        from nascence.design.settings import parse_duration
         from nascence.optim import create, load, meta_train
         from nascence.tasks import chosen
 

@@ -65,10 +65,12 @@ def train_generator(
     an undisturbed one on a CPU.
 
     Args:
-        space, architecture: what is built.
+        space: of generators.
+        architecture: which of them is built.
         data: images of the space's side.
         generator: gives the one seed of all randomness.
-        steps, seconds: of the discriminator, and wall time, whichever ends first.
+        steps: of the discriminator; None for no limit.
+        seconds: wall time; whichever of the two ends first. Give one or both.
         batch_size: real images of a step, and as many generated ones.
         generated: images of a step of the generator.
         critic_steps: steps of the discriminator for one of the generator.

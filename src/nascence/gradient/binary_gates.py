@@ -77,6 +77,7 @@ class BinaryGates:
 
     @torch.no_grad()
     def choice(self, done: float, generator: torch.Generator) -> list[Tensor]:
+        """Return what the weights are trained on in this step; see :class:`Method`."""
         return [
             _gates(drawn, torch.ones(1, device=vector.device), vector)
             for vector, drawn in self._drawn(1, generator)
@@ -92,6 +93,7 @@ class BinaryGates:
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
+        """Return the derivatives by the policy's parameters; see :class:`Method`."""
         sampled, values, choice = [], [], []
         with torch.no_grad():
             for vector, drawn in self._drawn(self.paths, generator):
@@ -145,6 +147,7 @@ class BinaryGates:
         return found
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
+        """Return those of the choices held, for each decision; see :class:`Method`."""
         for name, logits in zip(self.names, self.logits, strict=True):
             if not logits.isfinite().all():
                 raise DivergenceError(
@@ -156,9 +159,11 @@ class BinaryGates:
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
+        """Return the network to which the search has come; see :class:`Method`."""
         return derive(supernet, self.probabilities(generator))
 
     def measured(self, supernet: SuperNet, architecture: Architecture) -> Choice:
+        """Return what measures a derived network; see :class:`Method`."""
         return architecture
 
 

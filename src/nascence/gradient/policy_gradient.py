@@ -66,6 +66,7 @@ class PolicyGradient(RewardedController):
 
     @torch.no_grad()
     def choice(self, done: float, generator: torch.Generator) -> Architecture:
+        """Return what the weights are trained on in this step; see :class:`Method`."""
         return self.controller.draw(1, generator=generator).architectures[0]
 
     def gradients(
@@ -78,11 +79,13 @@ class PolicyGradient(RewardedController):
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
+        """Return the derivatives by the policy's parameters; see :class:`Method`."""
         return self.estimate(
             lambda each: _accuracy(supernet, validation, each), generator=generator
         )[0]
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
+        """Return those of the choices held, for each decision; see :class:`Method`."""
         with torch.no_grad():
             drawn = self.controller.draw(64, generator=generator)
         return [each.mean(0) for each in drawn.probabilities]
@@ -96,6 +99,7 @@ class PolicyGradient(RewardedController):
         return max(drawn, key=lambda each: _accuracy(supernet, validation, each))
 
     def measured(self, supernet: SuperNet, architecture: Architecture) -> Architecture:
+        """Return what measures a derived network; see :class:`Method`."""
         return architecture
 
 

@@ -142,6 +142,7 @@ class Relaxation:
         self.description = f"{name}, architecture rate {rate}, decay {decay}, order {order}"
 
     def choice(self, done: float, generator: torch.Generator) -> list[Tensor]:
+        """Return what the weights are trained on in this step; see :class:`Method`."""
         gates = [self.gate(logits, done, generator) for logits in self.learned.logits]
         if not self.learned.edges:
             return gates
@@ -158,6 +159,7 @@ class Relaxation:
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
+        """Return the derivatives by the policy's parameters; see :class:`Method`."""
         own = list(self.policy.parameters())
         if self.order == 1:
             loss = cross_entropy(supernet, validation, self.choice(done, generator))
@@ -173,12 +175,14 @@ class Relaxation:
         return unrolled_gradients(loss_of, weights, own, train, validation, rate=rate)
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
+        """Return those of the choices held, for each decision; see :class:`Method`."""
         return [logits.detach().softmax(0) for logits in self.learned.logits]
 
     @torch.no_grad()
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
+        """Return the network to which the search has come; see :class:`Method`."""
         shares = self.learned.edge_weights()
         probabilities = self.probabilities(generator)
         weights = [each * share for each, share in zip(probabilities, shares, strict=True)]

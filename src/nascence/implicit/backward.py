@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nascence import registry
 from nascence.implicit.anderson import anderson
 from nascence.implicit.broyden import broyden
 from nascence.implicit.newton_krylov import newton_krylov
@@ -102,12 +103,15 @@ def solver_of(name: str | Solver) -> Solver:
     """The solver called ``name``; raises ValueError."""
     if callable(name):
         return name
-    if name not in SOLVERS:
+    if name in SOLVERS:
+        return SOLVERS[name]
+    if name not in (known := registry.names("solver")):
         raise ValueError(
-            f"solver is {name!r}; it must be one of {', '.join(SOLVERS)}, "
+            f"solver is {name!r}; it must be one of {', '.join(known)}, "
             "or a function like nascence.implicit.anderson"
         )
-    return SOLVERS[name]
+    found: Solver = registry.find(name, "solver").load()
+    return found
 
 
 def pack(tensors: Sequence[Tensor]) -> Tensor:
