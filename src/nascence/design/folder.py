@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from nascence.core.files import append_line, is_unused, locked, write_whole
+from nascence.core.files import append_line, is_unused, locked, understood, write_whole
 from nascence.design.settings import DesignSettings
 
 T = TypeVar("T")
@@ -74,11 +74,11 @@ class RunFolder:
             raise RunError(
                 f"{path} holds no run (no config.yaml); start one with `nascence design`"
             )
-        try:
-            settings = DesignSettings(**yaml.safe_load(config.read_text()))
-        except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{config} cannot be understood ({reason}); start a new run") from error
+        with understood(config, remedy="start a new run", error=RunError):
+            try:
+                settings = DesignSettings(**yaml.safe_load(config.read_text()))
+            except yaml.YAMLError as error:
+                raise ValueError(str(error)) from None
         return cls(path, settings)
 
     def held(self) -> AbstractContextManager[None]:
@@ -133,14 +133,10 @@ class RunFolder:
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         path = self.path / "stages" / name
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                return TypeAdapter(kind).validate_python(json.loads(path.read_text()))
-            except ValueError as error:
-                raise RunError(
-                    f"{path} is damaged or of another version; delete it to run the stage again"
-                ) from error
-        return None
+        if not path.exists():
+            return None
+        with understood(path, remedy="delete it to run the stage again", error=RunError):
+            return TypeAdapter(kind).validate_python(json.loads(path.read_text()))
 
 
 def next_free(parent: Path, name: str) -> Path:

@@ -49,6 +49,7 @@ class DilatedSeparable(nn.Sequential):
         if not self._by_phases(x):
             return super().forward(x)
         activation, depthwise, *others = self
+        assert isinstance(depthwise, nn.Conv2d)
         x = depthwise_dilated(activation(x), depthwise.weight, depthwise.stride[0])
         for layer in others:
             x = layer(x)

@@ -20,7 +20,7 @@ from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.implicit import MDEQClassifier, unrolled
 from nascence.report import CandidatePoint
 from nascence.search import LimitError
-from nascence.training import Training, adamw, cosine, train
+from nascence.training import Training, adamw, cosine, train, unmeasured_precision
 
 UNROLLED = 4
 """Layers of the unrolled network that training starts with."""
@@ -78,7 +78,7 @@ class MDEQ:
     def plan(self, run: Run, model: nn.Module, seconds: float) -> TrainingPlan:
         """Measure how many steps of both parts of the training fit into ``seconds``."""
         steps = max(int(seconds / _seconds_per_step(run, model)), 2)
-        return TrainingPlan(steps, recipe.LENIENCE * seconds)
+        return TrainingPlan(steps, recipe.LENIENCE * seconds, unmeasured_precision(run.device))
 
     def train(self, run: Run, model: nn.Module, plan: TrainingPlan) -> Training:
         """Train the network as planned, then fix its evaluations.
