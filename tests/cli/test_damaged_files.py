@@ -29,7 +29,8 @@ WORDS: dict[str, list[str]] = {
     "design": ["design", DATA, "--size", "8", "--steps", "2", "--trials", "3"],
     "ghn": [
         "meta-train", "ghn", "--data", DATA, "--kind", "mlp", "--steps", "2", "--batch", "4",
-        "--size", "8", "--cells", "4,4", "--channels", "8", "--max-macs", "500000", "--validation-networks", "1",
+        "--size", "8", "--cells", "4,4", "--channels", "8", "--max-macs", "500000",
+        "--validation-networks", "1",
     ],
     "optimizer": [
         "meta-train", "optimizer", "--families", "quadratic", "--steps", "2", "--cohorts", "1",

@@ -108,7 +108,8 @@ def understood(
     ) as reason:
         said = next(iter(str(reason).splitlines()), "")[:200] or "no more"
         raise error(
-            f"{path} is damaged or of another kind or version ({type(reason).__name__}: {said}); {remedy}"
+            f"{path} is damaged or of another kind or version ({type(reason).__name__}: {said}); "
+            f"{remedy}"
         ) from reason
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -112,13 +112,15 @@ class RunFolder:
         self.event("finished", stage=stage)
         return result
 
-    def plan(self, stage: str, kind: type[T], make: Callable[[], T]) -> T:
-        """The plan of a stage: made once, then read.
+    def plan(
+        self, stage: str, kind: type[T], make: Callable[[], T], *, names: Collection[str] = ()
+    ) -> T:
+        """The plan of a stage: made once, then read; a dict must have these names.
 
         Raises:
             RunError: The file is damaged, or of a version that wrote something else.
         """
-        plan = self._read(f"{stage}.plan.json", kind)
+        plan = self._read(f"{stage}.plan.json", kind, names)
         if plan is None:
             plan = make()
             written = self._write(f"{stage}.plan.json", plan)
@@ -131,12 +133,15 @@ class RunFolder:
         write_whole(self.path / "stages" / name, json.dumps(content, indent=1).encode())
         return content
 
-    def _read(self, name: str, kind: type[T]) -> T | None:
+    def _read(self, name: str, kind: type[T], names: Collection[str] = ()) -> T | None:
         path = self.path / "stages" / name
         if not path.exists():
             return None
         with understood(path, remedy="delete it to run the stage again", error=RunError):
-            return TypeAdapter(kind).validate_python(json.loads(path.read_text()))
+            found = TypeAdapter(kind).validate_python(json.loads(path.read_text()))
+            if isinstance(found, dict) and (missing := set(names) - found.keys()):
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            return found
 
 
 def next_free(parent: Path, name: str) -> Path:

@@ -31,7 +31,8 @@ def predict(
 
     Args:
         model: Any network that can be traced.
-        inputs: ``(B, C, H, W)`` of any floating-point dtype; they give the statistics of batch normalisation.
+        inputs: ``(B, C, H, W)`` of any floating-point dtype; they give the statistics of batch
+            normalisation.
         ghn: The hypernetwork; None for the released weights.
         labels: ``(B,)``; the classifier is fitted to them in closed form, which suits any data and
             number of classes. None keeps the predicted one.

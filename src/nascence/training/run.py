@@ -153,10 +153,15 @@ class Run:
         if self.automatic:  # files of earlier versions name none: it was float32 on every CPU
             self.use(saved.get("precision", unmeasured_precision(self.device)))
         self.scaler.load_state_dict(saved["scaler"])
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        self.loss_sum = saved["loss_sum"].to(self.device)
-        self.loss_count = saved["loss_count"]
-        self.curve = [Measurement(*point) for point in saved["curve"]]
+        self.step, self.seconds = int(saved["step"]), float(saved["seconds"])
+        if min(self.step, self.seconds) < 0:
+            raise ValueError(f"step {self.step} after {self.seconds} seconds")
+        self.loss_sum = saved["loss_sum"].to(self.loss_sum).reshape(())
+        self.loss_count = int(saved["loss_count"])
+        self.curve = [
+            Measurement(int(step), float(seconds), float(loss), float(accuracy))
+            for step, seconds, loss, accuracy in saved["curve"]
+        ]
 
 
 @torch.no_grad()

@@ -48,7 +48,10 @@ class MDEQ:
         allowed = _allowed(run)
         fewest = min(allowed, key=allowed.__getitem__)
         most = run.folder.plan(
-            "size", dict[str, float], lambda: {"macs": _largest_macs(run, fewest, allowed[fewest])}
+            "size",
+            dict[str, float],
+            lambda: {"macs": _largest_macs(run, fewest, allowed[fewest])},
+            names=("macs",),
         )["macs"]
         affordable = [size for size in allowed if allowed[size] <= most] or [fewest]
         best = max(affordable, key=allowed.__getitem__)
@@ -137,7 +140,12 @@ def _allowed(run: Run) -> dict[Size, int]:
     fast = small
     if slowest is not None:
         # measured once, so that a resumed run decides as before
-        measured = run.folder.plan("latencies", dict[str, float], lambda: _latencies(run, small))
+        measured = run.folder.plan(
+            "latencies",
+            dict[str, float],
+            lambda: _latencies(run, small),
+            names=[size.name for size in small],
+        )
         fast = [size for size in small if measured[size.name] <= slowest]
         if not fast:
             raise LimitError(
