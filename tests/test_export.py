@@ -17,7 +17,7 @@ from nascence.export import (
     check_parity,
     export_onnx,
     portable,
-    read_metadata,
+
     run_onnx,
     save_weights,
 )

@@ -1,6 +1,7 @@
 """Writing whole, locking, and what kills leave behind."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from nascence.core.files import LockedError, WriteError, append_line, is_unused, locked, write_whole
+from nascence.core.files import (
+    DamagedFileError,
+    LockedError,
+    WriteError,
+    append_line,
+    is_unused,
+    locked,
+    understood,
+    write_whole,
+)
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
