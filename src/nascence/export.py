@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
+from nascence.core.weights import read_metadata as read_metadata
 from nascence.data import Dataset, Split
 
 
@@ -79,14 +80,6 @@ def _unique(model: nn.Module) -> dict[str, Tensor]:
         seen[key] = name
         kept[name] = value
     return kept
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read the metadata of a safetensors file."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as file:
-        return dict(file.metadata() or {})
 
 
 def export_onnx(

@@ -24,6 +24,10 @@ class State(TypedDict):
     shared: Params
 
 
+Losses = tuple[Tensor | None, Tensor | None]
+"""Of training and of held-out data, where they are known."""
+
+
 class LearnedOptimizer(nn.Module, ABC):
     """An optimizer whose own parameters, theta, are what meta-training learns.
 
@@ -118,8 +122,13 @@ class Kernel:
 
         ``params``, contiguous float32 of any shape, and ``state`` are changed.
         """
+        self._step_one_(grads, state, params, rates, (loss, valid_loss))
+
+    def _step_one_(
+        self, grads: Params, state: State, params: Params, rates: dict[str, float], losses: Losses
+    ) -> None:
         updates, following = self.optimizer.update(
-            grads, state, params, loss=loss, valid_loss=valid_loss
+            grads, state, params, loss=losses[0], valid_loss=losses[1]
         )
         for name, update in updates.items():
             params[name].add_(update, alpha=rates[name])

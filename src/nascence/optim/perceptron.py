@@ -13,6 +13,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.optim.contract import Kernel, LearnedOptimizer
+
 PIECE = 8192
 LARGEST_D = 1e3
 LARGEST_A = 5e3
@@ -112,6 +114,16 @@ def room_for(planes: int, network: PerceptronWeights, sizes: Iterable[int]) -> T
     width = min(PIECE, max(sizes, default=0))
     hidden, second = len(network.second), network.second
     return second.new_empty((planes + 2 * hidden + 4) * width, dtype=torch.float32)
+
+
+class PerceptronKernel(Kernel):
+    """A kernel that reads the weights of its optimizer's perceptron where they are."""
+
+    def __init__(
+        self, optimizer: LearnedOptimizer, network: nn.ParameterDict, *, nominal: float | None
+    ) -> None:
+        super().__init__(optimizer)
+        self.network, self.nominal = PerceptronWeights(**dict(network.items())), nominal
 
 
 class Pieces(ABC):

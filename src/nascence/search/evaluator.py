@@ -135,7 +135,7 @@ class TrainingEvaluator:
 
     def __call__(self, architecture: Architecture) -> float:
         """Train and return the accuracy, from 0 to 1; 0 where the loss is not finite."""
-        from nascence.training import DivergenceError, sgd, train
+        from nascence.training import DivergenceError, sgd, train, unmeasured_precision
 
         seed = derived_seed(self._seed, *architecture, derivation="search")
         with seeded(seed):
@@ -151,6 +151,7 @@ class TrainingEvaluator:
                 batch_size=self._batch_size,
                 measurements=1,
                 device=self._device,
+                precision=unmeasured_precision(self._device),  # one architecture has one score
             )
         except DivergenceError:
             return 0.0  # a network that cannot be trained so is one of the worst

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nascence.optim.contract import Kernel, LearnedOptimizer, State
+from nascence.optim.contract import Kernel, LearnedOptimizer, Losses, State
 from nascence.optim.small.compiled import Loops
 from nascence.optim.small.folding import Sums, fold
 from nascence.optim.small.network import (
@@ -45,18 +45,9 @@ class SmallKernel(Kernel):
         super().__init__(optimizer)
         self.learning_rate = learning_rate
 
-    @torch.no_grad()
-    def step_(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        rates: dict[str, float],
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
+    def _step_one_(
+        self, grads: Params, state: State, params: Params, rates: dict[str, float], losses: Losses
     ) -> None:
-        """Take a step of one network; see `Kernel.step_`. The losses, ``()``, are not used."""
 
         def stacked(values: Params) -> Params:
             return {name: value[None] for name, value in values.items()}
