@@ -17,7 +17,7 @@ SHAPE = re.compile(
     r"|\bshapes?\b|\bscalars?\b",
     re.IGNORECASE,
 )
-TURNED = re.compile(r"failures_as_lines\(|foreign\(")
+TURNED = re.compile(r"(failures_as_lines|foreign|understood)\(")
 """Contexts from which every exception comes out as another one."""
 NOT_FOR_CALLERS = ("NotImplementedError", "AssertionError")
 

@@ -1,3 +1,5 @@
+"""The faster arithmetic is chosen, and the model stays as it is."""
+
 from collections.abc import Callable
 from pathlib import Path
 
