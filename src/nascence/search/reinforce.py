@@ -40,6 +40,9 @@ class Reinforce(DistinctStrategy):
         exponent: see ``target``; -0.07 is the paper's.
         most_listed: see above.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: the space is not ``Derivable``, or a setting is out of its range.
     """
 
     def __init__(

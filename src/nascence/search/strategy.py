@@ -132,6 +132,9 @@ class Evolution(DistinctStrategy):
         population: number of members.
         sample: number of members that compete to be the parent.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: ``sample`` is not from 1 to ``population``.
     """
 
     def __init__(

@@ -190,6 +190,9 @@ class LaNAS(_TreeSearch):
         initial: random architectures in the beginning.
         refit: scores from one tree to the next.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: ``height`` is below 1.
     """
 
     def __init__(
@@ -238,6 +241,9 @@ class LaMCTS(_TreeSearch):
         initial: random points in the beginning.
         refit: scores from one tree to the next.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: ``leaf_size`` is below 2, or ``kernel`` is unknown.
     """
 
     def __init__(
