@@ -126,3 +126,15 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
 def whole(value: float | None) -> float | None:
     """Return a whole number as an int."""
     return int(value) if value is not None and value == int(value) else value
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between them.
+
+    Raises:
+        ValueError: Anything else; the message names the option.
+    """
+    try:
+        return tuple(int(word) for word in text.split(",") if word.strip())
+    except ValueError:
+        raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
