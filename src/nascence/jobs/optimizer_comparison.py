@@ -125,12 +125,13 @@ class OptimizerComparisonOutcome:
 
     def summary(self) -> list[str | Table]:
         """Return the outcome in words, with a table for each group of tasks."""
-        words: list[str | Table] = [", ".join(self.described())]
+        # In plain lines, as a name may be a path, which a table would fold.
+        lines, width = [", ".join(self.described())], max(len(e.label) for e in self.standings)
         for group in dict.fromkeys(each.group for each in self.standings):
-            rows = [
-                (each.label, f"{each.mean:.3f}", f"{each.median:.3f}", f"{each.diverged:.1%}")
+            lines += ["", f"{group:<{width}}    mean  median  diverged"]
+            lines += [
+                f"{each.label:<{width}}  {each.mean:6.3f}  {each.median:6.3f}  {each.diverged:7.1%}"
                 for each in self.standings
                 if each.group == group
             ]
-            words.append(Table(group, ("optimizer", "mean", "median", "diverged"), rows))
-        return [*words, f"wrote {self.out / PAGE}"]
+        return [*lines, "", f"wrote {self.out / PAGE}"]
