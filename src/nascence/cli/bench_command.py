@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, numbers
+from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, numbers
 from nascence.cli.job_running import run_and_print
 from nascence.cli.latency_command import latency
 
@@ -73,8 +73,8 @@ def optimizers(
         from nascence.jobs.optimizer_probe import OptimizerProbeJob
 
         entrants: dict[str, Any] = {
-            "optimizers": _words(names),
-            "weights": _words(weights),
+            "optimizers": tuple(between_commas(names)),
+            "weights": tuple(between_commas(weights)),
             "trials": numbers("--trials", trials),
         }
         if probe:
@@ -93,7 +93,3 @@ def optimizers(
                 **entrants,
             )
         run_and_print(job, as_json=as_json, quiet=quiet, resumes=not probe)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, numbers
+from nascence.cli.console import (
+    Device,
+    Images,
+    Json,
+    Leg,
+    Quiet,
+    Seed,
+    between_commas,
+    failures_as_lines,
+    numbers,
+)
 from nascence.cli.job_running import run_and_print
 from nascence.cli.meta_train_optimizer import optimizer
 from nascence.core.durations import parse_duration
@@ -24,21 +34,12 @@ def _group() -> None:
 @meta_train.command()
 def ghn(
     out: Annotated[Path, typer.Option(help="Folder of the run; it goes on if it is there.")],
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Images: a folder of class folders, parquet, npz, CIFAR or MNIST files. "
-            "Without it, the bundled sample of CIFAR-10."
-        ),
-    ] = "cifar10-sample",
+    data: Images = "cifar10-sample",
     kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
     steps: Annotated[
         int, typer.Option(help="Steps of the whole run, where the learning rate ends at zero.")
     ] = 10_000,
-    leg: Annotated[
-        str | None,
-        typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
-    ] = None,
+    leg: Leg = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare networks ahead.")] = 0,
     processes: Annotated[
         int, typer.Option(help="CPU processes that share each meta-batch; torchrun does for GPUs.")
@@ -72,8 +73,8 @@ def ghn(
     ] = "val",
     validation_networks: Annotated[int, typer.Option(help="Networks of each split.")] = 10,
     validate_every: Annotated[int, typer.Option(help="Steps between validation passes.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -94,7 +95,7 @@ def ghn(
             max_macs=max_macs,
             learning_rate=learning_rate,
             label_smoothing=label_smoothing,
-            splits=tuple(name for name in splits.split(",") if name),
+            splits=tuple(between_commas(splits)),
             validation_networks=validation_networks,
             validate_every=validate_every,
             seed=seed,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines
+from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines
 from nascence.cli.job_running import run_and_print
 from nascence.core.durations import parse_duration
 
@@ -27,10 +27,7 @@ def optimizer(
         typer.Option(help="Leave out families with tasks of more multiply-adds a step."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Outer steps of the whole run.")] = 1000,
-    leg: Annotated[
-        str | None,
-        typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
-    ] = None,
+    leg: Leg = None,
     workers: Annotated[int, typer.Option(help="Processes; they change nothing but the time.")] = 1,
     cohorts: Annotated[int, typer.Option(help="Groups of networks that train side by side.")] = 4,
     pairs: Annotated[int, typer.Option(help="Antithetic pairs of networks in a cohort.")] = 64,
@@ -55,7 +52,7 @@ def optimizer(
     outer: Annotated[
         str, typer.Option(help="Weights of the one that does with --self-train.")
     ] = "optimizer-small",
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nascence.core.files import understood
 from nascence.data import Dataset, Split
 from nascence.hypernet import GHN, validation
 from nascence.spaces.deepnets import DeepNets
@@ -75,7 +76,8 @@ def last_validation(out: Path) -> dict[str, float]:
     """Return the accuracies of the last validation pass in the log."""
     found: dict[str, float] = {}
     path = out / "log.jsonl"
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        row = json.loads(line)
-        found = {k: v for k, v in row.items() if k.startswith("accuracy_")} or found
+    with understood(path, remedy="delete it; the next leg begins another log"):
+        for line in path.read_text().splitlines() if path.is_file() else ():
+            row = json.loads(line)
+            found = {k: float(v) for k, v in row.items() if k.startswith("accuracy_")} or found
     return found

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from nascence.core.devices import device_of
-from nascence.core.files import is_unused, locked, write_whole
+from nascence.core.files import is_unused, locked, understood, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import load as load_data
 from nascence.hypernet import GHN, Report, in_processes, meta_train, read_card
@@ -213,13 +213,11 @@ def _claim(job: GhnTrainingJob) -> None:
         return
     if not path.is_file():
         raise ValueError(f"{job.out} holds something else; choose another folder")
-    try:
+    with understood(path, remedy="choose another folder"):
         known = json.loads(path.read_text())
         for name in ("schedule", "average", "start", "crop"):  # runs of earlier versions have none
             known.setdefault(name, getattr(GhnTrainingJob, name))
         differing = [name for name in wanted if known[name] != wanted[name]]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
     if job.schedule == "constant":
         differing = [name for name in differing if name != "steps"]
     if differing:
