@@ -44,7 +44,11 @@ class LatencyJob:
     seed: int = 0
 
     def run(self, *, progress: Progress | None = None) -> "LatencyOutcome":
-        """Measure, write the table, and check it; see `nascence.jobs.job.Job`."""
+        """Measure, write the table, and check it; see `nascence.jobs.job.Job`.
+
+        Raises:
+            ValueError: A space whose costs do not add up, or a setting out of its range.
+        """
         check_file(self.out, "the table")
         if self.check < 0:
             raise ValueError(f"--check is {self.check}; give a number of networks, or 0")

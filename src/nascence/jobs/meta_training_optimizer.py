@@ -56,6 +56,7 @@ class OptimizerTrainingJob:
 
         Raises:
             CheckpointError: The folder holds another meta-training.
+            ValueError: A name, or a setting that is out of its range.
         """
         check_folder(self.out)
         tasks = chosen(self.families, max_cost=self.max_cost)

@@ -31,7 +31,11 @@ class OptimizerProbeJob:
     trials: tuple[int, ...] = (1, 10)
 
     def run(self, *, progress: Progress | None = None) -> "OptimizerProbeOutcome":
-        """Go down the valley with each, and draw the page; see `nascence.jobs.job.Job`."""
+        """Go down the valley with each, and draw the page; see `nascence.jobs.job.Job`.
+
+        Raises:
+            ValueError: A name, or no optimizer of one setting among them.
+        """
         check_folder(self.out)
         entrants = contestants(self.optimizers, weights=self.weights, trials=self.trials)
         single = [each for each in entrants if each.theta is None]
