@@ -1,4 +1,4 @@
-"""The faster arithmetic is chosen, and the model stays as it is."""
+"""Which arithmetic a training takes: measured once, kept in its checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path

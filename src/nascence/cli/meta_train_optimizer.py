@@ -1,12 +1,12 @@
 """``nascence meta-train optimizer``."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines, line, numbers, shown
+from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines
+from nascence.cli.job_running import run_and_print
 from nascence.core.durations import parse_duration
 
 
@@ -61,67 +61,36 @@ def optimizer(
     With --self-train a learned optimizer trains another copy.
     """
     with failures_as_lines():
-        from nascence.optim import create, load, meta_train
-        from nascence.tasks import chosen
+        from nascence.jobs.meta_training_optimizer import OptimizerTrainingJob
 
-        tasks = chosen(families, max_cost=max_cost)
-        untrained = create(architecture) if start is None else load(start)
-        teacher = load(outer) if self_train else None
-        bounds = numbers("--lengths", lengths)
-        if len(bounds) != 2:
-            raise ValueError(f"--lengths is {lengths!r}; give two numbers such as 100,1000")
-        if steps < 1 or workers < 1:
-            raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
-        try:
-            with shown(out, quiet=quiet) as show:
-                result = meta_train(
-                    untrained,
-                    tasks,
-                    out=out,
-                    seed=seed,
-                    steps=steps,
-                    seconds=None if leg is None else parse_duration(leg),
-                    workers=workers,
-                    cohorts=cohorts,
-                    pairs=pairs,
-                    window=window,
-                    lengths=(bounds[0], bounds[1]),
-                    ramp=ramp,
-                    method=method,  # type: ignore[arg-type]  # checked there
-                    objective=objective,  # type: ignore[arg-type]
-                    sigma=sigma,
-                    learning_rate=learning_rate,
-                    compiled=compiled,
-                    outer=teacher,
-                    progress=lambda entry: show("optimizer", entry["step"] / steps, _brief(entry)),
-                )
-        except KeyboardInterrupt:
-            line(f"stopped; the same command goes on with {out}")
-            raise
-        facts = {
-            "step": result.steps,
-            "steps": steps,
-            "finished": result.steps >= steps,
-            "particle_steps": result.particle_steps,
-            "particle_steps_per_second": result.particle_steps / max(result.seconds, 1e-9),
-            "seconds": result.seconds,
-            "weights": str(out / "optimizer.safetensors"),
-        }
-        typer.echo(json.dumps(facts) if as_json else _text(facts))
+        job = OptimizerTrainingJob(
+            out=out,
+            architecture=architecture,
+            families=families,
+            max_cost=max_cost,
+            steps=steps,
+            seconds=None if leg is None else parse_duration(leg),
+            workers=workers,
+            cohorts=cohorts,
+            pairs=pairs,
+            window=window,
+            lengths=_two(lengths),
+            ramp=ramp,
+            method=method,
+            objective=objective,
+            sigma=sigma,
+            learning_rate=learning_rate,
+            start=start,
+            compiled=compiled,
+            outer=outer if self_train else None,
+            seed=seed,
+        )
+        run_and_print(job, as_json=as_json, quiet=quiet)
 
 
-def _brief(entry: dict[str, Any]) -> str:
-    losses = [cohort["loss"] for cohort in entry["cohorts"]]
-    rate = entry["particle_steps_per_second"]
-    return f"loss {sum(losses) / len(losses):.3f} of the first, {rate:,} particle-steps/s"
-
-
-def _text(facts: dict[str, Any]) -> str:
-    """The result for people."""
-    state = "finished" if facts["finished"] else "the same command goes on"
-    return (
-        f"outer step {facts['step']:,} of {facts['steps']:,}, {state}\n"
-        f"{facts['particle_steps']:,} particle-steps, "
-        f"{facts['particle_steps_per_second']:,.0f} a second\n"
-        f"wrote {facts['weights']}"
-    )
+def _two(text: str) -> tuple[int, int]:
+    try:
+        low, high = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--lengths is {text!r}; give two numbers such as 100,1000") from None
+    return low, high

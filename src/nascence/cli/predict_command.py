@@ -89,9 +89,9 @@ def _predicted(
 ) -> dict[str, Any]:
     import torch
 
-    from nascence.cli.devices import device_of
     from nascence.cli.networks import network
     from nascence.cli.prediction import predict_network, save_state
+    from nascence.core.devices import device_of
     from nascence.data import load as load_data
     from nascence.hypernet import load
 

@@ -38,7 +38,7 @@ class Job(Protocol):
 
     @property
     def out(self) -> Path:
-        """The folder."""
+        """The folder, or the file of a job that writes one and keeps nothing else."""
 
     def run(self, *, progress: Progress | None = None) -> Outcome:
         """Carry the work out, or on.
@@ -119,13 +119,21 @@ def _flag(name: str) -> str:
 
 def check_folder(out: Path) -> None:
     """Raise ``ValueError`` for a folder that is a file, or the address of a database."""
-    if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
-        raise ValueError(
-            f"out is the address of a {address[1]} database; give a folder, in which the study "
-            "is kept as a file"
-        )
+    _check_address(out, "a folder, in which the study is kept as a file")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; give a folder")
+
+
+def check_file(out: Path, what: str) -> None:
+    """Raise ``ValueError`` for a file to write that is a folder, or the address of a database."""
+    _check_address(out, f"a file for {what}")
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; give a file for {what}")
+
+
+def _check_address(out: Path, wanted: str) -> None:
+    if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
+        raise ValueError(f"out is the address of a {address[1]} database; give {wanted}")
 
 
 def check_workers(workers: int) -> None:
