@@ -25,7 +25,7 @@ class Table:
     as bases, the last decision fastest, unless ``rows`` says otherwise.
 
     Attributes:
-        name: of the benchmark.
+        name: name of the benchmark.
         decisions: names and choices of the decisions that an architecture indexes.
         columns: float64 arrays (rows,), NaN where nothing was measured. Accuracies are in percent
             and named ``"DATA/ACCURACY"``, such as ``"cifar10/test"``; the others are costs

@@ -72,7 +72,7 @@ def entropy(probabilities: Sequence[Tensor]) -> float:
 
 
 def skips(supernet: SuperNet, architecture: Architecture) -> int:
-    """Count the identities of a network's cell, of two kinds of cells those of the normal one."""
+    """Count the identities in a network's cell: the normal one, where there are two kinds."""
     return sum(
         values[index] == SKIP and not name.startswith("reduce")
         for index, (name, values) in zip(architecture, supernet.space.decisions, strict=True)

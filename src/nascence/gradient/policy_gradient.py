@@ -21,12 +21,12 @@ class PolicyGradient(RewardedController):
 
     Args:
         supernet: whose choices are drawn from.
-        rate: of Adam.
+        rate: learning rate of Adam.
         samples: networks drawn in each step of the controller.
         entropy: weight of the entropy of a draw, in nats.
-        baseline_decay: of the moving average of rewards.
+        baseline_decay: decay of the moving average of rewards.
         candidates: networks drawn to derive one, of which the most accurate on a batch is taken.
-        hidden, scale, temperature: of :class:`Controller`.
+        hidden, scale, temperature: settings of :class:`Controller`.
     """
 
     joint = False
@@ -85,7 +85,7 @@ class PolicyGradient(RewardedController):
         )[0]
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Return those of the choices held, for each decision; see :class:`Method`."""
+        """Return the probabilities of the choices that are held; see :class:`Method`."""
         with torch.no_grad():
             drawn = self.controller.draw(64, generator=generator)
         return [each.mean(0) for each in drawn.probabilities]

@@ -22,11 +22,11 @@ Choice = Architecture | Sequence[Tensor]
 
 
 class Method(Protocol):
-    """What tells the strategies apart; the loop around them is one.
+    """Everything in which the strategies differ; they share one loop.
 
     Attributes:
         policy: holds all that the architecture side learns, and its state.
-        optimizer: of the policy.
+        optimizer: optimizer of the policy.
         joint: the policy learns from the batch and the loss of the weights.
         latency: what latency adds to the loss of the policy; None where it counts for nothing.
         description: the settings in one line.
@@ -39,7 +39,7 @@ class Method(Protocol):
     description: str
 
     def choice(self, done: float, generator: torch.Generator) -> Choice:
-        """What the weights are trained on in this step, ``done`` in [0, 1] of the search."""
+        """Return what the weights train on in this step, at ``done`` in [0, 1] of the search."""
 
     def gradients(
         self,
@@ -51,15 +51,15 @@ class Method(Protocol):
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
-        """Derivatives by the policy's parameters; ``rate`` is that of the weights."""
+        """Return derivatives by the policy's parameters; ``rate`` is that of the weights."""
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Of the choices that are held, for each decision."""
+        """Return the probabilities of the choices that are held, for each decision."""
 
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
-        """The network to which the search has come."""
+        """Return the network that the search has reached."""
 
     def measured(self, supernet: SuperNet, architecture: Architecture) -> Choice:
         """What the supernet computes to measure a derived network."""
@@ -70,7 +70,7 @@ class Policy(nn.Module):
 
     Args:
         supernet: whose choices are weighted.
-        generator: of the logits, normal with deviation 0.001.
+        generator: source of the logits, normal with deviation 0.001.
         edges: groups of decisions among which a softmax weighs the edges; none for no weights.
     """
 
@@ -105,12 +105,12 @@ class Relaxation:
     Args:
         supernet: whose choices are weighted.
         gate: from logits to weights.
-        generator: of the initial logits.
-        rate, decay: of Adam with momenta 0.5 and 0.999 (Liu et al., 2019, section 3.1.1).
+        generator: source of the initial logits.
+        rate, decay: for Adam with momenta 0.5 and 0.999 (Liu et al., 2019, section 3.1.1).
         order: 2 differentiates through a step of the weights; see :func:`unrolled_gradients`.
         joint: logits and weights learn from one loss on one batch.
         edges: see :class:`Policy`.
-        name: of the strategy, for the description.
+        name: name of the strategy, for the description.
     """
 
     latency: LatencyTerm | None = None
@@ -175,14 +175,14 @@ class Relaxation:
         return unrolled_gradients(loss_of, weights, own, train, validation, rate=rate)
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Return those of the choices held, for each decision; see :class:`Method`."""
+        """Return the probabilities of the choices that are held; see :class:`Method`."""
         return [logits.detach().softmax(0) for logits in self.learned.logits]
 
     @torch.no_grad()
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
-        """Return the network to which the search has come; see :class:`Method`."""
+        """Return the network that the search has reached; see :class:`Method`."""
         shares = self.learned.edge_weights()
         probabilities = self.probabilities(generator)
         weights = [each * share for each, share in zip(probabilities, shares, strict=True)]

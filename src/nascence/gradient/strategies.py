@@ -41,13 +41,13 @@ def darts(
 
     Args:
         supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        data: images to search on.
+        generator: source of all random choices.
         order: 1 takes the weights as they are, 2 as one step of training would leave them (eq. 7
             and 8), at about three times the cost.
-        architecture_rate: of the Adam that moves the architecture.
+        architecture_rate: learning rate of the Adam that moves the architecture.
         architecture_decay: its weight decay.
-        settings: of :func:`gradient_search`; ``stop_at_skips=2`` is the early stop of DARTS+.
+        settings: for :func:`gradient_search`; ``stop_at_skips=2`` is the early stop of DARTS+.
     """
     prepare = partial(
         _relaxed,
@@ -79,13 +79,13 @@ def pc_darts(
 
     Args:
         supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        data: images to search on.
+        generator: source of all random choices.
         parts: K; it must divide the width.
-        architecture_rate: of the Adam that moves the architecture.
+        architecture_rate: learning rate of the Adam that moves the architecture.
         architecture_decay: its weight decay.
         warmup: first part of the search, in which the architecture rests.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _partial_relaxed, parts=parts, rate=architecture_rate, decay=architecture_decay
@@ -111,12 +111,12 @@ def snas(
 
     Args:
         supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
-        temperature: of the gates at the start and at the end.
-        architecture_rate: of the Adam that moves the architecture.
+        data: images to search on.
+        generator: source of all random choices.
+        temperature: temperature of the gates at the start and at the end.
+        architecture_rate: learning rate of the Adam that moves the architecture.
         architecture_decay: its weight decay.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _relaxed,
@@ -145,12 +145,12 @@ def gdas(
 
     Args:
         supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
-        temperature: of the gates' derivative at the start and at the end.
-        architecture_rate: of the Adam that moves the architecture.
+        data: images to search on.
+        generator: source of all random choices.
+        temperature: temperature of the gates' derivative at the start and at the end.
+        architecture_rate: learning rate of the Adam that moves the architecture.
         architecture_decay: its weight decay.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _single_path_relaxed,
@@ -186,17 +186,17 @@ def enas(
 
     Args:
         supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
-        controller_rate: of Adam.
+        data: images to search on.
+        generator: source of all random choices.
+        controller_rate: learning rate of Adam.
         samples: networks drawn for a step of the controller.
         entropy: weight of the controller's entropy in its reward.
-        baseline_decay: of the moving average that rewards are compared with.
+        baseline_decay: decay of the moving average that rewards are compared with.
         candidates: networks drawn at the end, of which the best is the result.
         hidden: size of the controller's LSTM.
         scale: bound of the controller's logits.
-        temperature: that the logits are divided by.
-        settings: of :func:`gradient_search`.
+        temperature: what the logits are divided by.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _controlled,
@@ -232,15 +232,15 @@ def proxyless(
 
     Args:
         supernets: one, or the sub-supernets of a split one.
-        data: to search on; the logits learn on the other half.
-        generator: of all randomness.
+        data: images to search on; the logits learn on the other half.
+        generator: source of all random choices.
         paths: sampled for a step of the architecture; None for all. See :class:`BinaryGates`.
         latency: weighs measured latency against accuracy; None for accuracy alone.
-        architecture_rate: of Adam.
+        architecture_rate: learning rate of Adam.
         architecture_every: steps of the weights to each step of the architecture.
         warmup: first part of the search, in which the architecture rests; 40 of 160 epochs in the
             paper.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(_gated, rate=architecture_rate, paths=paths, latency=latency)
     return gradient_search(

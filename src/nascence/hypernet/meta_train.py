@@ -87,11 +87,11 @@ def meta_train(
         meta_batch: Networks in a step.
         batch_size: Images in a step, the same for all its networks.
         learning_rate: Largest learning rate of Adam.
-        weight_decay: Of Adam.
+        weight_decay: Weight decay of Adam.
         warmup: Steps in which the learning rate rises.
         clip: Largest norm of the gradient.
-        label_smoothing: In [0, 1].
-        seed: Of every random choice.
+        label_smoothing: Share of label smoothing, in [0, 1].
+        seed: Seed of every random choice.
         schedule: ``"cosine"`` to zero over ``steps``; ``"constant"``, with which ``steps`` may grow
             from leg to leg; or ``"decay"``, which ends a constant run named by ``start`` at zero,
             for which a fifth of its steps is enough.

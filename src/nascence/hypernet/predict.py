@@ -70,7 +70,7 @@ def transfer(
         generator: Draws classifier and noise.
         ghn: The hypernetwork; None for the released weights.
         labels: ``(B,)``, or None.
-        scale: Of the noise; 0 for none.
+        scale: Scale of the noise; 0 for none.
         batch_size: Inputs in a forward pass.
 
     Returns:

@@ -37,12 +37,12 @@ class OnceForAllJob:
         data: Images to train on.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"verified": 20}``.
-        steps: Of all supernets together.
-        seconds: Of all together; None for no limit.
+        steps: Steps of all supernets together.
+        seconds: Time for all together; None for no limit.
         trials: Random networks that the supernet scores.
         limits: Largest values of costs, by name.
         workers: Processes that train the parts of a split supernet.
-        seed: Of all randomness.
+        seed: Seed of all random choices.
     """
 
     out: Path
@@ -111,8 +111,8 @@ class OnceForAllOutcome:
 
     Attributes:
         out: Folder of history and network.
-        strategy, split: Of the job.
-        space: That was searched.
+        strategy, split: Strategy and split of the job.
+        space: The space that was searched.
         history: The networks that were scored, the best one the result.
     """
 

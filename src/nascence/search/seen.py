@@ -5,12 +5,12 @@ from typing import Literal
 from nascence.spaces import Architecture, SearchSpace
 
 Distinct = Literal["functions", "architectures", "nothing"]
-"""What a strategy proposes once only: every function that a network computes (the default), every
+"""What a strategy proposes only once: every function that a network computes (the default), every
 architecture (isomorphic ones too, as the published benchmarks count them), or nothing."""
 
 
 class Seen:
-    """The architectures met so far: ``architecture in seen`` tells whether to pass it over."""
+    """The architectures seen so far: ``architecture in seen`` says whether to skip it."""
 
     def __init__(self, space: SearchSpace, distinct: Distinct) -> None:
         if distinct not in ("functions", "architectures", "nothing"):

@@ -72,7 +72,7 @@ class AdditiveSpace(CandidateSpace):
 
         Args:
             architecture: of the network.
-            side: of the square image, in pixels; None is ``default_side``, the published one.
+            side: side of the square image, in pixels; None is ``default_side``, the published one.
         """
         return self.cost(architecture, side=side).macs
 

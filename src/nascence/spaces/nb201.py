@@ -193,7 +193,7 @@ class NB201(CandidateSpace):
 
         Args:
             architecture: of the network.
-            side: of the square image, in pixels, a multiple of 4; None is 32.
+            side: side of the square image, in pixels, a multiple of 4; None is 32.
         """
         side = self.default_side if side is None else side
         if side < 4 or side % 4:

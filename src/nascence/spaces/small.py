@@ -147,7 +147,7 @@ class SmallSpace(CandidateSpace):
 
         Args:
             architecture: of the network.
-            side: of the square image, in pixels, an even number; None is 32.
+            side: side of the square image, in pixels, an even number; None is 32.
         """
         side = self.default_side if side is None else side
         if side < 2 or side % 2:

@@ -105,7 +105,7 @@ class FewShotEvaluator:
     sub-supernets of a split, each trained further, share weights among fewer networks each.
 
     Args:
-        sub_supernets: of one space, no architecture in two of them.
+        sub_supernets: sub-supernets of one space, no architecture in two of them.
         images, labels, batch_size, measure, recalibration: see :class:`OneShotEvaluator`.
 
     Raises:

@@ -68,8 +68,8 @@ def binned_paths(cost: Callable[[Architecture], float], edges: Sequence[float]) 
     is drawn no more in that step.
 
     Args:
-        cost: of an architecture, for example ``space.macs``.
-        edges: of the bins, ascending, two or more; see :func:`cost_edges`.
+        cost: cost of an architecture, for example ``space.macs``.
+        edges: edges of the bins, ascending, two or more; see :func:`cost_edges`.
     """
     edges = list(edges)
     if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):

@@ -40,7 +40,7 @@ class Shrunk(NamedTuple):
     Attributes:
         space: for any strategy to search.
         supernet: trained up to the last round, holding what is left.
-        rounds: in their order.
+        rounds: all rounds, in order.
     """
 
     space: Restriction
@@ -111,7 +111,7 @@ def drop_worst(
     Args:
         space: the whole space.
         choices: what is left before.
-        scores: of :func:`operation_scores`.
+        scores: scores of :func:`operation_scores`.
         count: how many to drop; with ``per_decision``, from each decision.
         at_most: drop no more once so few networks are left.
         per_decision: as ABS does on DARTS.
@@ -160,7 +160,7 @@ def shrink(
         drop: operations dropped in a round; published 7 of 141 on the MobileNet-like space.
         per_decision: drop so many of each decision, as published for DARTS.
         children: random networks from which an operation's score comes; published 1,000 or more.
-        convention: of the angle, see :class:`AngleEvaluator`; after short trainings
+        convention: convention of the angle, see :class:`AngleEvaluator`; after short trainings
             ``"candidates"`` is the better one.
         allowed: tells which children may be drawn, such as a limit of FLOPs.
         restart: measure angles from the weights at the first round when so many operations were

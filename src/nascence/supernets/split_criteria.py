@@ -93,7 +93,7 @@ def gradient_matching(
     Args:
         supernet: read, not changed.
         batches: normalised images and labels; each has random paths of its own.
-        generator: of the paths.
+        generator: source of the paths.
         sampler: draws them.
 
     Returns:

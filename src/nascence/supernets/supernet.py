@@ -68,7 +68,7 @@ class SuperNet(WeightSharing):
     split, so equal names are equal candidates.
 
     Args:
-        space: what to hold; it must have ``network(choose)``.
+        space: the space to hold; it must have ``network(choose)``.
         affine: keep the learned scale and shift of BatchNorm. The field's supernets do without
             them, since a scale learned on one path is wrong on another; ``"fixed"`` keeps them in
             the parts that every path has, as the published supernets of NAS-Bench-201 do.

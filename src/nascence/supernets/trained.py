@@ -24,12 +24,12 @@ def trained_supernet_evaluator(
     """Train a supernet, or one and what its first decision splits it into, for all the steps.
 
     Args:
-        space: that has networks.
-        data: to train on, and whose validation images give the scores.
+        space: a space that has networks.
+        data: images to train on, and whose validation images give the scores.
         levels: 0 for one supernet, 1 for half of the steps before the split and half after it.
-        steps: of all trainings together.
-        seed: of all randomness.
-        out: for checkpoints, None for none.
+        steps: steps of all trainings together.
+        seed: seed of all random choices.
+        out: folder for checkpoints, None for none.
 
     Raises:
         ValueError: a space without networks.

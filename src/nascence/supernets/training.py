@@ -39,9 +39,9 @@ class SubSupernet(NamedTuple, Generic[AnySuperNet]):
     """A trained supernet, whole or split off another, and what its own training cost.
 
     Attributes:
-        supernet: in evaluation mode.
-        steps: of the optimizer, without those of the supernets that it was split from.
-        seconds: of wall time, likewise.
+        supernet: the supernet, in evaluation mode.
+        steps: steps of the optimizer, without those of the supernets that it was split from.
+        seconds: wall time, likewise.
     """
 
     supernet: AnySuperNet
@@ -147,11 +147,11 @@ def train_sub_supernets(
 
     Args:
         sub_supernets: untouched.
-        data: what all are trained on.
-        seed: of all randomness.
-        out: for checkpoints; None keeps none.
+        data: images that all are trained on.
+        seed: seed of all random choices.
+        out: folder for checkpoints; None keeps none.
         workers: processes; 1 trains here, one after the other.
-        threads: of each worker process.
+        threads: threads of each worker process.
         train: :func:`train_supernet` or another training of one supernet.
         settings: those of ``train``, except generator and checkpoint.
 
