@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run_and_print(job: "Job", *, as_json: bool, quiet: bool) -> None:
-    """Carry a job out, or on, and print its facts as JSON or its summary for people."""
+    """Start or continue a job, and print its facts as JSON, or its summary in words."""
     with shown(job.out, quiet=quiet) as progress:
         try:
             outcome = job.run(progress=progress)

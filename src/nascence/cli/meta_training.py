@@ -30,7 +30,7 @@ Progress = Callable[[str, float, str], None]
 
 @dataclass(frozen=True)
 class Choices:
-    """What a run is made of; it cannot change from leg to leg."""
+    """The choices that define a run, which cannot change from leg to leg."""
 
     data: str
     kind: str
@@ -53,7 +53,7 @@ class Choices:
     crop: int = 0
 
     def check(self) -> None:
-        """Raise ValueError for what no run can be made of."""
+        """Raise ValueError for choices that no run can be made of."""
         if self.kind not in KINDS:
             raise ValueError(f"--kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
         for split in self.splits:
@@ -110,7 +110,7 @@ def run(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """One leg of the run in ``out``, which it makes or takes up; returns what it came to.
+    """Start or continue the run in ``out`` for one leg, and return its results.
 
     ``processes`` on this machine share each meta-batch, or those that ``torchrun`` started; the
     weights are those of one process up to rounding. Raises ValueError for a folder with another
@@ -139,7 +139,7 @@ def run(
 
 
 def _claim(out: Path, choices: Choices) -> None:
-    """Note the choices in an unused folder, or check that it holds the same run."""
+    """Write the choices to an unused folder, or check that it holds the same run."""
     path = out / "choices.json"
     wanted = json.loads(json.dumps(asdict(choices)))
     if is_unused(out):
@@ -172,7 +172,7 @@ def leg(
     device: str,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The share of this process in one leg."""
+    """Do this process's share of one leg."""
     place = device_of(device)
     if place.type == "cuda" and dist.is_initialized():
         place = torch.device("cuda", dist.get_rank() % torch.cuda.device_count())
@@ -219,7 +219,7 @@ def leg(
 
 
 def _print(_: str, __: float, line: str) -> None:
-    """Progress of the first of several processes, which have no terminal to draw in."""
+    """Report progress of the first of several processes, which have no terminal to draw in."""
     if line and dist.get_rank() == 0:
         print(line, file=sys.stderr, flush=True)
 
@@ -233,7 +233,7 @@ def _floats(data: Dataset, split: Split, count: int | None) -> tuple[Tensor, Ten
 def _validation(
     data: Dataset, choices: Choices, device: torch.device
 ) -> Callable[[GHN], dict[str, float]]:
-    """A pass over the first networks of every split on at most 1,000 validation images."""
+    """Return a validation pass over the first networks of every split, on at most 1,000 images."""
     calibration, _ = _floats(data, data.train, 256)
     images, labels = _floats(data, data.validation, 1000)
     splits = {}
@@ -255,7 +255,7 @@ def _placed(pair: Any, device: torch.device) -> Any:
 
 
 def _last_validation(out: Path) -> dict[str, float]:
-    """The accuracies of the last validation pass in the log."""
+    """Return the accuracies of the last validation pass in the log."""
     found: dict[str, float] = {}
     path = out / "log.jsonl"
     for line in path.read_text().splitlines() if path.is_file() else ():

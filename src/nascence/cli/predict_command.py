@@ -26,7 +26,7 @@ def predict(
         ),
     ] = "cifar10-sample",
     architecture: Annotated[
-        str | None, typer.Option(help="Name of the network that a file of weights fills.")
+        str | None, typer.Option(help="Name of the network that a file of weights is for.")
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side in pixels that images are scaled to.")
@@ -38,14 +38,16 @@ def predict(
         str, typer.Option(help="Hypernetwork: a released name or a .safetensors file.")
     ] = "ghn2-cifar10",
     images: Annotated[
-        int, typer.Option(help="Most training images to fit to, and validation images to judge by.")
+        int, typer.Option(help="Most training images to fit to, and validation images to test on.")
     ] = 1000,
     head: Annotated[
         str, typer.Option(help="Classifier to save: ridge (fitted in closed form) or predicted.")
     ] = "ridge",
     noise: Annotated[
         float,
-        typer.Option(help="Noise, relative to each tensor, that lets training part equal filters."),
+        typer.Option(
+            help="Noise, relative to each tensor, that lets training separate equal filters."
+        ),
     ] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,

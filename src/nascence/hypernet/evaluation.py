@@ -23,7 +23,7 @@ def network_accuracies(
     *,
     calibration: Sequence[Tensor],
 ) -> list[float]:
-    """Accuracy in [0, 1] of every network, with predicted parameters and no gradient step.
+    """Return the accuracy in [0, 1] of every network, with predicted parameters and no training.
 
     Statistics of batch normalisation come from the batches ``calibration`` of training images.
     With ``ghn`` None the modules keep their own values: the baseline, treated alike.
@@ -49,7 +49,7 @@ def validation(
     *,
     calibration: Sequence[Tensor],
 ) -> Callable[[GHN], dict[str, float]]:
-    """A validation pass for :func:`meta_train`: the mean over ``count`` of each split."""
+    """Return a validation pass for :func:`meta_train`: the mean over ``count`` of each split."""
 
     def evaluate(ghn: GHN) -> dict[str, float]:
         with evaluation_mode(ghn):

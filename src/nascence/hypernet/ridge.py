@@ -61,7 +61,7 @@ def solve_ridge(
 
 
 def classifier_name(graph: Graph) -> str:
-    """Dotted name of the linear layer that gives the network's first output."""
+    """Return the dotted name of the linear layer that computes the network's first output."""
     stack, seen = [graph.outputs[0]], set()
     while stack:
         index = stack.pop()
@@ -99,7 +99,7 @@ def features(
 def ridge_head(
     model: nn.Module, graph: Graph, values: Params, images: Tensor, labels: Tensor
 ) -> Params:
-    """New weight and bias for the classifier of ``model``, fitted to ``images`` and ``labels``.
+    """Return weight and bias of the classifier of ``model``, fitted to ``images`` and ``labels``.
 
     ``values`` are parameters and buffers by name; merge the result into them. The classes are
     those of the model's last layer; every label must be below their number.

@@ -8,7 +8,7 @@ from nascence.hypernet.schedule import SCHEDULES
 
 
 class RunSettings(NamedTuple):
-    """What must not change between legs."""
+    """Settings that must not change between legs."""
 
     networks: int
     steps: int
@@ -27,7 +27,7 @@ class RunSettings(NamedTuple):
 
 
 def check(settings: RunSettings, images: Tensor, labels: Tensor) -> None:
-    """Raise ValueError for settings or data that nothing can be trained with."""
+    """Raise ValueError for settings or data that cannot be used for training."""
     for name in ("networks", "steps", "meta_batch", "batch_size"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} is {getattr(settings, name)}; it must be at least 1")

@@ -60,7 +60,7 @@ class OnceForAllJob:
     seed: int = 0
 
     def run(self, *, progress: Progress | None = None) -> "OnceForAllOutcome":
-        """Carry the training and the search out, or on; see `nascence.jobs.job.Job`.
+        """Start or continue training and search; see `nascence.jobs.job.Job`.
 
         The best network's weights are written beside the history.
 

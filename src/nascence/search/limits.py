@@ -31,7 +31,7 @@ class Limit(NamedTuple):
 class Limits:
     """Tells whether architectures keep to every limit: call it with an architecture.
 
-    Unlike any function that tells so, it leads the way to architectures within tight limits, and
+    Unlike a plain function, it can guide a search to architectures within tight limits, and
     tells how near the nearest came.
     """
 

@@ -20,7 +20,7 @@ class ListedSpace(TableSpace):
     the nearest listed ones, by the number of decisions in which they differ.
 
     Args:
-        table: lists some of its space's architectures, such as :func:`nascence.data.accel_nasbench`.
+        table: one that lists a part of its space, such as :func:`nascence.data.accel_nasbench`.
         nearest: number of the listed architectures that count as neighbours of one, more where
             several are equally far. With few, steps lead round in small circles.
 

@@ -74,7 +74,7 @@ class OneShotEvaluator:
         return self._known[path]
 
     def logits(self, architecture: Architecture) -> Tensor:
-        """Return what the path answers for all images: (N, classes)."""
+        """Return the output of the path for all images: (N, classes)."""
         outputs = (
             self._calibrated(architecture) if self.recalibration else self._plain(architecture)
         )
@@ -166,5 +166,5 @@ class FewShotEvaluator:
 
 
 def _overlap(first: WeightSharing, second: WeightSharing) -> bool:
-    """Tell whether an architecture belongs to both: they share a choice of every decision."""
+    """Return whether some architecture belongs to both: they share a choice in every decision."""
     return all(set(a) & set(b) for a, b in zip(first.choices, second.choices, strict=True))

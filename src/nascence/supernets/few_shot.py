@@ -14,7 +14,7 @@ from nascence.supernets.weight_sharing import AnySuperNet
 
 
 class FewShot(NamedTuple, Generic[AnySuperNet]):
-    """The sub-supernets of a split supernet and the cost of all that led to them.
+    """The sub-supernets of a split supernet, and the total cost of training them.
 
     Attributes:
         sub_supernets: trained; the cost of each is that of its own training.
@@ -83,6 +83,6 @@ def train_few_shot(
 
 
 def _chosen(criterion: Criterion, parent: SubSupernet[Any], seed: int) -> Any:
-    """Ask a criterion with a generator that depends on the seed and the supernet alone."""
+    """Call a criterion with a generator that depends only on the seed and the supernet."""
     flat = tuple(index for held in parent.supernet.choices for index in (*held, -1))
     return criterion(parent.supernet, stream(seed, *flat, derivation="search"))

@@ -29,7 +29,7 @@ from nascence.supernets.training import SubSupernet, train_sub_supernets
 
 JOURNAL = "study.journal"
 Progress = Callable[[str, float, str], None]
-"""Called with a stage, train or score, the fraction of it that is done and a message."""
+"""Called with a stage ("train" or "score"), the fraction of it that is done, and a message."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def recalibration_batches(data: Dataset, images: int) -> list[Tensor]:
 def calibrated(
     supernet: ElasticSuperNet, architecture: Architecture, batches: Sequence[Tensor]
 ) -> nn.Module:
-    """Return a network of a supernet on its own, with statistics of BatchNorm of ``batches``."""
+    """Return one network of a supernet on its own, with BatchNorm statistics from ``batches``."""
     network = supernet.extract(architecture)
     statistics = recalibrate(network, dict(network.named_parameters()), batches)
     network.load_state_dict({**network.state_dict(), **statistics})

@@ -128,7 +128,7 @@ def _legal(space: SearchSpace, path: Architecture) -> bool:
 def restricted_paths(
     space: SearchSpace, choices: Choices, *, generator: torch.Generator
 ) -> list[Architecture]:
-    """Draw one path of what is left: uniform paths for a supernet however much it has shrunk.
+    """Draw one path uniformly from what is left of a supernet, however much it has shrunk.
 
     Raises:
         ValueError: a space that cannot be restricted, or of which nothing is left.

@@ -1,4 +1,4 @@
-"""Progressive shrinking: train the largest network, then ever more of the smaller ones inside it.
+"""Progressive shrinking: train the largest network, then more and more smaller ones inside it.
 
 Cai, Gan, Wang, Zhang and Han, "Once-for-All: Train One Network and Specialize it for Efficient
 Deployment", ICLR 2020, section 3.3.
@@ -98,7 +98,7 @@ class ElasticPaths:
 
 @dataclass(frozen=True)
 class Distillation:
-    """Cross-entropy with the labels, and with what a teacher answers for the same images.
+    """Cross-entropy with the labels, and with a teacher's output for the same images.
 
     ``ratio · CE(softmax(teacher), path) + CE(labels, path)``, the sum over the paths of a step.
     The teacher is a network of another supernet, at the resolution of the path and with the
@@ -261,7 +261,7 @@ def _beside(checkpoint: Path | None, name: str) -> Path | None:
 
 
 def _part(progress: Progress | None, done: float, share: float) -> Progress | None:
-    """Progress of one phase as that of all."""
+    """Report the progress of one phase as that of all."""
     if progress is None:
         return None
     return lambda fraction, measured: progress(min(done + share * fraction, 1.0), measured)

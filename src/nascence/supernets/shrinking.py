@@ -1,4 +1,4 @@
-"""Shrinking a space: train a supernet, score each operation, drop the worst, go on.
+"""Shrinking a space: train a supernet, score each operation, drop the worst, repeat.
 
 Hu et al., "Angle-based Search Space Shrinking for Neural Architecture Search", ECCV 2020,
 algorithms 1 and 2.
@@ -21,7 +21,7 @@ Operation = tuple[int, int]
 """The number of a decision, and the index of one of its choices."""
 
 COMPARED = 20_000
-"""Networks of which all are scored; of more, a random sample is."""
+"""Most networks of which all are scored; of more, a random sample is."""
 
 ScoreAll = Callable[[Sequence[Architecture]], Tensor]
 """Scores (N,) of many architectures, higher is better."""
@@ -35,7 +35,7 @@ class ShrinkingRound(NamedTuple):
 
 
 class Shrunk(NamedTuple):
-    """What is left.
+    """What shrinking leaves of a space.
 
     Attributes:
         space: for any strategy to search.
@@ -57,7 +57,7 @@ def operation_scores(
     children: int = 1000,
     allowed: Allowed | None = None,
 ) -> dict[Operation, float]:
-    """Mean score of the networks that contain each operation, for decisions not yet made.
+    """Return the mean score of the networks with each operation, for decisions not yet made.
 
     All networks are taken where no more than 20,000 are left; else ``children`` random ones, with
     the operation put into each of them in the place of another, as far as that is allowed. What
@@ -106,7 +106,7 @@ def drop_worst(
     at_most: int = 1,
     per_decision: bool = False,
 ) -> tuple[Choices, tuple[Operation, ...]]:
-    """Drop the operations of lowest score, but never the last of a decision.
+    """Drop the operations with the lowest scores, but never the last one of a decision.
 
     Args:
         space: the whole space.
@@ -203,7 +203,7 @@ def shrink(
 
 
 def _open(operations: Choices) -> list[Operation]:
-    """The operations of decisions that are not yet made."""
+    """Return the operations of decisions that are not yet made."""
     return [
         (place, index) for place, held in enumerate(operations) for index in held if len(held) > 1
     ]

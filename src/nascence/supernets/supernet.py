@@ -19,7 +19,7 @@ _PATH: ContextVar[Mapping[str, int | Tensor | None]] = ContextVar("path")
 
 
 class MixedOperation(nn.Module):
-    """All candidates of one place, of which a forward pass computes one, or a weighted sum.
+    """All candidates of one place; a forward pass computes one of them, or a weighted sum.
 
     Args:
         decision: the name of the decision that stands here.
@@ -33,7 +33,7 @@ class MixedOperation(nn.Module):
         self.candidates = nn.ModuleDict({str(i): module for i, module in candidates.items()})
 
     def forward(self, *inputs: Tensor) -> Tensor | None:
-        """Compute the candidate that the path takes, None where it takes none."""
+        """Compute the candidate on the path; None where the path takes none."""
         choice = _PATH.get()[self.decision]
         if choice is None:
             return None
@@ -42,7 +42,7 @@ class MixedOperation(nn.Module):
         return self.mixture(choice, *inputs)
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
-        """Add up all candidates, each times its weight of (choices held,)."""
+        """Add up all candidates, each times its weight, (choices held,)."""
         outputs = [candidate(*inputs) for candidate in self.candidates.values()]
         total = outputs[0] * weights[0]
         for output, weight in zip(outputs[1:], weights[1:], strict=True):
@@ -50,7 +50,7 @@ class MixedOperation(nn.Module):
         return total
 
     def extra_repr(self) -> str:
-        """Return what is printed between the brackets."""
+        """Return the text that is printed between the brackets."""
         return self.decision
 
 
@@ -206,7 +206,7 @@ class SuperNet(WeightSharing):
         return dict(zip(names, self.path(tuple(choice)), strict=True))  # type: ignore[arg-type]
 
     def _normalise(self, network: nn.Module, *, affine: bool) -> None:
-        """Take from every BatchNorm what this supernet does without."""
+        """Remove from every BatchNorm what this supernet does not use."""
         for norm in network.modules():
             if isinstance(norm, _BatchNorm):
                 if not affine:

@@ -21,7 +21,7 @@ def trained_supernet_evaluator(
     seed: int,
     out: Path | None,
 ) -> Evaluator:
-    """Train a supernet, or one and what its first decision splits it into, for all the steps.
+    """Train a supernet, or also the parts that its first decision splits it into.
 
     Args:
         space: a space that has networks.
@@ -70,7 +70,7 @@ def new_supernet(space: SearchSpace, *, seed: int) -> SuperNet:
 
 
 class _Described:
-    """An evaluator with the description that a study holds on to."""
+    """An evaluator with the description that a study records."""
 
     def __init__(self, evaluate: Evaluator, description: str) -> None:
         self._evaluate, self.description = evaluate, description

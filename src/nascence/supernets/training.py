@@ -36,7 +36,7 @@ def path_cross_entropy(
 
 
 class SubSupernet(NamedTuple, Generic[AnySuperNet]):
-    """A trained supernet, whole or split off another, and what its own training cost.
+    """A trained supernet, whole or split off another, with the cost of its own training.
 
     Attributes:
         supernet: the supernet, in evaluation mode.
@@ -124,7 +124,7 @@ def train_supernet(
 
 
 TrainSubSupernet = Callable[..., SubSupernet[Any]]
-"""Trains a copy of a supernet, as :func:`train_supernet`; a function that pickles."""
+"""Trains a copy of a supernet, like :func:`train_supernet`; it has to be picklable."""
 
 
 def train_sub_supernets(
@@ -184,7 +184,7 @@ def train_sub_supernets(
 
 
 def fingerprint(supernet: WeightSharing) -> str:
-    """Hash of all weights and buffers with their names: the same for equal supernets."""
+    """Return a hash of all weights and buffers with their names, the same for equal supernets."""
     digest = hashlib.sha256()
     for name, value in sorted(supernet.state_dict().items()):
         digest.update(name.encode())
