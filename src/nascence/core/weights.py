@@ -87,7 +87,7 @@ def read_weights(path: str | Path, *, of: str, format: str | None = None) -> Wei
 
 
 def find_weights(name: str | Path, *, of: str, start: str) -> Path:
-    """The file ``name``, or the released weights of that name.
+    """Return the file ``name``, or the released weights of that name.
 
     Args:
         name: A path, or the name of a released file without its suffix.

@@ -29,7 +29,7 @@ def silent(stage: str, fraction: float, message: str) -> None:
 
 
 def design(path: Path, settings: DesignSettings, *, progress: Progress = silent) -> dict[str, Any]:
-    """Start a run in a new folder and carry it to its end.
+    """Start a run in a new folder and complete it.
 
     Args:
         path: The folder; it must be new or empty.

@@ -190,7 +190,7 @@ class ProcessCohorts:
             except (EOFError, ConnectionResetError):
                 raise ChildProcessError(
                     "a process of the meta-training ended; it may have run out of memory. "
-                    "Start again with fewer pairs: the last checkpoint is taken up"
+                    "Start again with fewer pairs; it continues from the last checkpoint"
                 ) from None
             if failed:
                 raise RuntimeError(f"a process of the meta-training failed: {answer}")
