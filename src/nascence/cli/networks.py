@@ -51,7 +51,7 @@ def network(
     if path.suffix in WEIGHTS:
         state = read_state(path)
         if architecture is None:
-            raise ValueError(f"{source} holds weights alone; name its network with --architecture")
+            raise ValueError(f"{source} holds only weights; name its network with --architecture")
         model = network(architecture, classes=classes, in_channels=in_channels)
         if classes is None and (own := outputs_of(state, model)) is not None:
             model = network(architecture, classes=own, in_channels=in_channels)

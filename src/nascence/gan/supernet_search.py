@@ -195,8 +195,8 @@ class GanSupernetSearch:
         scored = {each: self._scored(each, vectors) for each in states}
         if not any(differ for _, differ in scored.values()):
             raise DivergenceError(
-                f"every candidate of stage {stage} makes one image whatever it is given: the "
-                "generator collapsed; lower the learning rates or take another seed"
+                f"every candidate of stage {stage} makes the same image from any input: the "
+                "generator collapsed; lower the learning rates or use another seed"
             )
         ranked = sorted(scored, key=lambda each: -scored[each][0])
         kept = ranked[: settings.kept]

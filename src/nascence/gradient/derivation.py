@@ -51,7 +51,7 @@ def derive(supernet: SuperNet, weights: Sequence[Tensor]) -> Architecture:
             raise ValueError(
                 f"a part of the split supernet holds only {names} at {name!r}, and no network can "
                 f"be derived there: the rule needs {values[index]!r}. It needs that decision "
-                "whole; split another, or into groups that leave it a choice"
+                "whole; split another one, or split it into groups that leave a choice"
             )
     return architecture
 

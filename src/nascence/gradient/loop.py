@@ -223,7 +223,7 @@ def _check(
     if epochs < 1 or not 0 <= warmup < 1 or not 0 <= last <= first:
         raise ValueError(
             f"epochs {epochs}, warmup {warmup}, learning rates {first} to {last}; give 1 or more, "
-            "a part in [0, 1), and rates of which the last is the lesser"
+            "a part in [0, 1), and a last rate from 0 to the first"
         )
     if stop_at_skips is not None and stop_at_skips < 1:
         raise ValueError(f"stop_at_skips is {stop_at_skips}; give 1 or more, or None")

@@ -225,7 +225,7 @@ def incoming_edges(supernet: SuperNet) -> list[list[int]]:
         kind, *nodes = name.rsplit("_", 2)
         if len(nodes) != 2 or not all(node.isdigit() for node in nodes):
             raise ValueError(
-                f"decision {name!r} is no edge of a cell, which edge normalisation needs; use "
+                f"decision {name!r} is not an edge of a cell, which edge normalisation needs; use "
                 "SmallSpace, NB201 with one width and depth, or Darts"
             )
         groups.setdefault((kind, nodes[1]), []).append(place)

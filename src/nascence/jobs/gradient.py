@@ -178,8 +178,8 @@ def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> Latency
     """
     if others := [name for name in job.limits if name != "latency"]:
         raise ValueError(
-            f"a limit is given for {', '.join(others)}; {job.strategy} has one limit at most, "
-            f"latency=MILLISECONDS, and only {WEIGHED} has it"
+            f"a limit is given for {', '.join(others)}; {job.strategy} takes at most one limit, "
+            f"latency=MILLISECONDS, and only {WEIGHED} takes it"
         )
     limit = job.limits.get("latency")
     if job.latencies is None and job.latency_weight is None and limit is None:

@@ -80,7 +80,7 @@ def strategy_named(
     """
     entry = registry.find(name, *registry.STRATEGIES)
     if entry.kind == "gradient strategy":
-        raise ValueError(f"{name} is told no scores; nascence.gradient has it as a function")
+        raise ValueError(f"{name} does not learn from scores; use it from nascence.gradient")
     if entry.kind != "strategy":
         raise ValueError(f"{name} trains the networks that it scores; it is {entry.target}")
     make = entry.load()

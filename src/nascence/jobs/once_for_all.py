@@ -76,7 +76,7 @@ class OnceForAllJob:
         space = space_named(self.space, data=data, sizes=self.sizes)
         if not isinstance(space, ElasticMobile):
             raise ValueError(
-                f"the networks of {self.space} are no slices of one another; once-for-all is for "
+                f"the networks of {self.space} are not slices of one another; once-for-all is for "
                 "elastic-mobile"
             )
         limits = [Limit(name, cost_named(name, space, None), most) for name, most in

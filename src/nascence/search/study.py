@@ -57,7 +57,7 @@ def open_study(
         if direction_of(study) != direction:
             raise ValueError(
                 f"study {name!r} in {path} is to {direction_of(study)} the score, not to "
-                f"{direction} it; open it so, or use another name"
+                f"{direction} it; open it that way, or use another name"
             )
         bind(study, "space", space.description)
         bind_costs(study, costs)

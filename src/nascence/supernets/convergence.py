@@ -55,7 +55,7 @@ def convergence_evaluator(
     if kind not in ("angle", "accuracy", "rlnas"):
         raise ValueError(f"kind is {kind!r}; use 'angle', 'accuracy' or 'rlnas'")
     if not isinstance(space, NetworkSpace):
-        raise ValueError("this space defines no network, so that it has no supernet")
+        raise ValueError("this space defines no network, so it has no supernet")
     with seeded(seed):
         initial = SuperNet(space, statistics="tracked")
     labels = "random" if kind == "rlnas" else "true"

@@ -62,8 +62,8 @@ def new_supernet(space: SearchSpace, *, seed: int) -> SuperNet:
     """Return an untrained supernet; raise ``ValueError`` for a space without networks."""
     if not isinstance(space, NetworkSpace):
         raise ValueError(
-            "this space defines no network of candidates, so that it has no such supernet; that of "
-            "elastic-mobile is for the strategy ofa"
+            "this space has no candidates to make a supernet of; for elastic-mobile, use the "
+            "strategy ofa"
         )
     with seeded(seed):
         return SuperNet(space)

@@ -73,7 +73,7 @@ def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
     if len(found) < count:
         raise ValueError(
             f"{count} tasks of {family.name} were asked for; of its {len(family)} only "
-            f"{len(found)} can be had, half of them from its last fifth"
+            f"{len(found)} are available, half of them from its last fifth"
         )
     return found
 
