@@ -37,6 +37,9 @@ class Discriminator(nn.Module):
         stages: number of doublings from 4 pixels that it is made for.
         width: channels of every block.
         in_channels: channels of the images.
+
+    Raises:
+        ValueError: ``stages`` or ``width`` is below 1.
     """
 
     def __init__(self, *, stages: int, width: int = 128, in_channels: int = 3) -> None:
