@@ -1,4 +1,4 @@
-"""``nascence bench``: compare what this package gives with what there is."""
+"""``nascence bench``: compare the parts of this package with others, and measure this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +12,12 @@ from nascence.cli.latency_command import latency
 if TYPE_CHECKING:
     from nascence.jobs.job import Job
 
-bench = typer.Typer(no_args_is_help=True, help="Compare with other methods, and draw it.")
+bench = typer.Typer(no_args_is_help=True, help="Compare optimizers, and measure operators.")
 
 
 @bench.callback()
 def _group() -> None:
-    """Compare with other methods, and draw it."""
+    """Compare optimizers, and measure operators."""
 
 
 bench.command()(latency)
@@ -26,17 +26,18 @@ bench.command()(latency)
 @bench.command()
 def optimizers(
     out: Annotated[
-        Path, typer.Option(help="Folder of results and page; what is in it is not run again.")
+        Path,
+        typer.Option(help="Folder of the results and the report; what it holds is not run again."),
     ] = Path("runs/bench-optimizers"),
     names: Annotated[
         str,
         typer.Option(
             "--optimizers",
-            help="learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, with commas.",
+            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, with commas.",
         ),
     ] = "learned,untrained,adam,nadamw,adam-lr,adam8p,opt-list",
     weights: Annotated[
-        str, typer.Option(help="Of the learned: names of released weights, or files, with commas.")
+        str, typer.Option(help="Weights of the learned: released names or files, with commas.")
     ] = "optimizer-small",
     families: Annotated[
         str,
@@ -46,7 +47,7 @@ def optimizers(
     ] = "all",
     max_cost: Annotated[
         int,
-        typer.Option(help="Leave out families with tasks of more multiply-adds a step."),
+        typer.Option(help="Leave out families whose tasks take more multiply-adds per step."),
     ] = 700_000,
     tasks: Annotated[int, typer.Option(help="Tasks of each family.")] = 2,
     steps: Annotated[
@@ -56,7 +57,7 @@ def optimizers(
     trials: Annotated[
         str, typer.Option(help="Settings that adam8p and opt-list may try, with commas.")
     ] = "1,10",
-    seed: Annotated[int, typer.Option(help="Of the first repetition.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the first repetition.")] = 0,
     probe: Annotated[
         bool,
         typer.Option("--probe", help="Only draw where optimizers stop in the flat valley ½(x-y)²."),

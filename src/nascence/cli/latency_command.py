@@ -1,4 +1,4 @@
-"""``nascence bench latency``: measure what every operator of a space takes on this machine."""
+"""``nascence bench latency``: measure how long every operator of a space takes on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,27 +11,29 @@ from nascence.cli.job_running import run_and_print
 
 def latency(
     space: Annotated[str, typer.Argument(help="darts, mobile or shufflenet.")],
-    out: Annotated[Path, typer.Option(help="File of the table, JSON.")] = Path("latency.json"),
+    out: Annotated[Path, typer.Option(help="JSON file to write the table to.")] = Path(
+        "latency.json"
+    ),
     data: Annotated[
         str, typer.Option(help="Images whose classes, channels and side the networks are for.")
     ] = "cifar10-sample",
     width: Annotated[
-        float | None, typer.Option(help="Width of the space's networks, of mobile a factor.")
+        float | None, typer.Option(help="Width of the space's networks; for mobile, a factor.")
     ] = None,
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
-    batch_size: Annotated[int, typer.Option("--batch", help="Images of a forward pass.")] = 1,
+    batch_size: Annotated[int, typer.Option("--batch", help="Images in a forward pass.")] = 1,
     networks: Annotated[
-        int, typer.Option(help="Networks in which every operator is measured, at least.")
+        int, typer.Option(help="Fewest networks in which each operator is measured.")
     ] = 15,
-    passes: Annotated[int, typer.Option(help="Passes of every network.")] = 3,
+    passes: Annotated[int, typer.Option(help="Passes of each network.")] = 3,
     check: Annotated[
-        int, typer.Option(help="Random networks to measure beside their prediction; 0 for none.")
+        int, typer.Option(help="Random networks to compare with their prediction; 0 for none.")
     ] = 10,
-    seed: Annotated[int, typer.Option(help="Of the networks and images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the networks and images.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure milliseconds of every operator on one thread, and write the table.
+    """Measure how long every operator takes on one thread, and write the table.
 
     Give the file to nascence search as --latencies.
     """

@@ -28,12 +28,12 @@ meta_train = typer.Typer(
 
 @meta_train.callback()
 def _group() -> None:
-    """Meta-train what this package gives released weights of."""
+    """Meta-train a hypernetwork or an optimizer."""
 
 
 @meta_train.command()
 def ghn(
-    out: Annotated[Path, typer.Option(help="Folder of the run; it goes on if it is there.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
     kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
     steps: Annotated[
@@ -42,15 +42,17 @@ def ghn(
     leg: Leg = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare networks ahead.")] = 0,
     processes: Annotated[
-        int, typer.Option(help="CPU processes that share each meta-batch; torchrun does for GPUs.")
+        int, typer.Option(help="CPU processes that share each meta-batch; for GPUs, use torchrun.")
     ] = 1,
-    meta_batch: Annotated[int, typer.Option(help="Networks in a step.")] = 1,
-    batch: Annotated[int, typer.Option(help="Images in a step, the same for all networks.")] = 64,
+    meta_batch: Annotated[int, typer.Option(help="Networks in each step.")] = 1,
+    batch: Annotated[
+        int, typer.Option(help="Images in each step, the same for all networks.")
+    ] = 64,
     size: Annotated[int, typer.Option(help="Side in pixels that images are scaled to.")] = 16,
     cells: Annotated[str, typer.Option(help="Fewest and most cells of a network.")] = "4,8",
     channels: Annotated[str, typer.Option(help="Widths to choose from.")] = "16,32",
     max_macs: Annotated[
-        int, typer.Option(help="Most multiply-adds of a training network for an image.")
+        int, typer.Option(help="Most multiply-adds per image of a training network.")
     ] = 10_000_000,
     learning_rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 1e-3,
     schedule: Annotated[
@@ -61,7 +63,7 @@ def ghn(
         ),
     ] = "cosine",
     average: Annotated[
-        float, typer.Option(help="Share that a moving average of the weights keeps, as 0.999.")
+        float, typer.Option(help="Share that a moving average of the weights keeps, such as 0.999.")
     ] = 0.0,
     start: Annotated[
         str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
@@ -78,7 +80,7 @@ def ghn(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a graph hypernetwork on DeepNets-1M; an interrupted run goes on exactly."""
+    """Train a graph hypernetwork on DeepNets-1M; an interrupted run continues exactly."""
     with failures_as_lines():
         from nascence.jobs.meta_training_ghn import GhnTrainingJob
 

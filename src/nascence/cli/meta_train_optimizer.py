@@ -11,52 +11,58 @@ from nascence.core.durations import parse_duration
 
 
 def optimizer(
-    out: Annotated[Path, typer.Option(help="Folder of the run; it goes on if it is there.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     architecture: Annotated[
         str, typer.Option(help="small, hierarchical or feed-forward.")
     ] = "small",
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, with commas; one twice counts twice; training is all of those "
-            "that are not held out for tests, and name:units has parameters in other units."
+            help="Task families, with commas; one given twice counts twice; training stands for "
+            "all that are not held out for tests; name:units has parameters in other units."
         ),
     ] = "yardstick,quadratic",
     max_cost: Annotated[
         int | None,
-        typer.Option(help="Leave out families with tasks of more multiply-adds a step."),
+        typer.Option(help="Leave out families whose tasks take more multiply-adds per step."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Outer steps of the whole run.")] = 1000,
     leg: Leg = None,
-    workers: Annotated[int, typer.Option(help="Processes; they change nothing but the time.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes; they only change the time.")] = 1,
     cohorts: Annotated[int, typer.Option(help="Groups of networks that train side by side.")] = 4,
     pairs: Annotated[int, typer.Option(help="Antithetic pairs of networks in a cohort.")] = 64,
-    window: Annotated[int, typer.Option(help="Inner steps for an outer step.")] = 50,
+    window: Annotated[int, typer.Option(help="Inner steps per outer step.")] = 50,
     lengths: Annotated[str, typer.Option(help="Shortest and longest unroll.")] = "100,1000",
-    ramp: Annotated[int, typer.Option(help="Outer steps until unrolls may be longest.")] = 500,
+    ramp: Annotated[
+        int, typer.Option(help="Outer steps until unrolls may have full length.")
+    ] = 500,
     method: Annotated[str, typer.Option(help="single, persistent or truncated.")] = "single",
     objective: Annotated[str, typer.Option(help="sign, normalised or plain.")] = "sign",
     sigma: Annotated[float, typer.Option(help="Deviation of the perturbations of theta.")] = 0.01,
-    learning_rate: Annotated[float, typer.Option(help="Of the Adam that moves theta.")] = 3e-3,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of the Adam that moves theta.")
+    ] = 3e-3,
     start: Annotated[
         str | None, typer.Option(help="Weights to start from; without it, an untrained optimizer.")
     ] = None,
     compiled: Annotated[
         bool,
-        typer.Option("--compiled", help="The small step as a compiled loop; needs a C++ compiler."),
+        typer.Option(
+            "--compiled", help="Run the small step as a compiled loop; needs a C++ compiler."
+        ),
     ] = False,
     self_train: Annotated[
         bool,
-        typer.Option("--self-train", help="A learned optimizer moves theta in the place of Adam."),
+        typer.Option("--self-train", help="Let a learned optimizer move theta in place of Adam."),
     ] = False,
     outer: Annotated[
-        str, typer.Option(help="Weights of the one that does with --self-train.")
+        str, typer.Option(help="Weights of the optimizer that moves theta with --self-train.")
     ] = "optimizer-small",
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Meta-train a learned optimizer by evolution strategies; a later leg goes on exactly.
+    """Meta-train a learned optimizer by evolution strategies; it continues exactly.
 
     With --self-train a learned optimizer trains another copy.
     """

@@ -85,7 +85,7 @@ def pc_darts(
         architecture_rate: of the Adam that moves the architecture.
         architecture_decay: its weight decay.
         warmup: first part of the search, in which the architecture rests.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _partial_relaxed, parts=parts, rate=architecture_rate, decay=architecture_decay
@@ -191,12 +191,12 @@ def enas(
         controller_rate: of Adam.
         samples: networks drawn for a step of the controller.
         entropy: weight of the controller's entropy in its reward.
-        baseline_decay: of the moving average that rewards are compared with.
+        baseline_decay: decay of the moving average that rewards are compared with.
         candidates: networks drawn at the end, of which the best is the result.
         hidden: size of the controller's LSTM.
         scale: bound of the controller's logits.
-        temperature: that the logits are divided by.
-        settings: of :func:`gradient_search`.
+        temperature: what the logits are divided by.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _controlled,
@@ -236,11 +236,11 @@ def proxyless(
         generator: of all randomness.
         paths: sampled for a step of the architecture; None for all. See :class:`BinaryGates`.
         latency: weighs measured latency against accuracy; None for accuracy alone.
-        architecture_rate: of Adam.
+        architecture_rate: learning rate of Adam.
         architecture_every: steps of the weights to each step of the architecture.
         warmup: first part of the search, in which the architecture rests; 40 of 160 epochs in the
             paper.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(_gated, rate=architecture_rate, paths=paths, latency=latency)
     return gradient_search(
