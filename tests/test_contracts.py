@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from nascence import registry
 from nascence.data import accel_nasbench, nats_size
 from nascence.metrics import Metric, metric_names
 from nascence.metrics import metric as metric_of
@@ -121,3 +122,18 @@ def test_strategy_keeps_the_contract(name: str, strategy: str, check: Callable[.
 @pytest.mark.parametrize("check", scores.CHECKS, ids=lambda check: check.__name__)
 def test_metric_keeps_the_contract(metric: Metric, check: Callable[[Metric], None]) -> None:
     check(metric)
+
+
+def test_every_name_has_a_contract_suite() -> None:
+    """Scores, optimizers and solvers are covered by name; the rest by what they are here."""
+
+    def classes(*kinds: str) -> set[str]:
+        return {
+            entry.target.partition(":")[2].partition(".")[0]
+            for entry in registry.OWN
+            if entry.kind in kinds
+        }
+
+    assert classes("space") == {type(SPACES[name]()).__name__ for name in NETWORKS}
+    assert classes("strategy") == set(STRATEGIES)
+    assert set(registry.names("score")) == set(METRICS)

@@ -16,6 +16,7 @@ import typer
 
 from benchmarks import ledger
 from nascence import cli
+from nascence.registry import KINDS
 
 ROOT = Path(__file__).parents[1]
 CHANGES = ROOT / "CHANGELOG.md"
@@ -140,6 +141,8 @@ def faults_of_line(line: str) -> Iterator[str]:
 def faults_of_names(text: str) -> Iterator[str]:
     """Modules and attributes, paths and extras that a text names and that are not there."""
     for package, rest in DOTTED.findall(text):
+        if f"{package}{rest}" in KINDS.values():  # a group of entry points
+            continue
         if not resolves(package, rest.strip(".").split(".")):
             yield f"there is no {package}{rest}"
     for place in PLACE.findall(text):

@@ -4,7 +4,17 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "nascence"
-CORE = {"core", "params", "task", "training", "recalibration", "data", "graph", "export"}
+CORE = {
+    "core",
+    "params",
+    "task",
+    "training",
+    "recalibration",
+    "data",
+    "graph",
+    "export",
+    "registry",
+}
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
 SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
@@ -16,7 +26,8 @@ LEVELS = {
     "gradient": 5,
     "gan": 6,
     "jobs": 7,
-    **dict.fromkeys(("design", "report", "testing"), 8),
+    "report": 6,
+    **dict.fromkeys(("design", "testing"), 8),
     "cli": 9,
 }
 BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}

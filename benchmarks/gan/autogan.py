@@ -100,19 +100,21 @@ def search(
         data,
         generator=torch.Generator().manual_seed(seed),
         score=quality.score,
-        folder=folder / f"{kind}-{seed}",
+        out=folder / f"{kind}-{seed}",
         **SEARCH,
     )
     return {
         "architecture": SPACE.format(history.best.architecture),
         "shared_score": history.best.score,
-        "part": history.best_part,
+        "part": history.best_sub_supernet,
         "parts": [
             [SPACE.format(growth.architectures[0]), growth.scores[0]]
             for growth in history.growths
             if growth.stage == SPACE.stages
         ],
-        "rewards": [[each.part, each.stage, each.reward, each.entropy] for each in history.rounds],
+        "rewards": [
+            [each.sub_supernet, each.stage, each.reward, each.entropy] for each in history.rounds
+        ],
         "resets": max(each.resets for each in history.rounds),
     }
 

@@ -56,7 +56,9 @@ def table_in(out: Path) -> LatencyTable:
     path = out / "latency.json"
     if not path.exists():
         generator = torch.Generator().manual_seed(0)
-        table = measure_latencies(SPACE, side=SIDE, batch=BATCH, generator=generator, networks=20)
+        table = measure_latencies(
+            SPACE, side=SIDE, batch_size=BATCH, generator=generator, networks=20
+        )
         table.save(path)
     return read_latencies(path, space=SPACE, side=SIDE)
 
@@ -77,7 +79,7 @@ def searched(
         epochs=6 // len(parts),
         learning_rate=0.1,
         crop=2,
-        folder=arguments.out / f"{kind}-{weight}-{seed}",
+        out=arguments.out / f"{kind}-{weight}-{seed}",
         **scaled_rate("proxyless", arguments.steps // len(parts)),
     )
     derived = history.derived
@@ -87,7 +89,7 @@ def searched(
         "shared": derived.accuracy,
         "entropy": derived.entropy,
         "trajectory": [
-            [e.leaf, e.steps, SPACE.format(e.architecture), round(e.accuracy, 3),
+            [e.sub_supernet, e.steps, SPACE.format(e.architecture), round(e.accuracy, 3),
              round(e.latency or 0, 3), round(e.entropy, 3), round(e.loss, 3)]
             for e in history.epochs
         ],
@@ -148,7 +150,7 @@ def measured(parts: ledger.Parts) -> dict:
     """Milliseconds of every network that was trained, in turn, and of a table made just before."""
     names = sorted({key.split(" seed")[0][6:] for key in parts.done if key.startswith("alone")})
     generator = torch.Generator().manual_seed(1)
-    table = measure_latencies(SPACE, side=SIDE, batch=BATCH, generator=generator, networks=20)
+    table = measure_latencies(SPACE, side=SIDE, batch_size=BATCH, generator=generator, networks=20)
     torch.manual_seed(0)
     networks = [SPACE.build(SPACE.parse(name)) for name in names]
     times = network_milliseconds(networks, torch.randn(BATCH, 3, SIDE, SIDE), passes=31)

@@ -24,13 +24,18 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
+from nascence import registry
 from nascence.data import Dataset, load, nb201
-from nascence.gradient import GRADIENT_STRATEGIES
 from nascence.jobs.gradient import SCORE, SCORED, scaled_rate, true_accuracies
 from nascence.metrics.names import metric
 from nascence.search import MetricEvaluator, TrainingEvaluator
 from nascence.spaces import NB201, Architecture
 from nascence.supernets import SuperNet, split
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 SPACE = NB201(width=8, cells=1)
 EDGE = "edge_0_1"
@@ -62,7 +67,7 @@ def search(
         epochs=20 // len(supernets),
         learning_rate=0.1,
         crop=2,
-        folder=arguments.out / f"{strategy}-{kind}-{seed}-{steps}",
+        out=arguments.out / f"{strategy}-{kind}-{seed}-{steps}",
         **scaled_rate(strategy, steps // len(supernets)),
     )
     table = nb201()
@@ -75,7 +80,7 @@ def search(
         "steps": history.steps,
         "seconds": round(history.seconds, 1),
         "trajectory": [
-            [e.leaf, e.steps, round(e.entropy, 3), round(e.accuracy, 3), round(e.loss, 3),
+            [e.sub_supernet, e.steps, round(e.entropy, 3), round(e.accuracy, 3), round(e.loss, 3),
              true_accuracies(table, e.architecture)["cifar10"], SPACE.format(e.architecture)]
             for e in history.epochs
         ],

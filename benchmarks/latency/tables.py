@@ -106,7 +106,7 @@ def measured(space: Space, batch: int, clock: str, passes: int) -> dict:
         truth = [reduce(times) for _, times in fresh]
         for where, seen in (("in place", found), ("alone", alone.observations(found, reduce))):
             table = table_of(
-                seen._replace(networks=known), space, side=SIDE, batch=batch, reduce=reduce
+                seen._replace(networks=known), space, side=SIDE, batch_size=batch, reduce=reduce
             )
             sums = [table.of(architecture) for architecture, _ in fresh]
             errors = [abs(s / t - 1) for s, t in zip(sums, truth, strict=True)]

@@ -34,7 +34,11 @@ def test_result_as_json_and_resumed(tmp_path: Path, images: str) -> None:
     result = run(*words, "--json", "--out", str(tmp_path))
     assert result.exit_code == 0, (result.output, result.exception)
     facts = json.loads(result.stdout)
-    assert (facts["parts"], facts["steps"], facts["split"]) == (3, 4, ["stage_1_upsampling"])
+    assert (facts["sub_supernets"], facts["steps"], facts["split"]) == (
+        3,
+        4,
+        ["stage_1_upsampling"],
+    )
     best = facts["best"]
     assert len(best["architecture"].split()) == len(best["choices"]) == 4
     scores = {each["architecture"]: each["classifier_score"] for each in facts["candidates"]}
@@ -57,13 +61,13 @@ def test_result_as_text(tmp_path: Path, images: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["gan"], "is searched by --strategy autogan"),
-        (["nb201", "--strategy", "autogan"], "these are nb201 and autogan"),
+        (["gan"], "is searched by --strategy autogan, not by evolution"),
+        (["nb201", "--strategy", "autogan"], "autogan searches the space gan"),
         ([*TINY, "--split", "stage_9_order"], "no decision 'stage_9_order' to split"),
         ([*TINY, "--split", "stage_1_order,"], "--split is 'stage_1_order,'"),
         ([*TINY, "--evaluator", "naswot"], "--evaluator is not for autogan"),
         ([*TINY, "--budget", "100"], "--budget as a number is not for autogan"),
-        ([*TINY, "--cells", "3"], "--cells is not for autogan"),
+        ([*TINY, "--cells", "3"], "has no cells to set"),
         ([*TINY, "--stop-at-skips", "2"], "--stop-at-skips is not for autogan"),
         ([*TINY, "--cost", "macs"], "--cost is not for autogan"),
         ([*TINY, "--steps", "0"], "steps is 0; 1 supernets of 1 stages need 1"),

@@ -8,8 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from nascence import cli
-from nascence.cli.gradient_search import STRATEGIES, _print
-from nascence.gradient import GRADIENT_STRATEGIES
 
 TINY = ["--width", "4", "--cells", "1", "--quiet"]
 
@@ -27,21 +25,19 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def test_the_names_are_those_of_the_strategies() -> None:
-    assert tuple(GRADIENT_STRATEGIES) == STRATEGIES
-
-
 def test_result_as_json_with_the_true_accuracy_and_resumed(tmp_path: Path, images: str) -> None:
     words = ["nb201", "--strategy", "gdas", "--steps", "5", "--split", "edge_0_1", *TINY]
     words += ["--data", images]
     result = run(*words, "--json", "--out", str(tmp_path))
     assert result.exit_code == 0, (result.output, result.exception)
     facts = json.loads(result.stdout)
-    assert (facts["leaves"], facts["steps"], facts["stops"]) == (5, 5, ["steps"] * 5)
+    assert (facts["sub_supernets"], facts["steps"], facts["stops"]) == (5, 5, ["steps"] * 5)
     truth = facts["best"]["true_accuracy"]
     assert set(truth) == {"cifar10", "cifar100", "imagenet16-120"}
     assert 9 < truth["cifar10"] < 95
-    best = [epoch for epoch in facts["epochs"] if epoch["leaf"] == facts["best"]["leaf"]][-1]
+    best = [
+        epoch for epoch in facts["epochs"] if epoch["sub_supernet"] == facts["best"]["sub_supernet"]
+    ][-1]
     assert best["true_accuracy"] == truth
     assert best["architecture"] == facts["best"]["architecture"]
     kept = json.loads((tmp_path / "history.json").read_text())
@@ -82,13 +78,16 @@ def test_result_as_text(tmp_path: Path, images: str) -> None:
         ),
         (["nb201", "--strategy", "snas", "--workers", "0"], "workers is 0"),
         (["nb201", "--strategy", "snas", "--cost", "macs"], "--cost is not for snas"),
-        (["nb201", "--strategy", "snas", "--limit", "macs=9"], "--limit is not for snas"),
-        (["nb201", "--strategy", "gdas", "--limit", "latency=9"], "--limit is not for gdas"),
-        (["nb201", "--strategy", "proxyless", "--limit", "macs=9"], "one limit, latency="),
+        (["nb201", "--strategy", "snas", "--limit", "macs=9"], "a limit is given for macs"),
+        (
+            ["nb201", "--strategy", "gdas", "--limit", "latency=9"],
+            "weighed by proxyless, not by gdas",
+        ),
+        (["nb201", "--strategy", "proxyless", "--limit", "macs=9"], "latency=MILLISECONDS"),
         (["nb201", "--strategy", "proxyless", "--latency-weight", "1"], "whose costs add up"),
         (
             ["nb201", "--strategy", "gdas", "--latency-weight", "1"],
-            "--latency-weight is not for",
+            "weighed by proxyless, not by gdas",
         ),
         (["nb201", "--latency-weight", "1"], "--latency-weight is not for evolution"),
         (["nb201", "--strategy", "proxyless", "--latencies", "none"], "there is no file none"),
@@ -129,7 +128,7 @@ def test_latency_in_a_search_of_a_split_mobile_space(tmp_path: Path, images: str
     result = run(*words, "--latencies", str(table), "--limit", "latency=1e3", "--json")
     assert result.exit_code == 0, (result.output, result.exception)
     facts = json.loads(result.stdout)
-    assert (facts["leaves"], facts["steps"]) == (6, 6)
+    assert (facts["sub_supernets"], facts["steps"]) == (6, 6)
     assert 0 < facts["best"]["predicted_latency_ms"] < 1e3
     assert all(epoch["predicted_latency_ms"] > 0 for epoch in facts["epochs"])
     content = json.loads(table.read_text())
@@ -147,16 +146,3 @@ def test_latency_in_a_search_of_a_split_mobile_space(tmp_path: Path, images: str
     for failed in (bad, tight):
         assert len(failed.stderr.strip().splitlines()) == 1
     assert (out / "history.json").read_bytes() == history
-
-
-@pytest.mark.parametrize(("limit", "said"), [(None, "ms."), (3.0, "ms."), (2.0, "limit of 2.")])
-def test_latency_in_words(
-    limit: float | None, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    best = {"architecture": "0 1", "validation_accuracy": 0.5, "true_accuracy": None}
-    best |= {"leaf": 0, "predicted_latency_ms": 2.5, "latency_limit_ms": limit}
-    row = {"leaf": 0, "steps": 3, "loss": 1.0, "entropy": 1.0, "validation_accuracy": 0.5}
-    _print({"best": best, "epochs": [row], "leaves": 1, "steps": 3, "history": "history.json"})
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "latency" in line]
-    assert line.startswith("Predicted latency 2.5 ms")
-    assert line.endswith(said)

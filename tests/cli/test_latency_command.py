@@ -36,7 +36,7 @@ def test_the_table_is_that_of_the_networks_for_these_images(tmp_path: Path, imag
     )  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
     facts = json.loads(result.stdout)
-    space = space_named("shufflenet", data=load(images), width=0.1)
+    space = space_named("shufflenet", data=load(images), sizes={"width": 0.1})
     table = read_latencies(out, space=space, side=8)
     assert (table.batch, facts["batch"], facts["side"]) == (2, 2, 8)
     assert (facts["least_ms"], facts["greatest_ms"]) == table.range
@@ -59,7 +59,7 @@ def test_in_words(tmp_path: Path, images: str) -> None:
         (["nb201"], "whose costs add up"),
         (["nats-size"], "is a table and has no width"),
         (["resnet"], "no space 'resnet'"),
-        (["mobile", "--batch", "0"], "batch 0"),
+        (["mobile", "--batch", "0"], "batch_size 0"),
         (["mobile", "--check", "-1"], "--check is -1"),
         (["mobile", "--cells", "3"], "the space mobile has not all of width, cells"),
         (["mobile", "--out", "."], ". is a folder"),

@@ -1,3 +1,5 @@
+"""Meta-training of an optimizer from the command line, in one leg or several."""
+
 import json
 from pathlib import Path
 
@@ -49,7 +51,7 @@ def test_families_come_by_groups_and_in_other_units(tmp_path: Path) -> None:
         (["--families", "words"], "task family is 'words'"),
         (["--families", "mlp:metres"], "behind the colon stands units or"),
         (["--max-cost", "1"], "no task family is left"),
-        (["--architecture", "velo"], "architecture is 'velo'"),
+        (["--architecture", "velo"], "there is no optimizer architecture 'velo'"),
         (["--lengths", "many"], "--lengths is 'many'"),
         (["--method", "both"], "method='both'"),
         (["--steps", "0"], "--steps is 0"),

@@ -1,29 +1,11 @@
+"""Shares of the time, and settings out of range."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nascence.design.settings import DesignSettings, parse_duration, share
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("1h30m", 5400), (" 2 D ", 172800)],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "soon", "10x", "-5m", "m", "0s", "1h30", "nan", "1e3", "5mm"])
-def test_bad_durations_say_what_is_allowed(text: str) -> None:
-    with pytest.raises(ValueError, match=r"budget is .*; "):
-        parse_duration(text)
-
-
-@given(st.integers(1, 10**6), st.integers(0, 59), st.integers(1, 59))
-def test_parts_add_up(hours: int, minutes: int, seconds: int) -> None:
-    expected = 3600 * hours + 60 * minutes + seconds
-    assert parse_duration(f"{hours}h{minutes}m{seconds}s") == expected
+from nascence.design.settings import DesignSettings, share
 
 
 @given(st.floats(1, 1e6), st.booleans())

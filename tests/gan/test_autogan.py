@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nascence.data import Dataset
-from nascence.gan import GanHistory, GanSearchError, Round, autogan
+from nascence.gan import GanHistory, GanRound, GanSearchError, autogan
 from nascence.spaces import NB201, GeneratorSpace
 from nascence.supernets import SuperNet, split
 
@@ -39,7 +39,7 @@ def test_one_supernet(shades: Dataset, generators: SuperNet) -> None:
     before = {name: value.clone() for name, value in generators.state_dict().items()}
     history = searched(generators, shades)
     assert history.steps == 6
-    assert (history.stops, history.best_part, len(history.supernets)) == (("steps",), 0, 1)
+    assert (history.stops, history.best_sub_supernet, len(history.supernets)) == (("steps",), 0, 1)
     final = history.growths[-1]
     assert [each.architecture for each in history.candidates] == list(final.architectures)
     assert history.best.score == max(final.scores)
@@ -53,10 +53,12 @@ def test_one_supernet(shades: Dataset, generators: SuperNet) -> None:
 def test_a_split_supernet(shades: Dataset, generators: SuperNet) -> None:
     parts = split(generators, ["stage_2_normalisation"])
     history = searched(parts, shades, steps=8)
-    steps = [[each.steps for each in history.rounds if each.part == n][-1] for n in range(3)]
+    steps = [
+        [each.steps for each in history.rounds if each.sub_supernet == n][-1] for n in range(3)
+    ]
     assert steps == [3, 3, 2]
     assert history.steps == 8
-    best = history.supernets[history.best_part]
+    best = history.supernets[history.best_sub_supernet]
     assert best.check(history.best.architecture) == history.best.architecture
     place = [name for name, _ in generators.space.decisions].index("stage_2_normalisation")
     for number, growth in enumerate(each for each in history.growths if each.stage == 2):
@@ -69,7 +71,7 @@ def test_a_split_supernet(shades: Dataset, generators: SuperNet) -> None:
 
 def test_processes_give_the_same(shades: Dataset, generators: SuperNet, tmp_path: Path) -> None:
     parts = split(generators, {"stage_1_order": [(0,), (1,)]})
-    here = searched(parts, shades, folder=tmp_path)
+    here = searched(parts, shades, out=tmp_path)
     there = searched(parts, shades, workers=2)
     assert there.candidates == here.candidates
     for one, other in zip(there.supernets, here.supernets, strict=True):
@@ -77,13 +79,13 @@ def test_processes_give_the_same(shades: Dataset, generators: SuperNet, tmp_path
         assert all(torch.equal(value, state[name]) for name, value in one.state_dict().items())
     seen: list[float] = []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["part-0.pt", "part-1.pt"]
-    resumed = searched(parts, shades, folder=tmp_path, progress=lambda f, _: seen.append(f))
+    resumed = searched(parts, shades, out=tmp_path, progress=lambda f, _: seen.append(f))
     assert resumed.candidates == here.candidates
     assert not seen
 
 
 def test_progress_is_of_all_parts(shades: Dataset, generators: SuperNet) -> None:
-    seen: list[tuple[float, Round | None]] = []
+    seen: list[tuple[float, GanRound | None]] = []
     parts = split(generators, {"stage_1_order": [(0,), (1,)]})
     searched(parts, shades, steps=4, progress=lambda *told: seen.append(told))
     assert [fraction for fraction, _ in seen] == [0.25, 0.5, 0.75, 1.0]
@@ -104,7 +106,7 @@ def test_a_failure_keeps_what_was_found(shades: Dataset, generators: SuperNet) -
         searched(parts, shades, score=failing)
     history = caught.value.history
     assert history.stops == ("steps",)
-    assert {each.part for each in history.growths} == {0}
+    assert {each.sub_supernet for each in history.growths} == {0}
     assert history.candidates
     assert json.loads(history.to_json())["stops"] == ["steps"]
 

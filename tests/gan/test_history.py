@@ -5,23 +5,30 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from nascence.gan.history import Growth, PartResult, Round, growth_from, joined, round_from
+from nascence.gan.history import (
+    GanRound,
+    GanSupernetResult,
+    Growth,
+    growth_from,
+    joined,
+    round_from,
+)
 from nascence.spaces import GeneratorSpace
 from nascence.supernets import SuperNet
 
-ROUND = Round(0, 1, 10, 1.5, -0.2, 1.2, 3.0, (0, 1, 2, 1), 0, 2.5)
+ROUND = GanRound(0, 1, 10, 1.5, -0.2, 1.2, 3.0, (0, 1, 2, 1), 0, 2.5)
 GROWTHS = (
     Growth(0, 1, ((0, 0, 0, 0), (1, 1, 1, 1)), (1.5, 1.2), 1, 1.0),
     Growth(1, 1, ((1, 0, 0, 0),), (1.7,), 1, 0.5),
 )
 
 
-def results() -> list[PartResult]:
+def results() -> list[GanSupernetResult]:
     supernet = SuperNet(GeneratorSpace(stages=1, width=2, latent=2))
-    second = Round(1, 1, 4, 1.0, None, None, None, None, 2, 1.0)
+    second = GanRound(1, 1, 4, 1.0, None, None, None, None, 2, 1.0)
     return [
-        PartResult((ROUND,), GROWTHS[:1], "steps", supernet, 1),
-        PartResult((second,), GROWTHS[1:], None, supernet, 1, "the loss became nan"),
+        GanSupernetResult((ROUND,), GROWTHS[:1], "steps", supernet, 1),
+        GanSupernetResult((second,), GROWTHS[1:], None, supernet, 1, "the loss became nan"),
     ]
 
 
@@ -32,13 +39,13 @@ def test_the_candidates_are_those_of_the_last_stage() -> None:
     ]  # fmt: skip
     assert [each.number for each in history.candidates] == [0, 1, 2]
     assert history.candidates[0].seconds == 0.5
-    assert (history.best.score, history.best_part) == (1.7, 1)
+    assert (history.best.score, history.best_sub_supernet) == (1.7, 1)
     assert (history.steps, history.seconds) == (14, 3.5)
     assert history.stops == ("steps",)
 
 
 def test_without_a_last_stage_there_are_none() -> None:
-    early = [PartResult((ROUND,), GROWTHS[:1], None, results()[0].supernet, 2, "nan")]
+    early = [GanSupernetResult((ROUND,), GROWTHS[:1], None, results()[0].supernet, 2, "nan")]
     history = joined(early)
     assert len(history) == 0
     assert history.growths == GROWTHS[:1]

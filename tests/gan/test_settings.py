@@ -1,8 +1,8 @@
-"""Settings of a search for generators."""
+"""GanSettings of a search for generators."""
 
 import pytest
 
-from nascence.gan.settings import Settings, published_growth
+from nascence.gan.settings import GanSettings, published_growth
 
 GOOD = {
     "round_steps": 10,
@@ -34,7 +34,7 @@ def test_stages_grow_as_published() -> None:
 
 
 def test_settings_are_described() -> None:
-    described = Settings(**GOOD).described()
+    described = GanSettings(**GOOD).described()
     assert described["round steps"] == 10
     assert described["grow"] == (0.2, 0.5)
     assert len(described) == len(GOOD)
@@ -55,4 +55,4 @@ def test_settings_are_described() -> None:
 )
 def test_impossible_settings(wrong, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Settings(**(GOOD | wrong))
+        GanSettings(**(GOOD | wrong))

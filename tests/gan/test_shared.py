@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nascence.data import Dataset
-from nascence.gan.settings import Settings
+from nascence.gan.settings import GanSettings
 from nascence.gan.shared import SharedGan
 from nascence.supernets import SuperNet
 
@@ -15,7 +15,7 @@ FIRST, BOTH = (1, 1, 1, 1), (1, 1, 1, 1, 0, 0, 2, 1, 1)
 
 
 def shared_of(supernet: SuperNet, data: Dataset, **settings) -> SharedGan:
-    made = Settings(
+    made = GanSettings(
         round_steps=3,
         controller_steps=0,
         samples=1,

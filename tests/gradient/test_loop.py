@@ -1,4 +1,4 @@
-"""Searches of whole and split supernets: equal shares, the best leaf, limits, bad settings."""
+"""Searches of whole and split supernets: equal shares, the best one, limits, bad settings."""
 
 import itertools
 import pickle
@@ -7,10 +7,16 @@ from functools import partial
 import pytest
 import torch
 
+from nascence import registry
 from nascence.data import Dataset
-from nascence.gradient import GRADIENT_STRATEGIES, darts, enas, snas, strategies
+from nascence.gradient import darts, enas, snas, strategies
 from nascence.spaces import Darts, SmallSpace
 from nascence.supernets import SuperNet, split
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 QUICK = {"batch_size": 8, "crop": 0, "epochs": 2}
 
@@ -19,7 +25,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_leaves_have_equal_shares_and_the_best_is_the_result(
+def test_sub_supernets_have_equal_shares_and_the_best_is_the_result(
     supernet: SuperNet, brightness: Dataset
 ) -> None:
     parts = split(supernet, {"edge_0_1": [(0, 1), (2, 3), (4, 5)]})
@@ -29,10 +35,10 @@ def test_leaves_have_equal_shares_and_the_best_is_the_result(
         progress=lambda fraction, _: fractions.append(fraction), **QUICK,
     )  # fmt: skip
     assert history.steps == 10
-    last = {epoch.leaf: epoch for epoch in history.epochs}
+    last = {epoch.sub_supernet: epoch for epoch in history.epochs}
     assert [last[leaf].steps for leaf in range(3)] == [4, 3, 3]
     for leaf, part in enumerate(parts):
-        assert all(part.check(e.architecture) for e in history.epochs if e.leaf == leaf)
+        assert all(part.check(e.architecture) for e in history.epochs if e.sub_supernet == leaf)
         assert len(last[leaf].probabilities[0]) == 2
     assert history.derived.accuracy == max(epoch.accuracy for epoch in last.values())
     assert history.derived in last.values()

@@ -3,11 +3,17 @@
 import pytest
 import torch
 
+from nascence import registry
 from nascence.data import Dataset
-from nascence.gradient import GRADIENT_STRATEGIES, Trajectory, proxyless
+from nascence.gradient import Trajectory, proxyless
 from nascence.latency.table import LatencyTable, LatencyTerm
 from nascence.spaces import NB201, Darts, Mobile, SmallSpace
 from nascence.supernets import SuperNet, split
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 SPACES = {
     "SmallSpace": lambda: SmallSpace(width=8, classes=2),
@@ -76,7 +82,7 @@ def test_latency_decides_where_it_weighs_enough(brightness: Dataset) -> None:
         parts, brightness, generator=seeded(), steps=24, epochs=2, batch_size=8, warmup=0.0,
         architecture_rate=1.0, architecture_every=1, latency=LatencyTerm(table, 30.0),
     )  # fmt: skip
-    last = {epoch.leaf: epoch for epoch in history.epochs}
+    last = {epoch.sub_supernet: epoch for epoch in history.epochs}
     for leaf, blocks in ((0, 7), (1, 6)):
         assert last[leaf].architecture[3] == 6
         assert last[leaf].latency == table.of(last[leaf].architecture) == 1 + blocks

@@ -10,12 +10,12 @@ from nascence.gradient.trajectory import Epoch, epoch_from, trajectory
 EPOCH = Epoch(0, (1, 2), 0.5, 0.9, ((0.5, 0.5), (0.2, 0.3, 0.5)), 1.5, 10, 2.0)
 
 
-def test_the_result_is_the_last_epoch_of_the_most_accurate_leaf() -> None:
+def test_the_result_is_the_last_epoch_of_the_most_accurate_sub_supernet() -> None:
     epochs = [
         replace(EPOCH, accuracy=0.9),
         replace(EPOCH, accuracy=0.3, steps=20, seconds=5.0),
-        replace(EPOCH, leaf=1, accuracy=0.2, steps=8),
-        replace(EPOCH, leaf=1, accuracy=0.4, steps=18, seconds=3.0),
+        replace(EPOCH, sub_supernet=1, accuracy=0.2, steps=8),
+        replace(EPOCH, sub_supernet=1, accuracy=0.4, steps=18, seconds=3.0),
     ]
     history = trajectory(epochs, ("steps", "skips"))
     assert history.derived is epochs[3]
@@ -24,12 +24,12 @@ def test_the_result_is_the_last_epoch_of_the_most_accurate_leaf() -> None:
     assert [candidate.seconds for candidate in history.candidates] == [2.0, 3.0, 2.0, 1.0]
 
 
-def test_leaves_are_compared_by_any_score_at_their_last_epochs() -> None:
+def test_sub_supernets_are_compared_by_any_score_at_their_last_epochs() -> None:
     epochs = [
-        replace(EPOCH, architecture=(9, 9)),  # not its leaf's last
+        replace(EPOCH, architecture=(9, 9)),  # not its sub-supernet's last
         replace(EPOCH, architecture=(1, 1), accuracy=0.9, steps=20),
-        replace(EPOCH, leaf=1, architecture=(3, 3), accuracy=0.1),
-        replace(EPOCH, leaf=2, architecture=(0, 7), accuracy=0.2),
+        replace(EPOCH, sub_supernet=1, architecture=(3, 3), accuracy=0.1),
+        replace(EPOCH, sub_supernet=2, architecture=(0, 7), accuracy=0.2),
     ]
     history = trajectory(epochs)
     assert history.ends == (epochs[1], epochs[2], epochs[3])
@@ -44,7 +44,7 @@ def test_leaves_are_compared_by_any_score_at_their_last_epochs() -> None:
 def test_where_latency_counts_the_result_has_the_least_objective() -> None:
     epochs = [
         replace(EPOCH, accuracy=0.9, objective=1.4, latency=5.0),
-        replace(EPOCH, accuracy=0.4, objective=1.2, latency=3.0, leaf=1),
+        replace(EPOCH, accuracy=0.4, objective=1.2, latency=3.0, sub_supernet=1),
     ]
     assert trajectory(epochs).derived is epochs[1]
     assert trajectory(epochs).best.architecture == epochs[0].architecture

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nascence import gan
 from nascence.data import Dataset
 from nascence.gan import GanSearchError
 from nascence.gan.history import joined
 from nascence.jobs import gan as gan_job
-from nascence.jobs.gan import GanJob, run_gan_job
+from nascence.jobs.gan import GanJob
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ def data(brightness: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 def test_a_job(tmp_path: Path, data: Dataset) -> None:
-    job = GanJob(tmp_path, width=4, steps=4, images=8, split=("stage_1_shortcut",))
+    job = GanJob(out=tmp_path, sizes={"width": 4}, steps=4, images=8, split=("stage_1_shortcut",))
     seen: list[tuple[str, float]] = []
-    outcome = run_gan_job(job, progress=lambda stage, done, _: seen.append((stage, done)))
+    outcome = job.run(progress=lambda stage, done, _: seen.append((stage, done)))
     assert [fraction for stage, fraction in seen if stage == "search"] == [0.25, 0.5, 0.75, 1.0]
     assert [fraction for stage, fraction in seen if stage == "classifier"][-1] == 1
     assert (outcome.space.stages, outcome.space.width) == (1, 4)
@@ -40,7 +41,7 @@ def test_a_job(tmp_path: Path, data: Dataset) -> None:
     picture = Image.open(io.BytesIO((tmp_path / "samples.png").read_bytes()))
     assert picture.size == (8 * 9 - 1, 8 * 9 - 1)
     assert np.asarray(picture).std() > 0
-    again = run_gan_job(job)
+    again = job.run()
     assert (again.score, again.distance) == (outcome.score, outcome.distance)
     assert again.history.candidates == outcome.history.candidates
 
@@ -51,15 +52,15 @@ def test_a_search_that_fails_keeps_its_history(
     def fails(*_: object, **__: object) -> None:
         raise GanSearchError("the generator collapsed", joined([]))
 
-    monkeypatch.setattr(gan_job, "autogan", fails)
+    monkeypatch.setattr(gan, "autogan", fails)
     with pytest.raises(GanSearchError, match="collapsed"):
-        run_gan_job(GanJob(tmp_path, width=4, steps=2))
+        GanJob(out=tmp_path, sizes={"width": 4}, steps=2).run()
     assert json.loads((tmp_path / "history.json").read_text())["candidates"] == []
     assert not (tmp_path / "samples.png").exists()
 
 
 def test_too_few_steps(tmp_path: Path, data: Dataset) -> None:
-    job = GanJob(tmp_path, width=4, steps=2, split=("stage_1_upsampling",))
+    job = GanJob(out=tmp_path, sizes={"width": 4}, steps=2, split=("stage_1_upsampling",))
     with pytest.raises(ValueError, match="steps is 2; 3 supernets of 1 stages need 3 or more"):
-        run_gan_job(job)
+        job.run()
     assert not list(tmp_path.iterdir())

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from nascence import gradient, registry
 from nascence.data import Dataset, nb201
-from nascence.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchError
+from nascence.gradient import Epoch, GradientSearchError
 from nascence.gradient.trajectory import trajectory
 from nascence.jobs import gradient as gradient_job
 from nascence.jobs.gradient import (
     GradientJob,
     latency_term,
-    run_gradient_job,
     scaled_rate,
     true_accuracies,
 )
@@ -27,7 +27,7 @@ from nascence.search import MetricEvaluator
 from nascence.search.limits import LimitError
 from nascence.spaces import NB201
 
-TINY = (("width", 4), ("cells", 1))
+TINY = {"width": 4, "cells": 1}
 
 
 def test_rate_times_steps_stays() -> None:
@@ -41,7 +41,7 @@ def test_rate_times_steps_stays() -> None:
     assert scaled_rate("enas", 100)["controller_rate"] == pytest.approx(3.5e-3)
     assert scaled_rate("enas", 9_750)["controller_rate"] == pytest.approx(7e-4)
     assert scaled_rate("proxyless", 1000)["architecture_rate"] == pytest.approx(1e-3 * 19_500 / 200)
-    assert set(GRADIENT_STRATEGIES) == {*published, "enas", "proxyless"}
+    assert set(registry.names("gradient strategy")) == {*published, "enas", "proxyless"}
 
 
 def test_the_truth_is_that_of_the_table() -> None:
@@ -55,9 +55,9 @@ def test_the_truth_is_that_of_the_table() -> None:
 
 def test_a_job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
-    job = GradientJob(tmp_path, "nb201", "snas", sizes=TINY, steps=2, epochs=2)
+    job = GradientJob(out=tmp_path, space="nb201", strategy="snas", sizes=TINY, steps=2, epochs=2)
     seen: list[float] = []
-    outcome = run_gradient_job(job, progress=lambda fraction, _: seen.append(fraction))
+    outcome = job.run(progress=lambda stage, fraction, _: seen.append(fraction))
     assert seen == [0.5, 1.0]
     assert isinstance(outcome.space, NB201)
     assert outcome.truth == outcome.truths[-1]
@@ -71,18 +71,26 @@ def test_parts_are_compared_by_a_score_without_labels(
     tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
-    job = GradientJob(tmp_path, "nb201", "gdas", split=("edge_0_1",), sizes=TINY, steps=5, epochs=1)
-    outcome = run_gradient_job(job)
+    job = GradientJob(
+        out=tmp_path,
+        space="nb201",
+        strategy="gdas",
+        split=("edge_0_1",),
+        sizes=TINY,
+        steps=5,
+        epochs=1,
+    )
+    outcome = job.run()
     assert outcome.chosen_by == "channel_independence"
     ends = outcome.history.ends
     assert len(ends) == 5
     count = min(64, len(brightness.train))
-    batch = brightness.batch(count, generator=gradient_job.stream(job.seed, 1))
+    batch = brightness.batch(count, generator=gradient_job.stream(job.seed, 1, derivation="search"))
     score = MetricEvaluator(outcome.space, channel_independence, batch)
     best = max(ends, key=lambda end: score(end.architecture))
     assert outcome.derived == best
     assert outcome.truth == outcome.truths[outcome.history.epochs.index(best)]
-    whole = run_gradient_job(replace(job, folder=tmp_path / "whole", split=()))
+    whole = replace(job, out=tmp_path / "whole", split=()).run()
     assert (whole.chosen_by, whole.derived) == ("accuracy", whole.history.derived)
 
 
@@ -95,16 +103,16 @@ def test_a_search_that_fails_keeps_its_history(
     def fails(*_: object, **__: object) -> None:
         raise GradientSearchError("the loss became nan", trajectory([epoch]))
 
-    monkeypatch.setattr(gradient_job, "GRADIENT_STRATEGIES", {"snas": fails})
+    monkeypatch.setattr(gradient, "snas", fails)
     with pytest.raises(GradientSearchError, match="became nan"):
-        run_gradient_job(GradientJob(tmp_path, "nb201", "snas", sizes=TINY))
+        GradientJob(out=tmp_path, space="nb201", strategy="snas", sizes=TINY).run()
     kept = json.loads((tmp_path / "history.json").read_text())
     assert kept["epochs"][0]["accuracy"] == 0.5
 
 
 def test_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no gradient strategy 'luck'; use one of darts"):
-        run_gradient_job(GradientJob(tmp_path, "nb201", "luck"))
+        GradientJob(out=tmp_path, space="nb201", strategy="luck").run()
 
 
 def mobile(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> GradientJob:
@@ -112,7 +120,9 @@ def mobile(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Gra
     monkeypatch.setattr(
         gradient_job, "measure_latencies", partial(measure_latencies, networks=1, passes=1)
     )
-    job = GradientJob(folder, "mobile", "proxyless", sizes=(("width", 0.1),), steps=2, epochs=1)
+    job = GradientJob(
+        out=folder, space="mobile", strategy="proxyless", sizes={"width": 0.1}, steps=2, epochs=1
+    )
     return replace(job, **changes)
 
 
@@ -121,8 +131,8 @@ def test_latencies_are_measured_once_and_kept(
 ) -> None:
     monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
     job = mobile(tmp_path, monkeypatch, latency_weight=0.1)
-    found = run_gradient_job(job).history.derived
-    table = read_latencies(tmp_path / "latency.json", space=run_gradient_job(job).space, side=8)
+    found = job.run().history.derived
+    table = read_latencies(tmp_path / "latency.json", space=job.run().space, side=8)
     assert found.latency == table.of(found.architecture)
     assert found.objective is not None
 
@@ -131,12 +141,12 @@ def test_latencies_are_measured_once_and_kept(
 
     monkeypatch.setattr(gradient_job, "measure_latencies", never)
     (tmp_path / "leaf-0.pt").unlink()
-    assert run_gradient_job(job).history.derived.architecture == found.architecture
-    other = replace(job, folder=tmp_path / "other", latencies=tmp_path / "latency.json")
-    assert run_gradient_job(other).history.derived.latency == found.latency
+    assert job.run().history.derived.architecture == found.architecture
+    other = replace(job, out=tmp_path / "other", latencies=tmp_path / "latency.json")
+    assert other.run().history.derived.latency == found.latency
     assert not (tmp_path / "other" / "latency.json").exists()
     with pytest.raises(LimitError, match=r"no network keeps to latency <= 1e-06 ms, the fastest"):
-        run_gradient_job(replace(job, latency_limit=1e-6))
+        replace(job, limits={"latency": 1e-6}).run()
     kept = json.loads((tmp_path / "history.json").read_text())
     assert tuple(kept["epochs"][0]["architecture"]) == found.architecture
 
@@ -145,9 +155,9 @@ def test_weights_of_latency_by_default(
     tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = mobile(tmp_path, monkeypatch)
-    space = space_named("mobile", data=brightness, width=0.1)
+    space = space_named("mobile", data=brightness, sizes={"width": 0.1})
     assert latency_term(job, space, brightness) is None
-    term = latency_term(replace(job, latency_limit=1e3), space, brightness)
+    term = latency_term(replace(job, limits={"latency": 1e3}), space, brightness)
     assert term is not None
     assert (term.weight, term.milliseconds) == (0.2, 1e3)
     plain = latency_term(replace(job, latency_weight=0.0), space, brightness)

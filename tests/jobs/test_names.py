@@ -4,17 +4,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from nascence import registry
 from nascence.data import Dataset, Split, nb201
+from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
 from nascence.jobs.names import (
-    Sources,
     cost_named,
-    evaluator_named,
-    evaluator_names,
-    needs_images,
     space_named,
-    space_names,
     strategy_named,
-    strategy_names,
     table_named,
 )
 from nascence.latency.table import LatencyTable
@@ -40,7 +36,7 @@ def sources(**changes) -> Sources:
     return given._replace(**changes)
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", registry.names("space", "table"))
 def test_spaces_by_name(name: str) -> None:
     space = space_named(name)
     architecture = space.sample(generator=torch.Generator().manual_seed(0))
@@ -50,7 +46,7 @@ def test_spaces_by_name(name: str) -> None:
         assert table.decisions == tuple(map(tuple, space.decisions))
 
 
-@pytest.mark.parametrize("name", strategy_names())
+@pytest.mark.parametrize("name", registry.names("strategy"))
 def test_strategies_by_name(name: str) -> None:
     strategy = strategy_named(name, SPACE, generator=torch.Generator().manual_seed(0))
     strategy.tell(architecture := strategy.ask(), 1.0)
@@ -64,7 +60,7 @@ NOT_METRICS = ["accuracy", "angle", "few-shot", "one-shot", "rlnas", "table", "t
 def test_evaluators_by_name(name: str) -> None:
     space = NB201(width=4, cells=1, classes=4)
     evaluate = evaluator_named(name, space, sources())
-    assert set(NOT_METRICS) <= set(evaluator_names())
+    assert set(NOT_METRICS) <= set(registry.names("evaluator", "score"))
     assert isinstance(evaluate((3, 2, 3, 2, 4, 1)), float)
     assert evaluate.description  # type: ignore[attr-defined]
     assert needs_images(name) == (name != "table")
@@ -82,16 +78,16 @@ def test_ranks_are_summed_over_names(names: str) -> None:
 
 
 def test_sizes_and_images_shape_the_space() -> None:
-    space = space_named("nb201", data=images(), width=8, cells=2)
+    space = space_named("nb201", data=images(), sizes={"width": 8, "cells": 2})
     assert space.description == NB201(classes=4, width=8, cells=2).description
     with pytest.raises(ValueError, match="the space shufflenet has not all of cells"):
-        space_named("shufflenet", cells=2)
+        space_named("shufflenet", sizes={"cells": 2})
     with pytest.raises(ValueError, match="is a table and has no width"):
-        space_named("nats-size", width=2)
+        space_named("nats-size", sizes={"width": 2})
 
 
 def test_an_elastic_space_is_made_for_the_side_of_the_images() -> None:
-    space = space_named("elastic-mobile", data=images(), width=16)
+    space = space_named("elastic-mobile", data=images(), sizes={"width": 16})
     assert isinstance(space, ElasticMobile)
     assert space.resolutions[-1] == 8
     assert (space.classes, space.geometry.places[0][0].out_channels) == (4, 16)
@@ -130,12 +126,11 @@ def test_unknown_names_are_refused_with_the_known() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             call()
-    assert set(evaluator_names()) >= {"table", "train", "one-shot", "few-shot", "naswot"}
 
 
 @pytest.mark.parametrize("name", ["mobile", "shufflenet"])
 def test_published_networks_fit_small_images(name: str) -> None:
-    space = space_named(name, data=images(), width=0.1)
+    space = space_named(name, data=images(), sizes={"width": 0.1})
     architecture = space.sample(generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
         assert space.build(architecture).eval()(torch.zeros(1, 3, 8, 8)).shape == (1, 4)

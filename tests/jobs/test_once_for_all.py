@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from nascence.data import Dataset
 from nascence.jobs import once_for_all as once_for_all_job
-from nascence.jobs.once_for_all import OnceForAllJob, run_once_for_all
+from nascence.jobs.once_for_all import OnceForAllJob
 from nascence.search import LimitError
 from nascence.spaces import ElasticMobile, Stage
 
@@ -24,14 +24,17 @@ def job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(once_for_all_job, "load", lambda name: brightness)
     monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: space)
-    return OnceForAllJob(tmp_path / "run", "elastic-mobile", steps=6, samples=5, predictions=20)
+    return OnceForAllJob(
+        out=tmp_path / "run", space="elastic-mobile", steps=6, trials=5,
+        settings={"predictions": 20},
+    )  # fmt: skip
 
 
 def test_the_network_found_is_written_and_loads(job: OnceForAllJob, brightness: Dataset) -> None:
     stages = []
-    outcome = run_once_for_all(job, progress=lambda stage, *_: stages.append(stage))
+    outcome = job.run(progress=lambda stage, *_: stages.append(stage))
     assert list(dict.fromkeys(stages)) == ["train", "score"]
-    written = json.loads((job.folder / "history.json").read_text())
+    written = json.loads((job.out / "history.json").read_text())
     assert len(written["candidates"]) == len(outcome.history) == 15
     assert written["sampled"] == 5
     best = outcome.history.best
@@ -39,7 +42,7 @@ def test_the_network_found_is_written_and_loads(job: OnceForAllJob, brightness: 
     assert outcome.space.parse(row["architecture"]) == best.architecture
     assert row["macs"] == outcome.space.macs(best.architecture)
 
-    with safe_open(job.folder / "network.safetensors", "pt") as file:
+    with safe_open(job.out / "network.safetensors", "pt") as file:
         line = file.metadata()["architecture"]
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     model = outcome.space.build(outcome.space.parse(line))
@@ -50,35 +53,35 @@ def test_the_network_found_is_written_and_loads(job: OnceForAllJob, brightness: 
 
 
 def test_a_limit_that_nothing_keeps_leaves_what_was_there(job: OnceForAllJob) -> None:
-    run_once_for_all(job)
-    before = {path.name: path.read_bytes() for path in job.folder.iterdir()}
+    job.run()
+    before = {path.name: path.read_bytes() for path in job.out.iterdir()}
     with pytest.raises(LimitError, match="macs <= 5"):
-        run_once_for_all(replace(job, limits=(("macs", 5.0),)))
-    assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == before
+        replace(job, limits={"macs": 5.0}).run()
+    assert {path.name: path.read_bytes() for path in job.out.iterdir()} == before
 
 
 def test_a_split_job_says_so(job: OnceForAllJob) -> None:
-    outcome = run_once_for_all(replace(job, split=("stage_1_depth",), steps=18, samples=4))
+    outcome = replace(job, split=("stage_1_depth",), steps=18, trials=4).run()
     assert len(outcome.history.supernets) == 3
     assert outcome.history.steps == 18
 
 
 def test_names_that_do_not_fit(job: OnceForAllJob, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="there is no cost 'joules'"):
-        run_once_for_all(replace(job, limits=(("joules", 1.0),)))
+        replace(job, limits={"joules": 1.0}).run()
     with pytest.raises(ValueError, match="no decision 'edge'"):
-        run_once_for_all(replace(job, split=("edge",)))
+        replace(job, split=("edge",)).run()
     from nascence.spaces import SmallSpace
 
     monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: SmallSpace())
     with pytest.raises(ValueError, match="once-for-all is for elastic-mobile"):
-        run_once_for_all(job)
+        job.run()
 
 
 def test_jobs_are_functions_of_the_seed(job: OnceForAllJob, tmp_path: Path) -> None:
     run = partial(replace, job)
-    first = run_once_for_all(job).history
-    again = run_once_for_all(run(folder=tmp_path / "again")).history
-    other = run_once_for_all(run(folder=tmp_path / "other", seed=1)).history
+    first = job.run().history
+    again = run(out=tmp_path / "again").run().history
+    other = run(out=tmp_path / "other", seed=1).run().history
     assert first.candidates == again.candidates != other.candidates
     assert torch.equal(next(first.supernets[0].parameters()), next(again.supernets[0].parameters()))

@@ -39,7 +39,7 @@ def test_by_a_clock_of_multiply_adds_the_table_is_that_of_costs(name: str) -> No
         table = measure_latencies(
             space,
             side=8,
-            batch=3,
+            batch_size=3,
             generator=seeded(),
             networks=1,
             passes=1,
@@ -118,6 +118,6 @@ def test_measuring_leaves_nothing_changed() -> None:
 def test_spaces_and_numbers_that_are_refused() -> None:
     with pytest.raises(ValueError, match="whose costs add up"):
         measure_latencies(SmallSpace(width=4), generator=seeded())
-    for setting in ("side", "batch", "networks", "passes"):
+    for setting in ("side", "batch_size", "networks", "passes"):
         with pytest.raises(ValueError, match=f"{setting} 0"):
             measure_latencies(SPACES["Mobile"](), generator=seeded(), **{setting: 0})

@@ -12,5 +12,5 @@ def test_every_name_has_its_metric() -> None:
 
 
 def test_an_unknown_name_is_one_line_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"^unknown metric 'accuracy'; use one of .*naswot"):
+    with pytest.raises(ValueError, match=r"^there is no metric 'accuracy'; use one of .*naswot"):
         metric("accuracy")

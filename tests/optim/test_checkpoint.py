@@ -1,15 +1,17 @@
+"""Weights of optimizers go round; other files are refused."""
+
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from nascence.optim import LearnedOptimizer, create, load, read_card, save
-from nascence.optim.checkpoint import ARCHITECTURES
+from nascence import registry
+from nascence.optim import LearnedOptimizer, Small, create, load, read_card, save
 from nascence.optim.theta import flatten
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", registry.names("optimizer"))
 def test_there_and_back(name: str, tmp_path: Path) -> None:
     optimizer = create(name)
     with torch.no_grad():
@@ -47,12 +49,12 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_architectures_and_settings_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="allowed are small"):
+    with pytest.raises(ValueError, match=r"no optimizer architecture .*use one of adam"):
         create("velo")
     with pytest.raises(ValueError, match="wide"):
         create("small", wide=3)
 
-    class Own(ARCHITECTURES["small"]):  # type: ignore[misc, name-defined]
+    class Own(Small):
         pass
 
     own: LearnedOptimizer = Own()

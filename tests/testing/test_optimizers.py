@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from nascence import registry
 from nascence.optim import SGD, Adam8p, Hierarchical, LearnedOptimizer, NAdamWCosine, create
-from nascence.optim.checkpoint import ARCHITECTURES
 from nascence.optim.contract import State
 from nascence.optim.native import compiled
 from nascence.params import Params
 from nascence.testing.optimizers import CHECKS, Make, check_extreme_values, check_kernel
 
 MAKERS: dict[str, Make] = {
-    **{name: lambda name=name: create(name) for name in ARCHITECTURES},  # type: ignore[misc]
+    **{name: lambda name=name: create(name) for name in registry.names("optimizer")},  # type: ignore[misc]
     "adam8p": lambda: Adam8p(l1=1e-3, l2=1e-3, linear=1e-5, exponential=1e-5),
     "nadamw-cosine": lambda: NAdamWCosine(warmup=0.1, floor=0.1, constant=0.5, weight_decay=0.01),
     "hierarchical without a nominal step": lambda: Hierarchical(nominal=None),

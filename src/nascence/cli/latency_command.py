@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown, whole
 
 
 def latency(
@@ -19,7 +19,7 @@ def latency(
         float | None, typer.Option(help="Width of the space's networks, of mobile a factor.")
     ] = None,
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
-    batch: Annotated[int, typer.Option(help="Images of a forward pass.")] = 1,
+    batch_size: Annotated[int, typer.Option("--batch", help="Images of a forward pass.")] = 1,
     networks: Annotated[
         int, typer.Option(help="Networks in which every operator is measured, at least.")
     ] = 15,
@@ -47,18 +47,15 @@ def latency(
         if check < 0:
             raise ValueError(f"--check is {check}; give a number of networks, or 0")
         images = load(data)
-        sizes = {
-            name: int(value) if value == int(value) else value
-            for name, value in (("width", width), ("cells", cells))
-            if value
-        }
-        chosen = space_named(space, data=images, **sizes)
+        sizes = {"width": whole(width), "cells": cells}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        chosen = space_named(space, data=images, sizes=given)
         generator = torch.Generator().manual_seed(seed)
         with shown(out, quiet=quiet) as show:
             table = measure_latencies(
                 chosen,
                 side=images.image_shape[1],
-                batch=batch,
+                batch_size=batch_size,
                 generator=generator,
                 networks=networks,
                 passes=passes,

@@ -1,12 +1,10 @@
 """What a person can choose about a run, and how its time is shared out."""
 
-import re
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 SAMPLE = "cifar10-sample"
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class DesignSettings(BaseModel):
@@ -61,21 +59,3 @@ def share(budget: float, *, baseline: bool) -> Shares:
     work = (budget - after) / (2 if baseline else 1)
     search = min(0.1 * work, 600.0)
     return Shares(search, work - search, work if baseline else 0.0, *(after / 3,) * 3)
-
-
-def parse_duration(text: str) -> float:
-    """Convert "90", "90s", "10m", "1.5h", "1h30m" or "2d" to seconds.
-
-    Raises:
-        ValueError: It is none of these, or not above zero.
-    """
-    compact = text.strip().lower().replace(" ", "")
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", compact)
-    if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise ValueError(f"budget is {text!r}; give a time such as 90s, 10m, 1.5h or 1h30m")
-    if len(parts) > 1 and any(not unit for _, unit in parts):
-        raise ValueError(f"budget is {text!r}; every part needs a unit, such as 1h30m")
-    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
-    if seconds <= 0:
-        raise ValueError(f"budget is {text!r}; it must be above zero, such as 10m")
-    return seconds

@@ -9,7 +9,7 @@ from nascence.gan.classifier import (
 )
 from nascence.gan.discriminator import Discriminator
 from nascence.gan.generator_training import TrainedGenerator, generate, train_generator
-from nascence.gan.history import GanHistory, GanSearchError, Growth, Round
+from nascence.gan.history import GanHistory, GanRound, GanSearchError, Growth
 from nascence.gan.images import latents, stages_of
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "GanSearchError",
     "Growth",
     "ImageClassifier",
-    "Round",
+    "GanRound",
     "TrainedClassifier",
     "TrainedGenerator",
     "autogan",

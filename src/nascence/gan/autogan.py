@@ -10,10 +10,10 @@ import torch
 from nascence.core.processes import map_in_processes
 from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
-from nascence.gan.history import GanHistory, GanSearchError, PartResult, Round, joined
+from nascence.gan.history import GanHistory, GanRound, GanSearchError, GanSupernetResult, joined
 from nascence.gan.images import check_images
-from nascence.gan.part import PartSearch, Progress, Score
-from nascence.gan.settings import Settings, published_growth
+from nascence.gan.settings import GanSettings, published_growth
+from nascence.gan.supernet_search import GanSupernetSearch, Progress, Score
 from nascence.spaces.gan import GeneratorSpace
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
@@ -47,7 +47,7 @@ def autogan(
     grow: Sequence[float] | None = None,
     device: torch.device | str = "cpu",
     workers: int = 1,
-    folder: Path | None = None,
+    out: Path | None = None,
     progress: Progress | None = None,
 ) -> GanHistory:
     """Search generators with copies of supernets; they are untouched.
@@ -61,40 +61,43 @@ def autogan(
     that drew it. The candidates at the end are the history's. Where the losses of a window hardly
     vary, the shared weights are drawn anew.
 
-    Several supernets are the parts of a split one: each is searched alone for an equal share of
+    Several supernets are what one was split into: each is searched alone for an equal share of
     steps and seconds, and the best by score is the result (Zhao et al., "Few-shot Neural
     Architecture Search", ICML 2021).
 
     Args:
-        supernets: of :class:`GeneratorSpace`, one, or the parts of a split one.
+        supernets: of :class:`GeneratorSpace`, one, or the sub-supernets of a split one.
         data: images of the side of the space's.
         generator: gives the one seed of all randomness.
         score: of generated images (N, C, H, W) in [-1, 1], such as ``ClassifierQuality.score``.
-        steps, seconds: of the discriminators of all parts together, and wall time, whichever ends
-            first; give one or both.
+        steps: of the discriminators of all sub-supernets together; None for no limit.
+        seconds: wall time; whichever of the two ends first. Give one or both.
         round_steps: of the shared weights in a round; published 15 epochs, 11,700 steps.
         controller_steps: in a round.
         samples: generators drawn in a step of the controller.
-        controller_rate, entropy, baseline_decay, hidden: of the controller; see
-            :class:`nascence.gradient.RewardedController`.
-        candidates, kept: at the end of a stage; equal ones are scored once.
+        controller_rate: of the Adam that moves the controller.
+        entropy: weight of the controller's entropy in its reward.
+        baseline_decay: of the moving average that rewards are compared with.
+        hidden: size of the controller's LSTM.
+        candidates: drawn at the end of a stage; equal ones are scored once.
+        kept: of these, the best, which go on.
         images: that a score sees.
         batch_size: real images of a step, and as many generated ones.
         generated: images of a step of the generator.
         critic_steps: steps of the discriminator for one of the generator.
         rates: of Adam, of generator and discriminator.
-        reset_window, reset_variance: the weights are drawn anew when the variance of either loss
-            over so many of its steps is below this; 0 never does.
+        reset_window: steps over which the variance of each loss is taken.
+        reset_variance: the weights are drawn anew where one falls below it; 0 never does.
         discriminator_width: its channels.
         grow: ascending parts of the search in (0, 1) at which a cell is added; None is as
             published, of three stages at 15/65 and 35/65.
         device: where to compute; scores see images on the CPU.
         workers: processes that search several supernets at once, each with one thread and with the
             same result; ``score`` must then pickle.
-        folder: for a checkpoint of each part; the same call goes on from them. On a CPU, and with
-            steps alone, the result is equal to that of an undisturbed search.
+        out: folder for a checkpoint of each sub-supernet; the same call goes on from them. On a
+            CPU, and with steps alone, the result is equal to that of an undisturbed search.
         progress: called with the fraction done and, after a round, with it; with workers once for
-            each part. A KeyboardInterrupt raised in it ends the search after a checkpoint.
+            each sub-supernet. A KeyboardInterrupt raised in it ends the search after a checkpoint.
 
     Raises:
         GanSearchError: a loss, an image, a score or a logit is not finite, or all candidates of a
@@ -107,7 +110,7 @@ def autogan(
     growth = published_growth(stages) if grow is None else tuple(grow)
     if len(growth) != stages - 1:
         raise ValueError(f"grow has {len(growth)} parts; {stages} stages grow {stages - 1} times")
-    settings = Settings(
+    settings = GanSettings(
         round_steps=round_steps,
         controller_steps=controller_steps,
         samples=samples,
@@ -137,13 +140,13 @@ def autogan(
             "number": number,
             "seed": derived_seed(seed, number, derivation="search"),
             "device": torch.device(device),
-            "path": None if folder is None else folder / f"part-{number}.pt",
+            "path": None if out is None else out / f"part-{number}.pt",
             "steps": None if steps is None else steps // len(parts) + (number < steps % len(parts)),
             "seconds": None if seconds is None else seconds / len(parts),
         }
         for number, part in enumerate(parts)
     ]
-    results: list[PartResult] = []
+    results: list[GanSupernetResult] = []
     for result in _results(jobs, workers, progress):
         results.append(result)
         if result.failure:
@@ -153,7 +156,7 @@ def autogan(
 
 def _results(
     jobs: Sequence[dict[str, Any]], workers: int, progress: Progress | None
-) -> Iterator[PartResult]:
+) -> Iterator[GanSupernetResult]:
     """Of each part in turn, searched here or in processes."""
     report: Progress = progress or (lambda fraction, ended: None)
     count = len(jobs)
@@ -166,19 +169,21 @@ def _results(
         yield result
 
 
-def _share(report: Progress, number: int, count: int, fraction: float, ended: Round | None) -> None:
+def _share(
+    report: Progress, number: int, count: int, fraction: float, ended: GanRound | None
+) -> None:
     report((number + fraction) / count, ended)
 
 
-def _searched(job: dict[str, Any], progress: Progress | None = None) -> PartResult:
+def _searched(job: dict[str, Any], progress: Progress | None = None) -> GanSupernetResult:
     limits = {name: job[name] for name in ("steps", "seconds")}
-    part = PartSearch(**{name: value for name, value in job.items() if name not in limits})
+    part = GanSupernetSearch(**{name: value for name, value in job.items() if name not in limits})
     stop, failure = None, ""
     try:
         stop = part.search(**limits, progress=progress or (lambda fraction, ended: None))
     except DivergenceError as error:
         failure = str(error)
-    return PartResult(
+    return GanSupernetResult(
         tuple(part.rounds),
         tuple(part.growths),
         stop,

@@ -65,10 +65,12 @@ def train_generator(
     an undisturbed one on a CPU.
 
     Args:
-        space, architecture: what is built.
+        space: of generators.
+        architecture: which of them is built.
         data: images of the space's side.
         generator: gives the one seed of all randomness.
-        steps, seconds: of the discriminator, and wall time, whichever ends first.
+        steps: of the discriminator; None for no limit.
+        seconds: wall time; whichever of the two ends first. Give one or both.
         batch_size: real images of a step, and as many generated ones.
         generated: images of a step of the generator.
         critic_steps: steps of the discriminator for one of the generator.
@@ -114,8 +116,8 @@ def train_generator(
 def generate(network: Callable[[Tensor], Tensor], vectors: Tensor) -> Tensor:
     """Return the images that a generator makes of latent vectors, in pieces of 250.
 
-    A generator whose BatchNorm takes its statistics from the batch, as a supernet's, takes them
-    from each piece.
+    ``(N, latent)`` to ``(N, C, H, W)``. A generator whose BatchNorm takes its statistics from the
+    batch, as a supernet's, takes them from each piece.
     """
     parts = vectors.split(list(pieces(len(vectors))))
     return torch.cat([network(part) for part in parts])

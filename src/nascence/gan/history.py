@@ -14,22 +14,22 @@ Stop = Literal["steps", "seconds"]
 
 
 @dataclass(frozen=True)
-class Round:
+class GanRound:
     """Steps of the shared weights, and then of the controller.
 
     Attributes:
-        part: number of the supernet, 0 where there is one alone.
+        sub_supernet: number of the sub-supernet, 0 where there is one alone.
         stage: how many cells there were.
-        steps: of the shared weights since the start of this part.
+        steps: of the shared weights since the start of its search.
         discriminator_loss, generator_loss: means over the round.
         reward: mean score of what the controller drew, None where it made no step.
         entropy: of the controller's draws, mean over them, in nats.
         best: of what it drew, the decisions of these cells.
         resets: how often the shared weights had been drawn anew until then.
-        seconds: wall time since the start of this part.
+        seconds: wall time since the start of its search.
     """
 
-    part: int
+    sub_supernet: int
     stage: int
     steps: int
     discriminator_loss: float
@@ -46,13 +46,13 @@ class Growth:
     """The candidates at the end of one stage, best first, of which the first ``kept`` go on.
 
     Attributes:
-        part, stage: see :class:`Round`.
+        sub_supernet, stage: see :class:`GanRound`.
         architectures: the decisions of ``stage`` cells.
         scores: with shared weights.
         seconds: that all of them took.
     """
 
-    part: int
+    sub_supernet: int
     stage: int
     architectures: tuple[Architecture, ...]
     scores: tuple[float, ...]
@@ -62,36 +62,36 @@ class Growth:
 
 @dataclass(frozen=True)
 class GanHistory(History):
-    """A history whose candidates are those at the end of the last stage, part after part.
+    """A history of the candidates at the end of the last stage, of one sub-supernet after another.
 
     Their score is that of the images they make with shared weights.
 
     Attributes:
-        rounds, growths: of all parts, in order.
-        stops: what ended the search of each part.
-        supernets: trained, in the order of the parts.
+        rounds, growths: of all sub-supernets, in order.
+        stops: what ended the search of each sub-supernet.
+        supernets: trained, in the order of the splits.
     """
 
-    rounds: tuple[Round, ...] = ()
+    rounds: tuple[GanRound, ...] = ()
     growths: tuple[Growth, ...] = ()
     stops: tuple[Stop, ...] = ()
     supernets: tuple[SuperNet, ...] = ()
 
     @property
     def steps(self) -> int:
-        """Steps of the shared weights in all parts together."""
-        return sum({each.part: each.steps for each in self.rounds}.values())
+        """Steps of the shared weights in all sub-supernets together."""
+        return sum({each.sub_supernet: each.steps for each in self.rounds}.values())
 
     @property
     def seconds(self) -> float:
-        """Wall time of all parts, one after the other."""
-        return sum({each.part: each.seconds for each in self.rounds}.values())
+        """Wall time of all sub-supernets, one after the other."""
+        return sum({each.sub_supernet: each.seconds for each in self.rounds}.values())
 
     @property
-    def best_part(self) -> int:
+    def best_sub_supernet(self) -> int:
         """Number of the supernet that made the best candidate."""
         finals = [each for each in self.growths if each.architectures[0] == self.best.architecture]
-        return finals[-1].part
+        return finals[-1].sub_supernet
 
     def to_json(self) -> str:
         """Write candidates, rounds, growths and stops."""
@@ -117,12 +117,15 @@ class GanSearchError(DivergenceError):
         super().__init__(message)
         self.history = history
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.history)
+
 
 @dataclass(frozen=True)
-class PartResult:
+class GanSupernetResult:
     """What the search of one supernet gave; ``failure`` says why it ended early."""
 
-    rounds: tuple[Round, ...]
+    rounds: tuple[GanRound, ...]
     growths: tuple[Growth, ...]
     stop: Stop | None
     supernet: SuperNet
@@ -130,8 +133,8 @@ class PartResult:
     failure: str = ""
 
 
-def joined(results: Sequence[PartResult]) -> GanHistory:
-    """Put the results of all parts one after the other."""
+def joined(results: Sequence[GanSupernetResult]) -> GanHistory:
+    """Put the results of all sub-supernets one after the other."""
     candidates: list[Candidate] = []
     for result in results:
         for growth in result.growths:
@@ -148,13 +151,20 @@ def joined(results: Sequence[PartResult]) -> GanHistory:
     )
 
 
-def round_from(row: dict[str, Any]) -> Round:
+def round_from(row: dict[str, Any]) -> GanRound:
     """Read what ``asdict`` made of a round, its tuples perhaps lists."""
     best = None if row["best"] is None else tuple(row["best"])
-    return Round(**{**row, "best": best})
+    return GanRound(**{**_renamed(row), "best": best})
 
 
 def growth_from(row: dict[str, Any]) -> Growth:
     """Read what ``asdict`` made of a growth."""
     architectures = tuple(tuple(each) for each in row["architectures"])
-    return Growth(**{**row, "architectures": architectures, "scores": tuple(row["scores"])})
+    return Growth(
+        **{**_renamed(row), "architectures": architectures, "scores": tuple(row["scores"])}
+    )
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    """Read a row of a checkpoint of 0.1, which calls a sub-supernet a part."""
+    return {("sub_supernet" if name == "part" else name): each for name, each in row.items()}

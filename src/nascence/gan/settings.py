@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
-class Settings:
+class GanSettings:
     """Checked settings of :func:`nascence.gan.autogan`, which names each.
 
     Raises:

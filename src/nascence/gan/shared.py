@@ -12,7 +12,7 @@ from nascence.data import Dataset
 from nascence.gan.adversaries import Adversaries
 from nascence.gan.discriminator import Discriminator
 from nascence.gan.images import RealImages, latents
-from nascence.gan.settings import Settings
+from nascence.gan.settings import GanSettings
 from nascence.gan.stages import first_stages
 from nascence.spaces import Architecture
 from nascence.spaces.gan import GeneratorSpace
@@ -40,7 +40,7 @@ class SharedGan:
         self,
         supernet: SuperNet,
         data: Dataset,
-        settings: Settings,
+        settings: GanSettings,
         *,
         seed: int,
         device: torch.device,
@@ -92,7 +92,7 @@ class SharedGan:
             self._reset()
 
     def latents(self, count: int, *numbers: int) -> Tensor:
-        """Draw latent vectors that depend on the seed and the numbers alone."""
+        """Draw latent vectors ``(count, latent)`` that depend on the seed and the numbers alone."""
         return latents(
             self.space, count, generator=stream(self.seed, *numbers, derivation="search")
         ).to(self.device)

@@ -1,36 +1,20 @@
 """Search by gradients: the architecture is learned while a supernet trains."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
-
 from nascence.gradient.binary_gates import BinaryGates
 from nascence.gradient.derivation import check_derivable, derive
 from nascence.gradient.gates import Gate, concrete, straight_through
-from nascence.gradient.leaf import Prepare
 from nascence.gradient.loop import gradient_search
 from nascence.gradient.operations import partial_channels, single_path
 from nascence.gradient.policy_gradient import PolicyGradient
 from nascence.gradient.relaxation import Method, Relaxation
 from nascence.gradient.second_order import unrolled_gradients
 from nascence.gradient.strategies import darts, enas, gdas, pc_darts, proxyless, snas
+from nascence.gradient.supernet_search import Prepare
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Trajectory
-
-GRADIENT_STRATEGIES: Mapping[str, Callable[..., Trajectory]] = {
-    "darts": darts,
-    "darts-2nd": partial(darts, order=2),
-    "enas": enas,
-    "gdas": gdas,
-    "pc-darts": pc_darts,
-    "proxyless": proxyless,
-    "snas": snas,
-}
-"""By the names that the command line calls them."""
-
 
 __all__ = [
     "BinaryGates",
     "Epoch",
-    "GRADIENT_STRATEGIES",
     "Gate",
     "GradientSearchError",
     "Method",

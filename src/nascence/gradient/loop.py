@@ -10,7 +10,7 @@ from nascence.core.processes import map_in_processes
 from nascence.core.randomness import derived_seed, drawn_seed
 from nascence.data import Dataset
 from nascence.gradient.derivation import check_derivable
-from nascence.gradient.leaf import LeafSearch, Prepare, Progress
+from nascence.gradient.supernet_search import Prepare, Progress, SupernetSearch
 from nascence.gradient.trajectory import Epoch, GradientSearchError, Stop, Trajectory, trajectory
 from nascence.spaces import CandidateSpace
 from nascence.supernets import SuperNet
@@ -39,7 +39,7 @@ def gradient_search(
     clip: float = 5.0,
     device: torch.device | str = "cpu",
     workers: int = 1,
-    folder: Path | None = None,
+    out: Path | None = None,
     checkpoint_seconds: float = 20.0,
     progress: Progress | None = None,
 ) -> Trajectory:
@@ -50,33 +50,37 @@ def gradient_search(
     "DARTS", ICLR 2019, algorithm 1). At the end of each of ``epochs`` equal parts of the search
     the network is derived and measured on the validation images.
 
-    Several supernets are the parts of a split one: each is searched alone from the weights that it
+    Several supernets are what one was split into: each is searched alone from the weights that it
     has, for an equal share of steps and seconds, and the result is the derived network with the
     best validation accuracy (Zhao et al., "Few-shot Neural Architecture Search", ICML 2021, whose
-    gradient searches start every part afresh).
+    gradient searches start each afresh).
 
     Args:
-        supernets: one, or the parts of a split one, with BatchNorm over the batch.
+        supernets: one, or the sub-supernets of a split one, with BatchNorm over the batch.
         data: to search on.
         prepare: makes the method; see :func:`darts` and its siblings.
         generator: gives the one seed of all randomness.
-        steps, seconds: of all supernets together, whichever ends first; give one or both.
+        steps: of all supernets together; None for no limit.
+        seconds: of all together; whichever of the two ends first. Give one or both.
         epochs: number of points of the history, for each supernet.
         batch_size: of both halves.
-        learning_rate, final_learning_rate, weight_decay, clip: of the weights; ``clip`` is the
-            largest gradient norm.
+        learning_rate: of the weights, in the first step.
+        final_learning_rate: of the weights, in the last step.
+        weight_decay: of the weights.
+        clip: largest norm of the weights' gradient.
         warmup: first part of the search, in [0, 1), in which the architecture rests.
         architecture_every: steps of the weights to each step of the architecture.
         stop_at_skips: end the search at the epoch whose network has so many identities in its
             cell, of two kinds of cells in the normal one: 2 in Liang et al., "DARTS+", 2019,
             criterion 1; None never does.
         validation_images: at most so many are measured on.
-        crop, flip: of the training images.
+        crop: pixels that training images are shifted by, at most.
+        flip: whether training images are mirrored at random.
         device: where to compute.
         workers: processes that search several supernets at once, each with one thread and with
             the same result; ``prepare`` must then be a function that pickles.
-        folder: for a checkpoint of each supernet; the same call goes on from them. On a CPU, and
-            with steps alone, the result is bit-equal to that of an undisturbed search.
+        out: folder for a checkpoint of each supernet; the same call goes on from them. On a CPU,
+            and with steps alone, the result is bit-equal to that of an undisturbed search.
         checkpoint_seconds: between two checkpoints.
         progress: called with the fraction done and, after an epoch, with it; with workers once
             for each supernet. A KeyboardInterrupt raised in it ends the search after a checkpoint.
@@ -118,7 +122,7 @@ def gradient_search(
             "crop": crop,
             "flip": flip,
             "device": torch.device(device),
-            "path": None if folder is None else folder / f"leaf-{number}.pt",
+            "path": None if out is None else out / f"leaf-{number}.pt",
         }
         search = {
             "steps": share,
@@ -152,12 +156,12 @@ _Job = tuple[dict[str, Any], dict[str, Any]]
 
 
 def _searched(data: Dataset, job: _Job, progress: Progress) -> _Result:
-    leaf = LeafSearch(data=data, **job[0])
+    one = SupernetSearch(data=data, **job[0])
     try:
-        stop = leaf.search(**job[1], progress=progress)
+        stop = one.search(**job[1], progress=progress)
     except DivergenceError as error:
-        return _Result(leaf.epochs, None, str(error))
-    return _Result(leaf.epochs, stop, "")
+        return _Result(one.epochs, None, str(error))
+    return _Result(one.epochs, stop, "")
 
 
 def _joined(results: Iterable[_Result]) -> Trajectory:

@@ -20,6 +20,7 @@ class SinglePath(MixedOperation):
     """
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
+        """Mix what the candidates give, by weights ``(choices,)``, into one ``(B, C, H, W)``."""
         place = int(weights.detach().argmax())
         return list(self.candidates.values())[place](*inputs) * weights[place]
 
@@ -32,6 +33,7 @@ class SampledPaths(MixedOperation):
     """
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
+        """Mix what the candidates give, by weights ``(choices,)``, into one ``(B, C, H, W)``."""
         if not weights.is_sparse:
             return super().mixture(weights, *inputs)
         candidates = list(self.candidates.values())
@@ -61,6 +63,7 @@ class PartialCandidate(nn.Module):
         self.narrow, self.parts = narrow, parts
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pass images (B, C, H, W) through; the result has as many channels."""
         taken = x.shape[1] // self.parts
         return joined(self.narrow(x[:, :taken]), x[:, taken:], parts=self.parts)
 
@@ -69,6 +72,7 @@ class PartialOperation(MixedOperation):
     """The mixture of :class:`PartialCandidate`, whose bypass is computed once for all."""
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
+        """Mix what the candidates give, by weights ``(choices,)``, into one ``(B, C, H, W)``."""
         (x,) = inputs
         partial = [each for each in self.candidates.values() if isinstance(each, PartialCandidate)]
         parts = partial[0].parts

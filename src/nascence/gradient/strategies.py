@@ -40,12 +40,10 @@ def darts(
     with the settings of section 3.1.1.
 
     Args:
-        supernets: one, or the parts of a split one.
-        data: to search on.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`.
         order: 1 takes the weights as they are, 2 as one step of training would leave them (eq. 7
             and 8), at about three times the cost.
-        architecture_rate, architecture_decay: of Adam.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         settings: of :func:`gradient_search`; ``stop_at_skips=2`` is the early stop of DARTS+.
     """
     prepare = partial(
@@ -77,10 +75,11 @@ def pc_darts(
     fewer channels; the rest of the supernet keeps its weights. For spaces of cells.
 
     Args:
-        supernets, data, generator: see :func:`darts`.
+        supernets, data, generator: see :func:`gradient_search`.
         parts: K; it must divide the width.
-        architecture_rate, architecture_decay: of Adam.
-        warmup, settings: of :func:`gradient_search`.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
+        warmup: first part of the search, in which the architecture rests.
+        settings: of :func:`gradient_search`.
     """
     prepare = partial(
         _partial_relaxed, parts=parts, rate=architecture_rate, decay=architecture_decay
@@ -105,9 +104,9 @@ def snas(
     step costs half of one of DARTS. The paper does not give its temperatures.
 
     Args:
-        supernets, data, generator: see :func:`darts`.
+        supernets, data, generator: see :func:`gradient_search`.
         temperature: of the gates at the start and at the end.
-        architecture_rate, architecture_decay: of Adam.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -136,9 +135,9 @@ def gdas(
     Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019.
 
     Args:
-        supernets, data, generator: see :func:`darts`.
+        supernets, data, generator: see :func:`gradient_search`.
         temperature: of the gates' derivative at the start and at the end.
-        architecture_rate, architecture_decay: of Adam.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -174,10 +173,15 @@ def enas(
     most accurate of ``candidates`` drawn networks on one batch.
 
     Args:
-        supernets, data, generator: see :func:`darts`.
+        supernets, data, generator: see :func:`gradient_search`.
         controller_rate: of Adam.
-        samples, entropy, baseline_decay, candidates: see :class:`PolicyGradient`.
-        hidden, scale, temperature: see :class:`Controller`.
+        samples: networks drawn for a step of the controller.
+        entropy: weight of the controller's entropy in its reward.
+        baseline_decay: of the moving average that rewards are compared with.
+        candidates: networks drawn at the end, of which the best is the result.
+        hidden: size of the controller's LSTM.
+        scale: bound of the controller's logits.
+        temperature: that the logits are divided by.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -213,12 +217,15 @@ def proxyless(
     paths is computed, so that the memory of a step is that of one network.
 
     Args:
-        supernets, data, generator: see :func:`darts`. The logits learn on the other half.
+        supernets, data, generator: see :func:`gradient_search`; the logits learn on the other half
+            of the data.
         paths: sampled for a step of the architecture; None for all. See :class:`BinaryGates`.
         latency: weighs measured latency against accuracy; None for accuracy alone.
         architecture_rate: of Adam.
         architecture_every: steps of the weights to each step of the architecture.
-        warmup, settings: of :func:`gradient_search`; the paper rests for 40 of 160 epochs.
+        warmup: first part of the search, in which the architecture rests; 40 of 160 epochs in the
+            paper.
+        settings: of :func:`gradient_search`.
     """
     prepare = partial(_gated, rate=architecture_rate, paths=paths, latency=latency)
     return gradient_search(

@@ -18,21 +18,21 @@ class Epoch:
     """The state of a search at the end of one epoch.
 
     Attributes:
-        leaf: number of the supernet, 0 where there is one alone.
+        sub_supernet: number of the supernet, 0 where there is one alone.
         architecture: that would be derived now.
         accuracy: of that network by the shared weights, on validation images, in [0, 1].
         entropy: of the probabilities of a decision's choices over its greatest value, the mean of
             the decisions that have two or more: 1 undecided, 0 decided.
         probabilities: for each decision of the choices that the supernet holds.
         loss: mean training cross-entropy of the epoch.
-        steps: of the supernet's weights since the start of this leaf.
-        seconds: wall time since the start of this leaf.
+        steps: of the supernet's weights since the start of its search.
+        seconds: wall time since the start of its search.
         latency: predicted milliseconds of the network, where the search knows latencies.
         objective: validation cross-entropy of the network with its latency, where latency counts;
             lower is better.
     """
 
-    leaf: int
+    sub_supernet: int
     architecture: Architecture
     accuracy: float
     entropy: float
@@ -46,13 +46,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trajectory(History):
-    """A history whose candidates are the networks derived after every epoch, leaf after leaf.
+    """A history of the networks derived after every epoch, one sub-supernet after the other.
 
     Their score is the accuracy by the shared weights.
 
     Attributes:
         epochs: in the order of the candidates.
-        stops: what ended the search of each leaf.
+        stops: what ended the search of each sub-supernet.
     """
 
     epochs: tuple[Epoch, ...] = ()
@@ -60,18 +60,18 @@ class Trajectory(History):
 
     @property
     def ends(self) -> tuple[Epoch, ...]:
-        """The last epoch of each leaf.
+        """The last epoch of each sub-supernet.
 
         Raises:
             ValueError: not one epoch was finished.
         """
         if not self.epochs:
             raise ValueError("the search finished no epoch; allow it more steps")
-        return tuple({epoch.leaf: epoch for epoch in self.epochs}.values())
+        return tuple({epoch.sub_supernet: epoch for epoch in self.epochs}.values())
 
     @property
     def derived(self) -> Epoch:
-        """The result: the last epoch, of several leaves the one with the most accurate network.
+        """The result: the last epoch, of several sub-supernets that of the most accurate network.
 
         Where latency counts, that with the least objective.
 
@@ -84,7 +84,7 @@ class Trajectory(History):
         )
 
     def derived_by(self, score: Callable[[Architecture], float]) -> Epoch:
-        """The last epoch of the leaf whose network has the highest score, NaN below all.
+        """The last epoch of the sub-supernet whose network has the highest score, NaN below all.
 
         The accuracies of different supernets compare badly: see the ledger. Any evaluator will do.
 
@@ -97,13 +97,13 @@ class Trajectory(History):
 
     @property
     def steps(self) -> int:
-        """Steps of the weights in all leaves together."""
-        return sum({epoch.leaf: epoch.steps for epoch in self.epochs}.values())
+        """Steps of the weights in all sub-supernets together."""
+        return sum({epoch.sub_supernet: epoch.steps for epoch in self.epochs}.values())
 
     @property
     def seconds(self) -> float:
-        """Wall time of all leaves, one after the other."""
-        return sum({epoch.leaf: epoch.seconds for epoch in self.epochs}.values())
+        """Wall time of all sub-supernets, one after the other."""
+        return sum({epoch.sub_supernet: epoch.seconds for epoch in self.epochs}.values())
 
     def to_json(self) -> str:
         """Write epochs and stops."""
@@ -123,22 +123,27 @@ class GradientSearchError(DivergenceError):
         super().__init__(message)
         self.history = history
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.history)
+
 
 def trajectory(epochs: Sequence[Epoch], stops: Sequence[Stop] = ()) -> Trajectory:
-    """Make a history of epochs, those of each leaf in turn."""
+    """Make a history of epochs, those of each sub-supernet in turn."""
     candidates, before = [], (-1, 0.0)
     for number, epoch in enumerate(epochs):
-        start = before[1] if before[0] == epoch.leaf else 0.0
+        start = before[1] if before[0] == epoch.sub_supernet else 0.0
         candidates.append(
             Candidate(epoch.architecture, epoch.accuracy, epoch.seconds - start, number)
         )
-        before = (epoch.leaf, epoch.seconds)
+        before = (epoch.sub_supernet, epoch.seconds)
     return Trajectory(tuple(candidates), epochs=tuple(epochs), stops=tuple(stops))
 
 
 def epoch_from(row: dict[str, Any]) -> Epoch:
     """Read what ``asdict`` made of an epoch, its tuples perhaps lists."""
     probabilities = tuple(tuple(vector) for vector in row["probabilities"])
+    if "leaf" in row:  # as checkpoints of 0.1 have it
+        row = {("sub_supernet" if name == "leaf" else name): each for name, each in row.items()}
     return Epoch(
         **{
             **row,

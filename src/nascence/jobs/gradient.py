@@ -1,20 +1,22 @@
 """A gradient search as a job: everything by name, in a folder from which it resumes."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nascence import registry
+from nascence.core.files import locked, write_whole
 from nascence.core.randomness import stream
 from nascence.data import Dataset, Table, load
-from nascence.gradient import GRADIENT_STRATEGIES, Epoch, GradientSearchError, Trajectory
-from nascence.jobs.names import space_named, table_named
+from nascence.gradient import Epoch, GradientSearchError, Trajectory, gradient_search
+from nascence.jobs.gradient_outcome import GradientOutcome
+from nascence.jobs.job import Progress, check_folder, check_workers
+from nascence.jobs.names import check_settings, space_named, table_named
 from nascence.latency.measurement import measure_latencies
 from nascence.latency.table import LatencyTerm, read_latencies
-from nascence.metrics.names import metric
-from nascence.params import write_whole
 from nascence.search.evaluator import MetricEvaluator
 from nascence.search.limits import LimitError
 from nascence.spaces import Architecture, SearchSpace
@@ -27,41 +29,45 @@ PUBLISHED_STEPS = 19_500
 _RATES = {"darts": 3e-4, "darts-2nd": 3e-4, "pc-darts": 6e-4, "snas": 3e-4, "gdas": 3e-4}
 _RATES |= {"proxyless": 1e-3}
 _CONTROLLER_RATE = 3.5e-4
+WEIGHED = "proxyless"
+"""The strategy that knows latency."""
 SCORE, SCORED = "channel_independence", 64
-"""What compares the networks of the parts, and on how many images."""
+"""What compares the networks of sub-supernets, and on how many images."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientJob:
-    """What to search, how, and where to keep it.
+    """What to search by gradients, how, and where to keep it.
 
     Attributes:
-        folder: holds the checkpoints and the history.
-        space: name of a space with networks.
-        strategy: one of :data:`GRADIENT_STRATEGIES`.
-        split: names of decisions at which the supernet is split; none searches it whole.
-        data: images to search on.
-        sizes: settings of the space, such as ``(("width", 8),)``.
-        steps: of all supernets together.
-        seconds: of all together, None for no limit.
-        stop_at_skips: see :func:`gradient_search`.
-        epochs: points of the history of each supernet.
-        workers: processes that search the parts of a split supernet.
-        seed: of all randomness.
-        latencies: file of the operators' latencies, of ``proxyless``; where latency counts and
+        out: Folder of the checkpoints and the history.
+        space: Name of a space with networks.
+        strategy: Name of a gradient strategy.
+        split: Names of decisions at which the supernet is split; none searches it whole.
+        data: Images to search on.
+        sizes: Settings of the space, such as ``{"width": 8}``.
+        settings: Settings of the strategy, such as ``{"batch_size": 256}``.
+        steps: Of all supernets together.
+        seconds: Of all together; None for no limit.
+        stop_at_skips: See `nascence.gradient.gradient_search`.
+        epochs: Points of the history of each supernet.
+        workers: Processes that search the parts of a split supernet.
+        seed: Of all randomness.
+        latencies: File of the operators' latencies, of ``proxyless``; where latency counts and
             there is none, they are measured and kept in the folder.
-        latency_weight: see :class:`LatencyTerm`; None for 0.2 where a file or a limit is given;
-            elsewhere latency counts for nothing.
-        latency_limit: milliseconds that latency is compared with, None for those of the space's
-            mean network.
+        latency_weight: See `nascence.latency.LatencyTerm`; None for 0.2 where a file or a limit
+            is given. Elsewhere latency counts for nothing.
+        limits: ``{"latency": MILLISECONDS}``, which latency is compared with; without it, the
+            space's mean network.
     """
 
-    folder: Path
+    out: Path
     space: str
-    strategy: str
+    strategy: str = "darts"
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
-    sizes: tuple[tuple[str, float], ...] = ()
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 500
     seconds: float | None = None
     stop_at_skips: int | None = None
@@ -70,99 +76,117 @@ class GradientJob:
     seed: int = 0
     latencies: Path | None = None
     latency_weight: float | None = None
-    latency_limit: float | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def run(self, *, progress: Progress | None = None) -> GradientOutcome:
+        """Carry the search out, or on; see `nascence.jobs.job.Job`.
+
+        The history stands in the folder when the search ends, however it ends.
+
+        Raises:
+            GradientSearchError: Values that are not finite.
+            LimitError: No network of the space is as fast as the limit.
+        """
+        check_folder(self.out)
+        check_workers(self.workers)
+        search = registry.find(self.strategy, "gradient strategy").load()
+        check_settings(self.strategy, search, gradient_search, self.settings)
+        data = load(self.data)
+        space = space_named(self.space, data=data, sizes=self.sizes)
+        with locked(self.out):
+            term = latency_term(self, space, data)
+            whole = new_supernet(space, seed=self.seed)
+            supernets: list[SuperNet] = split(whole, list(self.split)) if self.split else [whole]
+            rate = scaled_rate(self.strategy, -(-self.steps // len(supernets)))
+            try:
+                history = search(
+                    supernets,
+                    data,
+                    generator=torch.Generator().manual_seed(self.seed),
+                    steps=self.steps,
+                    seconds=self.seconds,
+                    epochs=self.epochs,
+                    stop_at_skips=self.stop_at_skips,
+                    workers=self.workers,
+                    out=self.out,
+                    progress=None if progress is None else _Shown(progress),
+                    **{**rate, **self.settings},
+                    **({} if term is None else {"latency": term}),
+                )
+            except GradientSearchError as error:
+                write_whole(self.out / HISTORY, error.history.to_json().encode())
+                raise
+            write_whole(self.out / HISTORY, history.to_json().encode())
+        return _outcome(self, history, space, data)
 
 
-@dataclass(frozen=True)
-class GradientOutcome:
-    """What a job found.
+class _Shown:
+    """Shows the last epoch."""
 
-    Attributes:
-        space: that was searched.
-        history: the network that each supernet came to after every epoch.
-        derived: the result: the last epoch, of several parts the one that :attr:`chosen_by` says.
-        chosen_by: what compared the parts.
-        truth: by data set, what the result reaches when trained alone, in percent, by the table.
-        truths: the same for each epoch; empty dictionaries where there is no table.
-    """
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
 
-    space: SearchSpace
-    history: Trajectory
-    derived: Epoch
-    chosen_by: str
-    truth: Mapping[str, float]
-    truths: tuple[Mapping[str, float], ...]
+    def __call__(self, fraction: float, epoch: Epoch | None) -> None:
+        message = ""
+        if epoch is not None:
+            message = f"accuracy {epoch.accuracy:.3f}, entropy {epoch.entropy:.2f}"
+            if epoch.latency is not None:
+                message += f", latency {epoch.latency:.3g} ms"
+        self.progress("search", fraction, message)
 
 
-def run_gradient_job(
-    job: GradientJob, *, progress: Callable[[float, Epoch | None], None] | None = None
+def _outcome(
+    job: GradientJob, history: Trajectory, space: SearchSpace, data: Dataset
 ) -> GradientOutcome:
-    """Carry a search out, or on; its history stands in the folder when it ends, however it ends.
-
-    Raises:
-        ValueError: a name that is not known, or settings that do not fit.
-        GradientSearchError: values that are not finite.
-    """
-    if job.strategy not in GRADIENT_STRATEGIES:
-        names = ", ".join(GRADIENT_STRATEGIES)
-        raise ValueError(f"there is no gradient strategy {job.strategy!r}; use one of {names}")
-    data = load(job.data)
-    space = space_named(job.space, data=data, **dict(job.sizes))
-    term = latency_term(job, space, data)
-    whole = new_supernet(space, seed=job.seed)
-    supernets: list[SuperNet] = split(whole, list(job.split)) if job.split else [whole]
-    try:
-        history = GRADIENT_STRATEGIES[job.strategy](
-            supernets,
-            data,
-            generator=torch.Generator().manual_seed(job.seed),
-            steps=job.steps,
-            seconds=job.seconds,
-            epochs=job.epochs,
-            stop_at_skips=job.stop_at_skips,
-            workers=job.workers,
-            folder=job.folder,
-            progress=progress,
-            **scaled_rate(job.strategy, -(-job.steps // len(supernets))),
-            **({} if term is None else {"latency": term}),
-        )
-    except GradientSearchError as error:
-        write_whole(job.folder / HISTORY, error.history.to_json().encode())
-        raise
-    write_whole(job.folder / HISTORY, history.to_json().encode())
     table = table_named(job.space)
-    truths = tuple(true_accuracies(table, epoch.architecture) for epoch in history.epochs)
     derived, chosen_by = _chosen(history, space, data, seed=job.seed)
-    truth = true_accuracies(table, derived.architecture)
-    return GradientOutcome(space, history, derived, chosen_by, truth, truths)
+    return GradientOutcome(
+        out=job.out,
+        strategy=job.strategy,
+        split=job.split,
+        space=space,
+        history=history,
+        derived=derived,
+        chosen_by=chosen_by,
+        truth=true_accuracies(table, derived.architecture),
+        truths=tuple(true_accuracies(table, epoch.architecture) for epoch in history.epochs),
+        latency_limit=job.limits.get("latency"),
+    )
 
 
 def _chosen(
     history: Trajectory, space: SearchSpace, data: Dataset, *, seed: int
 ) -> tuple[Epoch, str]:
-    """Return the result and what it was chosen by: among parts a score without labels.
+    """Return the result and what it was chosen by: among several, a score without labels.
 
-    Where latency counts, the objective of each part.
+    Where latency counts, the objective of each.
     """
     if len(history.ends) == 1 or history.ends[0].objective is not None:
         return history.derived, "accuracy" if history.ends[0].objective is None else "objective"
-    batch = data.batch(min(SCORED, len(data.train)), generator=stream(seed, 1, derivation="search"))
-    return history.derived_by(MetricEvaluator(space, metric(SCORE), batch, seeds=(seed,))), SCORE
+    images = min(SCORED, len(data.train))
+    batch = data.batch(images, generator=stream(seed, 1, derivation="search"))
+    score = registry.find(SCORE, "score").load()
+    return history.derived_by(MetricEvaluator(space, score, batch, seeds=(seed,))), SCORE
 
 
 def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> LatencyTerm | None:
     """Return what latency adds to the loss, with a table that is read, or else measured first.
 
     Raises:
-        ValueError: a strategy that does not know latency, or a table of something else.
-        LimitError: no network of the space is as fast as the limit.
+        ValueError: A strategy that does not know latency, or a table of something else.
+        LimitError: No network of the space is as fast as the limit.
     """
-    asked = (job.latencies, job.latency_weight, job.latency_limit)
-    if all(each is None for each in asked):
+    if others := [name for name in job.limits if name != "latency"]:
+        raise ValueError(
+            f"a limit is given for {', '.join(others)}; {job.strategy} has one limit at most, "
+            f"latency=MILLISECONDS, and only {WEIGHED} has it"
+        )
+    limit = job.limits.get("latency")
+    if job.latencies is None and job.latency_weight is None and limit is None:
         return None
-    if job.strategy != "proxyless":
-        raise ValueError(f"latency is weighed by proxyless, not by {job.strategy}")
-    side, kept = data.image_shape[1], job.folder / LATENCIES
+    if job.strategy != WEIGHED:
+        raise ValueError(f"latency is weighed by {WEIGHED}, not by {job.strategy}")
+    side, kept = data.image_shape[1], job.out / LATENCIES
     if job.latencies is not None or kept.exists():
         table = read_latencies(job.latencies or kept, space=space, side=side)
     else:
@@ -170,13 +194,13 @@ def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> Latency
         table = measure_latencies(space, side=side, generator=generator)
         table.save(kept)
     fastest = table.range[0]
-    if job.latency_limit is not None and job.latency_limit < fastest:
+    if limit is not None and limit < fastest:
         raise LimitError(
-            f"no network keeps to latency <= {job.latency_limit:.10g} ms, the fastest has "
-            f"{fastest:.4g}; raise the limit or choose a space with smaller networks"
+            f"no network keeps to latency <= {limit:.10g} ms, the fastest has {fastest:.4g}; "
+            "raise the limit or choose a space with smaller networks"
         )
     weight = 0.2 if job.latency_weight is None else job.latency_weight
-    return LatencyTerm(table, weight, job.latency_limit)
+    return LatencyTerm(table, weight, limit)
 
 
 def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
@@ -185,17 +209,18 @@ def scaled_rate(strategy: str, steps: int) -> dict[str, Any]:
     Adam moves a logit by about its rate in every step, so that a search shorter than the published
     one would decide nothing: rate times steps stays what it is there, with at most 300 times the
     rate, for the controller of ENAS ten times. ProxylessNAS, whose architecture takes every fifth
-    step, is given the same number of steps of the architecture.
+    step, is given the same number of steps of the architecture. A strategy that is not ours keeps
+    its own rate.
     """
     steps = steps // 5 if strategy == "proxyless" else steps
     factor = min(max(1.0, PUBLISHED_STEPS / max(steps, 1)), 300.0)
     if strategy == "enas":
         return {"controller_rate": _CONTROLLER_RATE * min(factor, 10.0)}
-    return {"architecture_rate": _RATES[strategy] * factor}
+    return {"architecture_rate": _RATES[strategy] * factor} if strategy in _RATES else {}
 
 
 def true_accuracies(table: Table | None, architecture: Architecture) -> dict[str, float]:
-    """What a network reaches when trained alone, by data set, in percent on test images."""
+    """Return what a network reaches when trained alone, by data set, in percent on test images."""
     if table is None:
         return {}
     row = table.row(architecture)

@@ -1,128 +1,59 @@
-"""Spaces, strategies, costs and evaluators by the names that the command line calls them."""
+"""Spaces, tables, strategies and costs by the names that the command line calls them."""
 
+import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import torch
 
-from nascence.data import Dataset, Table, accel_nasbench, nasbench_macro, nats_size, nb201
-from nascence.gradient import GRADIENT_STRATEGIES
+from nascence import registry
+from nascence.data import Dataset, Table
 from nascence.latency.table import LatencyTable
-from nascence.metrics.names import metric, metric_names
-from nascence.search.crossover_evolution import CrossoverEvolution
-from nascence.search.evaluator import (
-    Evaluator,
-    MetricEvaluator,
-    RankSumEvaluator,
-    TableEvaluator,
-    TrainingEvaluator,
-)
 from nascence.search.limits import Allowed
 from nascence.search.listed_space import table_space
-from nascence.search.local_search import LocalSearch
-from nascence.search.optuna_strategies import NSGA2, TPE
-from nascence.search.predictor_search import PredictorSearch
-from nascence.search.reinforce import Reinforce
-from nascence.search.strategy import Evolution, RandomSearch, Strategy
-from nascence.search.tree_search import LaMCTS, LaNAS
-from nascence.spaces import (
-    NB201,
-    Architecture,
-    Darts,
-    ElasticMobile,
-    Mobile,
-    SearchSpace,
-    ShuffleNetSpace,
-    SmallSpace,
-)
-
-if TYPE_CHECKING:
-    from nascence.supernets.convergence import Kind
-
-_NETWORKS: dict[str, Callable[..., SearchSpace]] = {
-    "darts": Darts,
-    "elastic-mobile": ElasticMobile.for_side,
-    "mobile": Mobile,
-    "nb201": NB201,
-    "shufflenet": ShuffleNetSpace,
-    "small": SmallSpace,
-}
-_TABLES: dict[str, Callable[[], Table]] = {
-    "accel-nasbench": accel_nasbench,
-    "nasbench-macro": nasbench_macro,
-    "nats-size": nats_size,
-    "nb201": nb201,
-}
-_STRATEGIES: dict[str, Callable[..., Strategy]] = {
-    "crossover": CrossoverEvolution,
-    "evolution": Evolution,
-    "la-mcts": LaMCTS,
-    "lanas": LaNAS,
-    "local-search": LocalSearch,
-    "nsga2": NSGA2,
-    "predictor": PredictorSearch,
-    "random": RandomSearch,
-    "reinforce": Reinforce,
-    "tpe": TPE,
-}
-POPULATION = 64
-"""Random architectures among which a sum of ranks ranks."""
-
-
-def space_names() -> tuple[str, ...]:
-    """Every name that :func:`space_named` knows."""
-    return tuple(sorted({*_NETWORKS, *_TABLES}))
-
-
-def strategy_names() -> tuple[str, ...]:
-    """Every name that :func:`strategy_named` knows."""
-    return tuple(_STRATEGIES)
-
-
-def evaluator_names() -> tuple[str, ...]:
-    """Every name that :func:`evaluator_named` knows."""
-    return (*_EVALUATORS, *metric_names())
-
-
-def _known(kind: str, name: str, names: tuple[str, ...]) -> str:
-    if name not in names:
-        raise ValueError(f"there is no {kind} {name!r}; use one of {', '.join(names)}")
-    return name
+from nascence.search.strategy import Strategy
+from nascence.spaces import Architecture, Costed, SearchSpace
 
 
 def table_named(space: str) -> Table | None:
-    """The bundled table of a space, if there is one."""
-    return _TABLES[space]() if space in _TABLES else None
+    """Return the table of a space, if there is one."""
+    if space not in registry.names("table"):
+        return None
+    table: Table = registry.find(space, "table").load()()
+    return table
 
 
-def space_named(name: str, *, data: Dataset | None = None, **sizes: float) -> SearchSpace:
-    """Return a space, its networks for the images of ``data``; ``sizes`` such as ``width=8``.
+def space_named(
+    name: str, *, data: Dataset | None = None, sizes: Mapping[str, Any] | None = None
+) -> SearchSpace:
+    """Return a space by its name, with networks for the images of ``data``.
 
     Networks that were published for images of 224 pixels get strides for those of ``data``.
 
+    Args:
+        name: Of a space or a table.
+        data: Decides the classes, channels and side of the networks; None for the published ones.
+        sizes: Settings of the space, such as ``{"width": 8}``.
+
     Raises:
-        ValueError: an unknown name, or a size that the space does not have.
+        ValueError: An unknown name, or a size that the space does not have.
     """
-    _known("space", name, space_names())
-    if name not in _NETWORKS:
+    entry, sizes = registry.find(name, "space", "table"), sizes or {}
+    if entry.kind == "table":
         if sizes:
             raise ValueError(f"the space {name} is a table and has no {', '.join(sizes)} to set")
-        return table_space(_TABLES[name]())
-    images: dict[str, Any] = {}
-    make = _NETWORKS[name]
-    if data is not None:
-        images = {"classes": data.classes, "in_channels": data.image_shape[0]}
-        if strides_for := getattr(make, "strides_for", None):
-            side = min(data.image_shape[1:])
-            images |= {"side": side, **strides_for(side)}
-    if data is not None and name == "elastic-mobile":
-        images["side"] = max(data.image_shape[1:])
+        return table_space(entry.load()())
+    make = entry.load()
     try:
-        return make(**images, **sizes)
-    except TypeError:
-        raise ValueError(f"the space {name} has not all of {', '.join(sizes)} to set") from None
+        if data is None:
+            space: SearchSpace = make(**sizes)
+        else:
+            space = make.for_images(data.image_shape, classes=data.classes, **sizes)
+    except TypeError as error:
+        if sizes:
+            raise ValueError(f"the space {name} has not all of {', '.join(sizes)} to set") from None
+        raise ValueError(f"the space {name} is not for images with classes: {error}") from None
+    return space
 
 
 def strategy_named(
@@ -132,22 +63,56 @@ def strategy_named(
     generator: torch.Generator,
     allowed: Allowed | None = None,
     objectives: int = 1,
+    settings: Mapping[str, Any] | None = None,
 ) -> Strategy:
-    """Return a strategy with its defaults; NSGA-II learns of all ``objectives``.
+    """Return a strategy that is told scores.
+
+    Args:
+        name: Of the strategy.
+        space: What it searches.
+        generator: Its source of randomness.
+        allowed: Tells which architectures may be proposed.
+        objectives: One more than there are costs; passed on where the strategy takes it.
+        settings: Of the strategy, such as ``{"population": 50}``.
 
     Raises:
-        ValueError: an unknown name, or a space that the strategy cannot search.
+        ValueError: An unknown name or setting, or a space that the strategy cannot search.
     """
-    if name == "ofa":
-        raise ValueError(
-            "ofa trains the networks that it scores; use nascence.supernets.once_for_all"
-        )
-    _known("strategy", name, (*_STRATEGIES, *GRADIENT_STRATEGIES))
-    if name in GRADIENT_STRATEGIES:
+    entry = registry.find(name, *registry.STRATEGIES)
+    if entry.kind == "gradient strategy":
         raise ValueError(f"{name} is told no scores; nascence.gradient has it as a function")
-    make = _STRATEGIES[name]
-    several: dict[str, Any] = {"objectives": objectives} if make is NSGA2 else {}
-    return make(space, generator=generator, allowed=allowed, **several)
+    if entry.kind != "strategy":
+        raise ValueError(f"{name} trains the networks that it scores; it is {entry.target}")
+    make = entry.load()
+    check_settings(name, make, settings or {})
+    several = {"objectives": objectives} if "objectives" in parameters_of(make) else {}
+    strategy: Strategy = make(
+        space, generator=generator, allowed=allowed, **several, **(settings or {})
+    )
+    return strategy
+
+
+def check_settings(name: str, *makes: Callable[..., Any] | Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for a setting that none of the functions before it takes."""
+    *functions, settings = makes
+    assert isinstance(settings, Mapping)
+    known = [each for make in functions if callable(make) for each in parameters_of(make)]
+    for setting in settings:
+        if setting not in known:
+            raise ValueError(f"{name} has no setting {setting!r}; it has {', '.join(known)}")
+
+
+GIVEN = {"generator", "allowed", "progress", "out", "folder", "workers", "steps", "seconds"}
+"""Keywords that jobs give themselves."""
+
+
+def parameters_of(make: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the keywords of a strategy that can be set."""
+    return tuple(
+        name
+        for name, each in inspect.signature(make).parameters.items()
+        if each.kind is each.KEYWORD_ONLY and name not in GIVEN
+    )
 
 
 def cost_named(
@@ -156,148 +121,49 @@ def cost_named(
     table: Table | None,
     latencies: LatencyTable | None = None,
 ) -> Callable[[Architecture], float]:
-    """Return ``parameters``, ``macs``, ``latency`` or a column such as ``latency/pixel3``.
+    """Return a function that gives a cost of an architecture.
 
-    ``latency`` is in milliseconds, the sum over the operators of ``latencies``.
+    Args:
+        name: ``parameters``, ``macs``, ``latency``, or a column such as ``latency/pixel3``.
+        space: Whose architectures are asked for.
+        table: Of the space, if there is one.
+        latencies: Of the operators; ``latency`` is their sum, in milliseconds.
 
     Raises:
-        ValueError: neither the space nor the table has that cost.
+        ValueError: Neither the space nor the table has that cost.
     """
-    if name in ("parameters", "macs") and hasattr(space, name):
-        return getattr(space, name)
+    sizes = sizes_of(space)
+    if name in sizes:
+        return sizes[name]
     if name == "latency" and latencies is not None:
         return latencies.of
     column = {"macs": "flops"}.get(name, name)
     costs = [] if table is None else [each for each in table.columns if _is_cost(each)]
     if table is None or column not in costs:
-        known = [each for each in ("parameters", "macs") if hasattr(space, each)] + costs
+        known = [*sizes, *costs]
         raise ValueError(
             f"there is no cost {name!r}; use one of {', '.join(dict.fromkeys(known)) or 'none'}"
             + (", or give the file of latencies" if name.startswith("latency") else "")
         )
-    values = table.column(column)
-    return lambda architecture: float(values[table.row(architecture)])
+    return _TableCost(table, column)
+
+
+def sizes_of(space: SearchSpace) -> dict[str, Callable[[Architecture], float]]:
+    """Return what tells parameters and multiply-adds of an architecture, where a space knows."""
+    if not isinstance(space, Costed):
+        return {}
+    return {"parameters": space.parameters, "macs": space.macs}
+
+
+class _TableCost:
+    """A column of a table as a cost."""
+
+    def __init__(self, table: Table, column: str) -> None:
+        self.table, self.values = table, table.column(column)
+
+    def __call__(self, architecture: Architecture) -> float:
+        return float(self.values[self.table.row(architecture)])
 
 
 def _is_cost(column: str) -> bool:
     return column in ("parameters", "flops") or column.startswith("latency/")
-
-
-class Sources(NamedTuple):
-    """What evaluators are made from; each takes what it needs.
-
-    Attributes:
-        table: of the space, if there is one.
-        column: of the table, ``DATA/ACCURACY``; empty for the table's first.
-        data: images to score or train on.
-        images: of the batch that metrics see.
-        steps: of every training.
-        folder: for the checkpoints of supernets.
-        seed: of all randomness.
-    """
-
-    table: Table | None
-    column: str
-    data: Dataset | None
-    images: int
-    steps: int
-    folder: Path | None
-    seed: int
-
-
-def needs_images(text: str) -> bool:
-    """Whether an evaluator builds networks: all do but the table's."""
-    return any(part != "table" for part in text.split("+"))
-
-
-def evaluator_named(text: str, space: SearchSpace, sources: Sources) -> Evaluator:
-    """Return an evaluator; names joined by ``+`` sum the ranks among 64 random architectures.
-
-    Raises:
-        ValueError: an unknown name, or something that the evaluator needs and is not there.
-    """
-    names = text.split("+")
-    made = {name: _one(name, space, sources) for name in names}
-    if len(names) == 1:
-        return made[text]
-    if len(made) < len(names):
-        raise ValueError(f"{text!r} names an evaluator twice; name each once")
-    generator = torch.Generator().manual_seed(sources.seed)
-    population = [space.sample(generator=generator) for _ in range(POPULATION)]
-    return RankSumEvaluator(made, population)
-
-
-def _one(name: str, space: SearchSpace, sources: Sources) -> Evaluator:
-    _known("evaluator", name, evaluator_names())
-    if name in _EVALUATORS:
-        return _EVALUATORS[name](space, sources)
-    generator = torch.Generator().manual_seed(sources.seed)
-    images = _images(name, sources)
-    batch = images.batch(min(sources.images, len(images.train)), generator=generator)
-    return MetricEvaluator(space, metric(name), batch, seeds=(sources.seed,))
-
-
-def _images(name: str, sources: Sources) -> Dataset:
-    if sources.data is None:
-        raise ValueError(f"the evaluator {name} needs images; give them as data")
-    return sources.data
-
-
-def _table(space: SearchSpace, sources: Sources) -> Evaluator:
-    if sources.table is None:
-        raise ValueError(
-            f"there is no table of this space; use one of {', '.join(_TABLES)}, or an evaluator "
-            f"that needs none: {', '.join(name for name in evaluator_names() if name != 'table')}"
-        )
-    data, _, accuracy = sources.column.partition("/")
-    return TableEvaluator(space, sources.table, data=data, accuracy=accuracy)
-
-
-def _train(space: SearchSpace, sources: Sources) -> Evaluator:
-    images = _images("train", sources)
-    return TrainingEvaluator(space, images, steps=sources.steps, seed=sources.seed)
-
-
-def _one_shot(space: SearchSpace, sources: Sources) -> Evaluator:
-    return _supernet(space, sources, levels=0)
-
-
-def _few_shot(space: SearchSpace, sources: Sources) -> Evaluator:
-    return _supernet(space, sources, levels=1)
-
-
-def _supernet(space: SearchSpace, sources: Sources, *, levels: int) -> Evaluator:
-    from nascence.supernets.trained import trained_supernet_evaluator
-
-    return trained_supernet_evaluator(
-        space,
-        _images("few-shot" if levels else "one-shot", sources),
-        levels=levels,
-        steps=sources.steps,
-        seed=sources.seed,
-        out=sources.folder,
-    )
-
-
-def _convergence(kind: "Kind", space: SearchSpace, sources: Sources) -> Evaluator:
-    from nascence.supernets.convergence import convergence_evaluator
-
-    return convergence_evaluator(
-        kind,
-        space,
-        _images(kind, sources),
-        steps=sources.steps,
-        seed=sources.seed,
-        out=sources.folder,
-    )
-
-
-_EVALUATORS: Mapping[str, Callable[[SearchSpace, Sources], Evaluator]] = {
-    "accuracy": partial(_convergence, "accuracy"),
-    "angle": partial(_convergence, "angle"),
-    "few-shot": _few_shot,
-    "one-shot": _one_shot,
-    "rlnas": partial(_convergence, "rlnas"),
-    "table": _table,
-    "train": _train,
-}

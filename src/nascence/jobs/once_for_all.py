@@ -1,108 +1,163 @@
 """Once-for-All as a job: everything by name, in a folder from which it resumes."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
+from nascence import registry
+from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import Dataset, load
-from nascence.jobs.names import cost_named, space_named
-from nascence.params import write_whole
+from nascence.jobs.job import Progress, Table, check_folder, check_workers
+from nascence.jobs.names import check_settings, cost_named, space_named
 from nascence.search.limits import Limit, Limits
 from nascence.spaces import Architecture, ElasticMobile
 from nascence.supernets import ElasticSuperNet, split
-from nascence.supernets.once_for_all import (
-    Progress,
-    Specialised,
-    calibrated,
-    once_for_all,
-    recalibration_batches,
-)
+from nascence.supernets.once_for_all import Specialised, calibrated, recalibration_batches
 
 HISTORY, NETWORK = "history.json", "network.safetensors"
 RECALIBRATION_IMAGES = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnceForAllJob:
-    """What to train and search, how, and where to keep it.
+    """What to train once for all and search, how, and where to keep it.
 
     Attributes:
-        folder: holds the checkpoints, the scores, the history and the network found.
-        space: name of an elastic space.
-        split: names of decisions at which the supernet is split; none trains it whole.
-        data: images to train on.
-        sizes: settings of the space, such as ``(("width", 8),)``.
-        steps: of all supernets together.
-        seconds: of all together, None for no limit.
-        samples, predictions: see :func:`once_for_all`.
-        limits: name and largest value of costs.
-        workers: processes that train the parts of a split supernet.
-        seed: of all randomness.
+        out: Folder of the checkpoints, the scores, the history and the network found.
+        space: Name of an elastic space.
+        strategy: Name of a once-for-all strategy.
+        split: Names of decisions at which the supernet is split; none trains it whole.
+        data: Images to train on.
+        sizes: Settings of the space, such as ``{"width": 8}``.
+        settings: Settings of the strategy, such as ``{"verified": 20}``.
+        steps: Of all supernets together.
+        seconds: Of all together; None for no limit.
+        trials: Random networks that the supernet scores.
+        limits: Largest values of costs, by name.
+        workers: Processes that train the parts of a split supernet.
+        seed: Of all randomness.
     """
 
-    folder: Path
+    out: Path
     space: str
+    strategy: str = "ofa"
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
-    sizes: tuple[tuple[str, float], ...] = ()
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 500
     seconds: float | None = None
-    samples: int = 200
-    predictions: int = 300
-    limits: tuple[tuple[str, float], ...] = ()
+    trials: int = 200
+    limits: Mapping[str, float] = field(default_factory=dict)
     workers: int = 1
     seed: int = 0
+
+    def run(self, *, progress: Progress | None = None) -> "OnceForAllOutcome":
+        """Carry the training and the search out, or on; see `nascence.jobs.job.Job`.
+
+        The best network's weights are written beside the history.
+
+        Raises:
+            LimitError: No network keeps to the limits; what the folder held stays as it was.
+            DivergenceError: The loss is not finite.
+            ValueError: The space is not elastic-mobile, or a setting is out of its range.
+        """
+        check_folder(self.out)
+        check_workers(self.workers)
+        once_for_all = registry.find(self.strategy, "once-for-all strategy").load()
+        check_settings(self.strategy, once_for_all, self.settings)
+        data = load(self.data)
+        space = space_named(self.space, data=data, sizes=self.sizes)
+        if not isinstance(space, ElasticMobile):
+            raise ValueError(
+                f"the networks of {self.space} are no slices of one another; once-for-all is for "
+                "elastic-mobile"
+            )
+        limits = [Limit(name, cost_named(name, space, None), most) for name, most in
+                  self.limits.items()]  # fmt: skip
+        with seeded(self.seed):
+            whole = ElasticSuperNet(space)
+        with locked(self.out):
+            history = once_for_all(
+                split(whole, list(self.split)) if self.split else whole,
+                data,
+                generator=torch.Generator().manual_seed(self.seed),
+                steps=self.steps,
+                seconds=self.seconds,
+                limits=Limits(*limits) if limits else None,
+                workers=self.workers,
+                out=self.out,
+                progress=progress,
+                **{
+                    "samples": self.trials,
+                    "recalibration_images": RECALIBRATION_IMAGES,
+                    **self.settings,
+                },
+            )
+            write_whole(self.out / HISTORY, history_json(space, history).encode())
+            write_whole(self.out / NETWORK, network_weights(space, history, data))
+        return OnceForAllOutcome(self.out, self.strategy, self.split, space, history)
 
 
 @dataclass(frozen=True)
 class OnceForAllOutcome:
-    """What a job found: its space, and the networks that were scored, the best one the result."""
+    """What a job found.
 
+    Attributes:
+        out: Folder of history and network.
+        strategy, split: Of the job.
+        space: That was searched.
+        history: The networks that were scored, the best one the result.
+    """
+
+    out: Path
+    strategy: str
+    split: tuple[str, ...]
     space: ElasticMobile
     history: Specialised
 
+    def facts(self) -> dict[str, Any]:
+        """Return the outcome as plain values."""
+        history, best = self.history, self.history.best
+        return {
+            "run": str(self.out),
+            "strategy": self.strategy,
+            "split": list(self.split),
+            "supernets": len(history.supernets),
+            "steps": history.steps,
+            "seconds": round(history.seconds, 3),
+            "sampled": history.sampled,
+            "verified": len(history) - history.sampled,
+            "best": {
+                "architecture": self.space.format(best.architecture),
+                "accuracy": best.score,
+                **dict(zip(history.costs, best.costs, strict=True)),
+                "parameters": self.space.parameters(best.architecture),
+            },
+            "history": str(self.out / HISTORY),
+            "network": str(self.out / NETWORK),
+        }
 
-def run_once_for_all(job: OnceForAllJob, *, progress: Progress | None = None) -> OnceForAllOutcome:
-    """Carry a search out, or on; write the history, and the best network's weights beside it.
-
-    Raises:
-        ValueError: a name that is not known, or settings that do not fit.
-        LimitError: no network keeps to the limits; what the folder held stays as it was.
-        DivergenceError: the loss is not finite.
-    """
-    data = load(job.data)
-    space = space_named(job.space, data=data, **dict(job.sizes))
-    if not isinstance(space, ElasticMobile):
-        raise ValueError(
-            f"the networks of {job.space} are no slices of one another; once-for-all is for "
-            "elastic-mobile"
-        )
-    limits = [Limit(name, cost_named(name, space, None), most) for name, most in job.limits]
-    with seeded(job.seed):
-        whole = ElasticSuperNet(space)
-    history = once_for_all(
-        split(whole, list(job.split)) if job.split else whole,
-        data,
-        generator=torch.Generator().manual_seed(job.seed),
-        steps=job.steps,
-        seconds=job.seconds,
-        limits=Limits(*limits) if limits else None,
-        samples=job.samples,
-        predictions=job.predictions,
-        recalibration_images=RECALIBRATION_IMAGES,
-        workers=job.workers,
-        out=job.folder,
-        progress=progress,
-    )
-    write_whole(job.folder / HISTORY, history_json(space, history).encode())
-    write_whole(job.folder / NETWORK, network_weights(space, history, data))
-    return OnceForAllOutcome(space, history)
+    def summary(self) -> list[str | Table]:
+        """Return the outcome in words."""
+        facts = self.facts()
+        best, count = facts["best"], facts["supernets"]
+        parts = f" of {count} sub-supernets" if count > 1 else ""
+        return [
+            f"After {facts['steps']} steps{parts}, of {facts['sampled']} random networks and "
+            f"{facts['verified']} predicted to be the best: {best['architecture']}",
+            f"{best['macs']:,.0f} multiply-adds, {best['parameters']:,} parameters; with shared "
+            f"weights it reaches {100 * best['accuracy']:.1f} %.",
+            f"Network {facts['network']}",
+            f"History {facts['history']}",
+        ]
 
 
 def history_json(space: ElasticMobile, history: Specialised) -> str:
@@ -135,7 +190,11 @@ def network_weights(space: ElasticMobile, history: Specialised, data: Dataset) -
 def network_of(
     supernets: Sequence[ElasticSuperNet], architecture: Architecture, data: Dataset
 ) -> nn.Module:
-    """Return a network out of the supernet that holds it, with statistics of training images."""
+    """Return a network out of the supernet that holds it, with statistics of training images.
+
+    Raises:
+        ValueError: No supernet holds the architecture.
+    """
     batches = recalibration_batches(data, RECALIBRATION_IMAGES)
     for supernet in supernets:
         if all(index in held for index, held in zip(architecture, supernet.choices, strict=True)):

@@ -1,126 +1,221 @@
-"""A search as a job: everything by name, in a folder from which it resumes."""
+"""A search that is told scores, as a job: everything by name, in a folder from which it resumes."""
 
 import math
 import multiprocessing
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from nascence.core.files import locked
 from nascence.core.randomness import derived_seed
 from nascence.data import Dataset, Table, load, nb201_latencies
-from nascence.jobs.names import (
-    Sources,
-    cost_named,
-    evaluator_named,
-    needs_images,
-    space_named,
-    strategy_named,
-    table_named,
-)
+from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
+from nascence.jobs.job import Progress, check_folder, check_workers
+from nascence.jobs.names import cost_named, space_named, strategy_named, table_named
+from nascence.jobs.search_outcome import SearchOutcome, outcome_of
 from nascence.latency.table import LatencyTable, read_latencies
-from nascence.search.history import Candidate, History
+from nascence.search.evaluator import Evaluator
+from nascence.search.history import Candidate
 from nascence.search.limits import Limit, Limits
 from nascence.search.loop import search
-from nascence.search.ranking_report import Ranking, ranking_report
-from nascence.search.study import open_study, read_history
-from nascence.spaces import AdditiveSpace, SearchSpace
+from nascence.search.strategy import Strategy
+from nascence.search.study import open_study, read_history, shared_seed
+from nascence.spaces import AdditiveSpace, Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 JOURNAL = "study.journal"
 NO_LIMIT = 10**9
+TRIALS = 500
+"""Of a search that is given neither a number nor a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchJob:
     """What to search, how, and where to keep it.
 
     Attributes:
-        folder: holds the study and the checkpoints of supernets.
-        space, strategy, evaluator: names; see :mod:`nascence.jobs.names`. An empty evaluator is
-            the table's where there is one, and NASWOT elsewhere.
-        trials: of the study as a whole; None for no limit.
-        seconds: of evaluations; None for no limit.
-        data: images for evaluators that need them.
-        column: of the space's table: what the table evaluator answers; empty for its first.
-        latencies: file of latencies: columns to join to the table of nb201, elsewhere those of the
-            operators.
-        costs: names of what to minimise beside the score.
-        limits: name and largest value of costs.
-        sizes: settings of the space, such as ``(("width", 8),)``.
-        images, steps, seed: see :class:`nascence.jobs.names.Sources`.
-        workers: processes on the study at once.
-        shared: whether other searches may work on it, too.
+        out: Folder of the study, of the checkpoints of supernets, and of the report.
+        space, strategy, evaluator: Names; see `nascence.registry`. An empty evaluator is the
+            table's where there is one, and NASWOT elsewhere.
+        trials: Of the study as a whole; None for no limit, or 500 where there is no time either.
+        seconds: Of evaluations; None for no limit.
+        data: Images for evaluators that need them.
+        table: Column of the space's table that the table evaluator answers; empty for its first.
+        latencies: File of latencies: columns to join to the table of nb201, elsewhere those of
+            the operators.
+        costs: Names of what to minimise beside the score.
+        limits: Largest values of costs, by name.
+        sizes: Settings of the space, such as ``{"width": 8}``.
+        settings: Settings of the strategy, such as ``{"population": 50}``.
+        images: Number of images in the batch that scores see.
+        steps: Of every training.
+        seed: Of all randomness.
+        workers: Processes that work on the study at once.
+        shared: Whether other searches, each with a seed of its own, may join in.
+        worker: Which of the processes this is.
     """
 
-    folder: Path
+    out: Path
     space: str
     strategy: str = "evolution"
     evaluator: str = ""
-    trials: int | None = 500
+    trials: int | None = None
     seconds: float | None = None
     data: str = "cifar10-sample"
-    column: str = ""
+    table: str = ""
     latencies: Path | None = None
     costs: tuple[str, ...] = ()
-    limits: tuple[tuple[str, float], ...] = ()
-    sizes: tuple[tuple[str, float], ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     images: int = 64
     steps: int = 500
     seed: int = 0
     workers: int = 1
     shared: bool = False
-    worker: int = 0
+    worker: int = field(default=0, repr=False)
+
+    @property
+    def most(self) -> int | None:
+        """Trials after which it ends; None for no limit."""
+        return TRIALS if self.trials is None and self.seconds is None else self.trials
+
+    def run(self, *, progress: Progress | None = None) -> SearchOutcome:
+        """Carry the search out, or on, and write the report; see `nascence.jobs.job.Job`.
+
+        Raises:
+            ValueError: A setting is out of its range.
+        """
+        check_folder(self.out)
+        check_workers(self.workers)
+        if self.trials is not None and self.trials < 1:
+            raise ValueError(f"trials is {self.trials}; give 1 or more")
+        started = time.perf_counter()
+        sources = _sources(self)
+        with locked(self.out, shared=self.shared):
+            if self.workers > 1:
+                study = _search_in_processes(self, sources, progress)
+            else:
+                study = _search(self, sources, progress)
+        history = read_history(study, space=sources.space)
+        return outcome_of(
+            history,
+            sources.space,
+            sources.table,
+            out=self.out,
+            names=(self.space, self.strategy, self.evaluator),
+            column=self.table,
+            seconds=time.perf_counter() - started,
+        )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a job found.
-
-    Attributes:
-        space: that was searched.
-        history: all candidates of the study.
-        sizes: the history with costs to draw the score against: the job's, or else parameters and
-            multiply-adds where the space knows them.
-        rankings: how well the scores rank by the table, if there is one.
-        truth: true accuracy of the best candidate in percent, if there is one.
-    """
+class _SearchSources(NamedTuple):
+    """What a search is made from."""
 
     space: SearchSpace
-    history: History
-    sizes: History
-    rankings: tuple[Ranking, ...]
-    truth: float | None
+    table: Table | None
+    data: Dataset | None
+    latencies: LatencyTable | None
+    evaluator: str
 
 
-def run_job(job: SearchJob, *, on_trial: Callable[[Candidate], None] | None = None) -> Outcome:
-    """Carry a search out, or on.
+def _sources(job: SearchJob) -> _SearchSources:
+    table = table_named(job.space)
+    evaluator = job.evaluator or ("naswot" if table is None else "table")
+    data = load(job.data) if needs_images(evaluator) else None
+    space = space_named(job.space, data=data, sizes=job.sizes)
+    latencies = None
+    if job.latencies is not None and job.space == "nb201" and table is not None:
+        table = table.joined(nb201_latencies(job.latencies))
+    elif job.latencies is not None:
+        if not isinstance(space, AdditiveSpace):
+            raise ValueError(
+                f"latencies are read for nb201, darts, mobile and shufflenet, not for {job.space}"
+            )
+        side = None if data is None else data.image_shape[1]
+        latencies = read_latencies(job.latencies, space=space, side=side)
+    return _SearchSources(space, table, data, latencies, evaluator)
 
-    Raises:
-        ValueError: a name, limit or file that cannot be used; a study of another search.
-        ArithmeticError: a worker failed.
-    """
-    if job.workers < 1 or (job.trials is not None and job.trials < 1):
-        raise ValueError(f"workers is {job.workers} and trials {job.trials}; give 1 or more")
-    space, table, data, latencies = _sources(job)
-    if job.workers > 1:
-        return _with_workers(replace(job, shared=True), on_trial)
-    history = _search(job, space, table, data, latencies, on_trial)
-    return _outcome(job, space, table, history)
+
+def _search(job: SearchJob, sources: _SearchSources, progress: Progress | None) -> "Study":
+    """Search in this process, and return the study."""
+    cost_of = partial(
+        cost_named, space=sources.space, table=sources.table, latencies=sources.latencies
+    )
+    costs = {name: cost_of(name) for name in job.costs}
+    strategy = _strategy(job, sources.space, cost_of)
+    study = open_study(job.out / JOURNAL, space=sources.space, name="search", costs=job.costs)
+    seed = shared_seed(study, job.seed) if job.shared else job.seed
+    search(
+        strategy,
+        _evaluate(job, sources, seed),
+        trials=NO_LIMIT if job.most is None else job.most,
+        seconds=job.seconds,
+        study=study,
+        on_trial=None if progress is None else _Shown(progress, job.most),
+        attributes=lambda architecture: {"worker": job.worker, "seed": job.seed},
+        costs=costs,
+        shared=job.shared,
+    )
+    return study
 
 
-def _with_workers(job: SearchJob, on_trial: Callable[[Candidate], None] | None) -> Outcome:
-    """This process searches and reports; the others search beside it."""
+def _strategy(
+    job: SearchJob, space: SearchSpace, cost_of: Callable[[str], Callable[[Architecture], float]]
+) -> Strategy:
+    limits = [Limit(name, cost_of(name), most) for name, most in job.limits.items()]
+    seed = job.seed
+    if job.worker:
+        seed = derived_seed(job.seed, job.worker, derivation="search")
+    return strategy_named(
+        job.strategy,
+        space,
+        generator=torch.Generator().manual_seed(seed),
+        allowed=Limits(*limits) if limits else None,
+        objectives=1 + len(job.costs),
+        settings=job.settings,
+    )
+
+
+def _evaluate(job: SearchJob, sources: _SearchSources, seed: int) -> Evaluator:
+    folder = job.out / f"worker-{job.worker}" if job.worker else job.out
+    made = Sources(sources.table, job.table, sources.data, job.images, job.steps, folder, seed)
+    return evaluator_named(sources.evaluator, sources.space, made)
+
+
+class _Shown:
+    """Counts trials and shows the best of them."""
+
+    def __init__(self, progress: Progress, trials: int | None) -> None:
+        self.progress, self.trials, self.best = progress, trials, -math.inf
+
+    def __call__(self, candidate: Candidate) -> None:
+        self.best = max(self.best, candidate.score)
+        share = (candidate.number + 1) / self.trials if self.trials else 0.0
+        self.progress("search", min(share, 1.0), f"best {self.best:.5g}")
+
+
+def _search_in_processes(
+    job: SearchJob, sources: _SearchSources, progress: Progress | None
+) -> "Study":
+    """Search here and in other processes beside, and return the study."""
+    job = replace(job, shared=True)
     context = multiprocessing.get_context("spawn")
     others = [
-        context.Process(target=run_job, args=(replace(job, workers=1, worker=number),))
+        context.Process(target=_worker, args=(replace(job, workers=1, worker=number),))
         for number in range(1, job.workers)
     ]
     for process in others:
         process.start()
     try:
-        run_job(replace(job, workers=1), on_trial=on_trial)
+        study = _search(job, sources, progress)
         for process in others:
             process.join()
     finally:
@@ -130,107 +225,8 @@ def _with_workers(job: SearchJob, on_trial: Callable[[Candidate], None] | None) 
                 process.join()
     if failed := [number for number, process in enumerate(others, 1) if process.exitcode]:
         raise ArithmeticError(f"worker {failed[0]} of {job.workers} failed; its message is above")
-    space, table, *_ = _sources(job)
-    study = open_study(job.folder / JOURNAL, space=space, name="search", costs=job.costs)
-    return _outcome(job, space, table, read_history(study, space=space))
+    return study
 
 
-def _sources(
-    job: SearchJob,
-) -> tuple[SearchSpace, Table | None, Dataset | None, LatencyTable | None]:
-    table = table_named(job.space)
-    data = load(job.data) if needs_images(_evaluator_of(job, table)) else None
-    space = space_named(job.space, data=data, **dict(job.sizes))
-    latencies = None
-    if job.latencies is not None and job.space == "nb201" and table is not None:
-        table = table.joined(nb201_latencies(job.latencies))
-    elif job.latencies is not None:
-        if not isinstance(space, AdditiveSpace):
-            raise ValueError(
-                f"latencies are read for nb201, darts, mobile and shufflenet, not for {job.space}"
-            )
-        latencies = read_latencies(
-            job.latencies, space=space, side=None if data is None else data.image_shape[1]
-        )
-    return space, table, data, latencies
-
-
-def _evaluator_of(job: SearchJob, table: Table | None) -> str:
-    return job.evaluator or ("naswot" if table is None else "table")
-
-
-def _search(
-    job: SearchJob,
-    space: SearchSpace,
-    table: Table | None,
-    data: Dataset | None,
-    latencies: LatencyTable | None,
-    on_trial: Callable[[Candidate], None] | None,
-) -> History:
-    cost_of = partial(cost_named, space=space, table=table, latencies=latencies)
-    costs = {name: cost_of(name) for name in job.costs}
-    limits = [Limit(name, cost_of(name), most) for name, most in job.limits]
-    seed = derived_seed(job.seed, job.worker, derivation="search") if job.worker else job.seed
-    strategy = strategy_named(
-        job.strategy,
-        space,
-        generator=torch.Generator().manual_seed(seed),
-        allowed=Limits(*limits) if limits else None,
-        objectives=1 + len(costs),
-    )
-    folder = job.folder / f"worker-{job.worker}" if job.worker else job.folder
-    sources = Sources(table, job.column, data, job.images, job.steps, folder, job.seed)
-    evaluate = evaluator_named(_evaluator_of(job, table), space, sources)
-    return search(
-        strategy,
-        evaluate,
-        trials=NO_LIMIT if job.trials is None else job.trials,
-        seconds=job.seconds,
-        study=open_study(job.folder / JOURNAL, space=space, name="search", costs=job.costs),
-        on_trial=on_trial,
-        attributes=lambda architecture: {"worker": job.worker, "seed": job.seed},
-        costs=costs,
-        shared=job.shared,
-    )
-
-
-def _outcome(job: SearchJob, space: SearchSpace, table: Table | None, history: History) -> Outcome:
-    drawn = history
-    if not job.costs:
-        known = {name: getattr(space, name) for name in ("parameters", "macs") if
-                 hasattr(space, name)}  # fmt: skip
-        candidates = tuple(
-            replace(each, costs=tuple(float(cost(each.architecture)) for cost in known.values()))
-            for each in history.candidates
-        )
-        drawn = History(candidates, history.direction, tuple(known))
-    rankings, truth = _compared(job, table, history)
-    return Outcome(space, history, drawn, rankings, truth)
-
-
-def _compared(
-    job: SearchJob, table: Table | None, history: History
-) -> tuple[tuple[Ranking, ...], float | None]:
-    """The scores beside size alone, by what the networks reach when trained."""
-    if table is None or not len(history):
-        return (), None
-    rows = [table.row(candidate.architecture) for candidate in history.candidates]
-    truth = table.accuracies(job.column.partition("/")[0])[rows]
-    best = float(truth[history.best.number])
-    if len(rows) < 2:
-        return (), best
-    scores = [candidate.score for candidate in history.candidates]
-    sizes = {name: table.columns[name][rows] for name in ("flops", "parameters") if
-             name in table.columns}  # fmt: skip
-    name = job.evaluator or "table"
-    return ranking_report({name: scores}, truth, baselines=sizes), best
-
-
-def best_so_far(history: History) -> list[float]:
-    """The best score after every trial."""
-    best, found = -math.inf, []
-    sign = 1 if history.direction == "maximize" else -1
-    for candidate in history.candidates:
-        best = max(best, sign * candidate.score)
-        found.append(sign * best)
-    return found
+def _worker(job: SearchJob) -> None:
+    _search(job, _sources(job), None)

@@ -47,7 +47,7 @@ def measure_latencies(
     space: SearchSpace,
     *,
     side: int | None = None,
-    batch: int = 1,
+    batch_size: int = 1,
     generator: torch.Generator,
     networks: int = 15,
     passes: int = 3,
@@ -62,7 +62,7 @@ def measure_latencies(
     Args:
         space: ``Darts``, ``Mobile``, ``ShuffleNetSpace`` or another :class:`AdditiveSpace`.
         side: of the images in pixels, None for the default of the space.
-        batch: images of a forward pass.
+        batch_size: images of a forward pass.
         generator: of the networks, their weights and the images.
         networks: random networks in which every choice is measured, at least.
         passes: of each network, interleaved, each after one to warm up.
@@ -79,13 +79,14 @@ def measure_latencies(
             "mobile or shufflenet"
         )
     side = space.default_side if side is None else side
-    if min(side, batch, networks, passes) < 1:
+    if min(side, batch_size, networks, passes) < 1:
         raise ValueError(
-            f"side {side}, batch {batch}, networks {networks}, passes {passes}; give 1 or more"
+            f"side {side}, batch_size {batch_size}, networks {networks}, passes {passes}; give 1 "
+            "or more"
         )
     found = observe(
         space,
-        torch.randn(batch, space.in_channels, side, side, generator=generator),
+        torch.randn(batch_size, space.in_channels, side, side, generator=generator),
         generator=generator,
         networks=networks,
         passes=passes,
@@ -93,7 +94,7 @@ def measure_latencies(
         clock=clock,
         progress=progress,
     )
-    return table_of(found, space, side=side, batch=batch, reduce=reduce)
+    return table_of(found, space, side=side, batch_size=batch_size, reduce=reduce)
 
 
 def observe(
@@ -109,7 +110,8 @@ def observe(
 ) -> Observations:
     """Time choices in their places and ``plain`` whole networks in turn.
 
-    A machine that is slower for a while is slower for both. See :func:`measure_latencies`.
+    The images are one batch ``(B, C, H, W)``. A machine that is slower for a while is slower for
+    both. See :func:`measure_latencies`.
     """
     with steady(), seeded(drawn_seed(generator)):
         supernet = _deployed(space)
@@ -138,7 +140,7 @@ def table_of(
     space: SearchSpace,
     *,
     side: int,
-    batch: int,
+    batch_size: int,
     reduce: Reduce = statistics.median,
 ) -> LatencyTable:
     """Reduce observations to one number each; choices that are not built take no time."""
@@ -155,7 +157,7 @@ def table_of(
     ]
     decisions = tuple(space.decisions)
     fixed = max(0.0, statistics.median(beyond))
-    return LatencyTable(space.description, side, batch, decisions, fixed, choices)
+    return LatencyTable(space.description, side, batch_size, decisions, fixed, choices)
 
 
 def network_milliseconds(
@@ -167,7 +169,8 @@ def network_milliseconds(
 ) -> list[list[float]]:
     """Milliseconds of passes of whole networks on one thread, interleaved, in evaluation mode.
 
-    Every pass follows one of the same network that is not timed.
+    Every pass is of one batch ``(B, C, H, W)`` and follows one of the same network that is not
+    timed.
     """
     times: list[list[float]] = [[] for _ in networks]
     with steady():

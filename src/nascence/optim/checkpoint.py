@@ -4,39 +4,27 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nascence import registry
 from nascence.core.weights import Weights, find_weights, read_weights, write_weights
-from nascence.optim.baselines.first_order import SGD, Adam, AdamW, NAdamW
 from nascence.optim.contract import LearnedOptimizer
-from nascence.optim.feed_forward import FeedForward
-from nascence.optim.hierarchical.optimizer import Hierarchical
-from nascence.optim.small.optimizer import Small
 
 _FORMAT = "nascence-optimizer-1"
-ARCHITECTURES: dict[str, type[LearnedOptimizer]] = {
-    "small": Small,
-    "hierarchical": Hierarchical,
-    "feed-forward": FeedForward,
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "nadamw": NAdamW,
-}
 
 
 def create(name: str, **settings: Any) -> LearnedOptimizer:
     """Return an untrained optimizer by the name of its architecture.
 
     Args:
-        name: One of `ARCHITECTURES`.
+        name: Of an optimizer in `nascence.registry`.
         settings: Its keyword arguments.
 
     Raises:
         ValueError: For a name or settings that are not known.
     """
-    if name not in ARCHITECTURES:
-        raise ValueError(f"architecture is {name!r}; allowed are {', '.join(ARCHITECTURES)}")
+    make = registry.find(name, "optimizer", called="optimizer architecture").load()
     try:
-        return ARCHITECTURES[name](**settings)
+        made: LearnedOptimizer = make(**settings)
+        return made
     except (TypeError, RuntimeError, OverflowError, MemoryError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{name} cannot have the settings {settings}: {reason}") from None
@@ -48,18 +36,19 @@ def save(
     """Write weights, settings and a card (how trained, on what, which figures), whole or not.
 
     Raises:
-        ValueError: The optimizer is of no architecture in `ARCHITECTURES`.
+        ValueError: The optimizer is of none that has a name.
         WriteError: The disk is full, or the folder cannot be written.
     """
-    names = [name for name, kind in ARCHITECTURES.items() if type(optimizer) is kind]
-    if not names:
+    known = registry.entries("optimizer")
+    named = next((entry for entry in known if type(optimizer) is entry.load()), None)
+    if named is None:
         raise ValueError(
-            f"{type(optimizer).__name__} is none of {', '.join(ARCHITECTURES)}; "
-            "save its state_dict() yourself"
+            f"{type(optimizer).__name__} is none of {', '.join(registry.names('optimizer'))}; "
+            "save its state_dict() yourself, or register it as nascence.optimizers"
         )
     metadata = {
         "format": _FORMAT,
-        "architecture": names[0],
+        "architecture": named.name,
         "settings": json.dumps(optimizer.settings),
         "card": json.dumps(card or {}),
     }

@@ -1,9 +1,7 @@
 """The report of a search: best score so far, Pareto front, ranking, in one HTML file."""
 
 import math
-from pathlib import Path
 
-from nascence.jobs.search import Outcome, best_so_far
 from nascence.report.charts import (
     Figure,
     axis_of,
@@ -12,9 +10,10 @@ from nascence.report.charts import (
     thinned,
     wrap,
 )
-from nascence.report.page import put, render_page
+from nascence.report.page import render_page
 from nascence.search.history import Candidate, History
-from nascence.search.ranking_report import ranking_table
+from nascence.search.ranking_report import Ranking, ranking_table
+from nascence.spaces import SearchSpace
 
 LISTED = 20
 MOST_POINTS = 5_000
@@ -86,10 +85,36 @@ def front_figure(history: History, names: list[str]) -> Figure:
     }
 
 
-def render_search(outcome: Outcome, *, title: str) -> str:
-    """Render the report of a search as one HTML document; every string from outside is escaped."""
-    history, drawn = outcome.history, outcome.sizes
-    names = [outcome.space.format(each.architecture) for each in history.candidates]
+def best_so_far(history: History) -> list[float]:
+    """Return the best score after every trial."""
+    best, found = -math.inf, []
+    sign = 1 if history.direction == "maximize" else -1
+    for candidate in history.candidates:
+        best = max(best, sign * candidate.score)
+        found.append(sign * best)
+    return found
+
+
+def render_search(
+    *,
+    title: str,
+    space: SearchSpace,
+    history: History,
+    drawn: History,
+    rankings: tuple[Ranking, ...] = (),
+    truth: float | None = None,
+) -> str:
+    """Return the report as one HTML document; every string from outside is escaped in its place.
+
+    Args:
+        title: Of the page.
+        space: That was searched.
+        history: All candidates.
+        drawn: The history with the costs to draw the score against.
+        rankings: How well the scores rank, if it is known.
+        truth: Accuracy of the best candidate in percent, if it is known.
+    """
+    names = [space.format(each.architecture) for each in history.candidates]
     figures: dict[str, Figure] = {}
     if any(math.isfinite(each.score) for each in history.candidates):
         figures["progress"] = progress_figure(history)
@@ -100,18 +125,13 @@ def render_search(outcome: Outcome, *, title: str) -> str:
         "search.html.j2",
         figures,
         title=title,
-        space=outcome.space.description,
+        space=space.description,
         trials=len(history),
         best=history.best if len(history) else None,
-        truth=outcome.truth,
+        truth=truth,
         names=names,
         ranked=sorted(history.candidates, key=lambda each: sign * each.score)[:LISTED],
         front=sorted(drawn.front(), key=lambda each: each.costs) if drawn.costs else [],
         costs=drawn.costs,
-        ranking=ranking_table(outcome.rankings) if outcome.rankings else [],
+        ranking=ranking_table(rankings) if rankings else [],
     )
-
-
-def write_search(outcome: Outcome, path: Path, *, title: str) -> None:
-    """Write the report of a search; see :func:`nascence.report.page.put`."""
-    put(render_search(outcome, title=title), path)

@@ -19,6 +19,7 @@ def open_journal(path: Path) -> JournalFileBackend:
 
     Raises:
         ValueError: a file of another kind, which stays as it is.
+        IsADirectoryError: the path is a folder.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it for the journal")
@@ -42,13 +43,13 @@ class _Journal(JournalFileBackend):
 
     def __init__(self, path: Path, lock: Any) -> None:
         super().__init__(str(path), lock_obj=lock)
-        self._path, self._held = path, lock
+        self.path, self._held = path, lock
         self._synced = 0.0
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append entries, one line each."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with self._held, open(self._path, "ab") as file:
+        with self._held, open(self.path, "ab") as file:
             file.write(lines.encode())
             file.flush()
             if time.monotonic() - self._synced > SYNC_SECONDS:

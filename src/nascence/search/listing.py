@@ -42,6 +42,7 @@ class Listing:
             return
         row = self._rows.get(self._seen.key(architecture))
         if row is not None:
+            self.left = self.left.copy()  # what another process sent may be read-only
             self.left[row] = False
 
 

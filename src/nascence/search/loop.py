@@ -2,18 +2,35 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nascence.search.claims import Claims
 from nascence.search.evaluator import Evaluator
 from nascence.search.history import Candidate, History
 from nascence.search.limits import ExhaustedError
 from nascence.search.strategy import Strategy, without_seed
-from nascence.search.study import bind, bind_costs, read_history, record
+from nascence.search.study import (
+    bind,
+    bind_costs,
+    candidates_of,
+    direction_of,
+    open_claims,
+    record,
+    trials_from,
+)
 from nascence.spaces import Architecture
 
 if TYPE_CHECKING:
     from optuna import Study
+
+
+WAIT = 0.02
+"""Seconds between two looks at whether those at work leave a trial to do."""
+TRIES = 1_000
+"""Proposals after which one that another search is evaluating is taken, too."""
 
 
 @runtime_checkable
@@ -57,8 +74,8 @@ def search(
         costs: of an architecture, lower is better, by name; the study was opened with the names.
             A strategy with several objectives learns of them, any other of the score alone.
         shared: several searches, each with a seed of its own, work on the study at once and learn
-            of all scores. The order of trials then depends on their speed, and the study can end
-            with as many trials too many as there are other searches.
+            of all scores. Each claims what it evaluates, so that nothing is evaluated twice and
+            the study ends with ``trials`` trials. Their order depends on the searches' speed.
 
     Returns:
         All candidates. Fewer than ``trials`` if the seconds or the new architectures run out.
@@ -77,22 +94,17 @@ def search(
         )
     if shared and study is None:
         raise ValueError("shared searches need a study; open one with open_study")
-    run = _Run(strategy, evaluate, study, costs, attributes, shared)
-    history = run.take_up()
-    spent = sum(candidate.seconds for candidate in history.candidates)
-    candidates = list(history.candidates)
-    while len(candidates) < trials and (seconds is None or spent < seconds):
-        try:
-            candidate = run.evaluated(len(candidates))
-        except ExhaustedError:
-            break
-        new = run.recorded(candidate)
-        candidates += new
-        spent += sum(each.seconds for each in new)
-        if on_trial:
-            for each in new:
-                on_trial(each)
-    return History(tuple(candidates), history.direction, tuple(costs))
+    run = _Run(strategy, evaluate, study, costs, attributes, on_trial)
+    run.take_up(shared)
+
+    def done() -> bool:
+        return len(run.candidates) >= trials or (seconds is not None and run.spent >= seconds)
+
+    with suppress(ExhaustedError), run.joined(study if shared else None):
+        while not done():
+            if (architecture := run.next(trials, done)) is not None:
+                run.finish(architecture)
+    return History(tuple(run.candidates), run.direction, tuple(costs))
 
 
 class _Run:
@@ -105,62 +117,128 @@ class _Run:
         study: "Study | None",
         costs: Mapping[str, Callable[[Architecture], float]],
         attributes: Callable[[Architecture], Mapping[str, Any]] | None,
-        shared: bool,
+        on_trial: Callable[[Candidate], None] | None,
     ) -> None:
         self.strategy, self.evaluate, self.study = strategy, evaluate, study
-        self.costs, self.attributes, self.shared = costs, attributes, shared
-        self.sign = 1
-        self.known = 0
+        self.costs, self.attributes, self.on_trial = costs, attributes, on_trial
+        self.direction = "maximize"
+        self.candidates: list[Candidate] = []
+        self.spent = 0.0
+        self.claims: Claims | None = None
+        self._read = 0  # trials of the study, from the first on
+        self._reported = 0
 
-    def take_up(self) -> History:
+    def take_up(self, shared: bool) -> None:
         """Tell the strategy what the study holds."""
         if self.study is None:
-            return History((), costs=tuple(self.costs))
+            return
         space, description = self.strategy.space, self.strategy.description
-        if self.shared:
+        if shared:
             description = f"{without_seed(description)}, shared"
         bind(self.study, "space", space.description)
         bind(self.study, "strategy", description)
         if (evaluator := getattr(self.evaluate, "description", None)) is not None:
             bind(self.study, "evaluator", evaluator)
         bind_costs(self.study, tuple(self.costs))
-        history = read_history(self.study, space=space)
-        self.sign = 1 if history.direction == "maximize" else -1
-        for candidate in history.candidates:
-            if not self.shared:
+        self.direction = direction_of(self.study)
+        trials = self.study.get_trials(deepcopy=False)
+        for candidate in candidates_of(self.study, trials, space):
+            if not shared:
                 self._propose_again(candidate)
-            self._tell(candidate)
-        self.known = len(history)
-        return history
+            self._learn(candidate)
+        self._read, self._reported = len(trials), len(self.candidates)
 
-    def evaluated(self, number: int) -> Candidate:
-        """Ask for an architecture and evaluate it."""
-        architecture = self.strategy.ask()
+    @contextmanager
+    def joined(self, study: "Study | None") -> Iterator[None]:
+        """Work on the study together with others."""
+        if study is None:
+            yield
+            return
+        self.claims = open_claims(study)
+        try:
+            yield
+        finally:
+            self.claims.close()
+
+    def next(self, trials: int, done: Callable[[], bool]) -> Architecture | None:
+        """Return what to evaluate, which nobody else evaluates; None where all is done."""
+        if self.claims is None:
+            return self.strategy.ask()
+        while not self._has_place(trials):
+            if done():
+                return None
+            time.sleep(WAIT)
+        for attempt in range(TRIES):
+            architecture = self.strategy.ask()
+            key = self.strategy.space.canonical(architecture)
+            with self.claims.held():
+                others = self.claims.others()
+                others += [self.strategy.space.canonical(new) for new in self._catch_up()]
+                if key not in others or attempt == TRIES - 1:
+                    self.claims.claim(key)
+                    break
+        self._report()
+        return architecture
+
+    def _has_place(self, trials: int) -> bool:
+        """Claim a place among the trials, if those at work leave one."""
+        assert self.claims is not None
+        with self.claims.held():
+            self._catch_up()
+            free = len(self.candidates) + len(self.claims.others()) < trials
+            if free:
+                self.claims.claim()
+        self._report()
+        return free
+
+    def finish(self, architecture: Architecture) -> None:
+        """Evaluate an architecture, record it, and learn of it."""
         start = time.perf_counter()
         score = float(self.evaluate(architecture))
         seconds = time.perf_counter() - start
         costs = tuple(float(cost(architecture)) for cost in self.costs.values())
         if math.isnan(score) or any(map(math.isnan, costs)):
             raise ValueError(f"the evaluator gave NaN for the architecture {architecture}")
-        return Candidate(architecture, score, seconds, number, costs)
+        candidate = Candidate(architecture, score, seconds, len(self.candidates), costs)
+        if self.claims is None:
+            self._record(candidate)
+            self._learn(candidate)
+        else:
+            with self.claims.held():
+                self._record(candidate)
+                self.claims.release()
+                self._catch_up()
+        self._report()
 
-    def recorded(self, candidate: Candidate) -> list[Candidate]:
-        """Record and tell a candidate, and with a shared study those of others; return the new."""
-        new = [candidate]
+    def _record(self, candidate: Candidate) -> None:
         if self.study is not None:
             facts = self.attributes(candidate.architecture) if self.attributes else {}
-            space = self.strategy.space
-            record(self.study, candidate, space=space, attributes=facts)
-            if self.shared:
-                found = read_history(self.study, space=space, start=self.known)
-                new = list(found.candidates)
-        self.known += len(new)
+            record(self.study, candidate, space=self.strategy.space, attributes=facts)
+
+    def _catch_up(self) -> list[Architecture]:
+        """Learn of what was recorded since, one's own trials included."""
+        assert self.study is not None
+        trials = trials_from(self.study, self._read)
+        self._read += len(trials)
+        found = candidates_of(self.study, trials, self.strategy.space)
+        for each in found:
+            self._learn(replace(each, number=len(self.candidates)))
+        return [each.architecture for each in found]
+
+    def _learn(self, candidate: Candidate) -> None:
+        self.candidates.append(candidate)
+        self.spent += candidate.seconds
+        self._tell(candidate)
+
+    def _report(self) -> None:
+        """Tell the caller of new candidates, outside of every lock."""
+        new, self._reported = self.candidates[self._reported :], len(self.candidates)
         for each in new:
-            self._tell(each)
-        return new
+            if self.on_trial:
+                self.on_trial(each)
 
     def _tell(self, candidate: Candidate) -> None:
-        score = self.sign * candidate.score
+        score = candidate.score if self.direction == "maximize" else -candidate.score
         if isinstance(self.strategy, MultiObjective) and self.strategy.objectives > 1:
             values = (score, *(-cost for cost in candidate.costs))
             self.strategy.tell_all(candidate.architecture, values)

@@ -1,17 +1,20 @@
 """Searches kept as Optuna studies in a journal file, from which they resume."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nascence.core.files import understood
+from nascence.search.claims import Claims
 from nascence.search.history import Candidate, History
 from nascence.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import FrozenTrial
 
 
 def open_study(
@@ -47,14 +50,16 @@ def open_study(
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}; use 'maximize' or 'minimize'")
     with quiet():
-        storage = JournalStorage(open_journal(Path(path)))
+        journal = open_journal(Path(path))
+        with understood(path, remedy="give another folder for the study"):
+            storage = JournalStorage(journal)  # which reads all entries
         try:
             study = load_study(study_name=name, storage=storage)
         except KeyError:
             study = _created(name, storage, direction, len(costs))
-        if _direction(study) != direction:
+        if direction_of(study) != direction:
             raise ValueError(
-                f"study {name!r} in {path} is to {_direction(study)} the score, not to "
+                f"study {name!r} in {path} is to {direction_of(study)} the score, not to "
                 f"{direction} it; open it so, or use another name"
             )
         bind(study, "space", space.description)
@@ -76,7 +81,8 @@ def _created(name: str, storage: Any, direction: str, costs: int) -> "Study":
     )
 
 
-def _direction(study: "Study") -> str:
+def direction_of(study: "Study") -> str:
+    """Return ``"maximize"`` or ``"minimize"``, of the score."""
     return study.directions[0].name.lower()
 
 
@@ -105,31 +111,86 @@ def bind_costs(study: "Study", costs: tuple[str, ...]) -> None:
     )
 
 
-def read_history(study: "Study", *, space: SearchSpace, start: int = 0) -> History:
-    """Return the completed trials of a study as a history, in their order, from ``start`` on.
+def shared_seed(study: "Study", seed: int) -> int:
+    """Return the seed of the evaluator of a shared study: that of the search that began it."""
+    claims = open_claims(study)
+    with claims.held():
+        first = study.get_trials(deepcopy=False)[:1]
+        noted = study.user_attrs.get("evaluator seed", *(t.user_attrs.get("seed") for t in first))
+        if noted is None:
+            study.set_user_attr("evaluator seed", seed)
+    claims.close()
+    return seed if noted is None else int(noted)
+
+
+def open_claims(study: "Study") -> Claims:
+    """Return a new claimant on a study.
 
     Raises:
-        ValueError: a trial is not an architecture of ``space``.
+        ValueError: The study is not in a journal that `open_study` opened.
+    """
+    path = getattr(getattr(study._storage, "_backend", None), "path", None)
+    if path is None:
+        raise ValueError("shared searches need a study in a journal; open one with open_study")
+    return Claims(path.with_name(f"{path.name}.claims"))
+
+
+def read_history(study: "Study", *, space: SearchSpace) -> History:
+    """Return the completed trials of a study as a history, in their order.
+
+    Raises:
+        ValueError: A trial is not an architecture of ``space``.
+    """
+    candidates = candidates_of(study, study.get_trials(deepcopy=False), space)
+    names = study.user_attrs.get("costs")
+    return History(
+        tuple(candidates), direction_of(study), tuple(names.split(", ")) if names else ()
+    )
+
+
+def candidates_of(
+    study: "Study", trials: "Sequence[FrozenTrial]", space: SearchSpace
+) -> list[Candidate]:
+    """Return the completed ones of a study's trials, numbered from 0; see `read_history`.
+
+    Raises:
+        ValueError: a trial is not an architecture of the space.
     """
     from optuna.trial import TrialState
 
     candidates: list[Candidate] = []
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    for number, trial in enumerate(trials[start:], start):
+    for trial in trials:
+        if trial.state != TrialState.COMPLETE:
+            continue
         try:
             architecture = tuple(
                 decision.choices.index(trial.params[decision.name]) for decision in space.decisions
             )
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, TypeError):
             raise ValueError(
                 f"trial {trial.number} of study {study.study_name!r} is not an architecture of "
                 f"{space.description}"
             ) from None
-        score, *costs = trial.values
-        seconds = float(trial.user_attrs.get("seconds", 0.0))
+        with understood(f"trial {trial.number} of study {study.study_name!r}"):
+            score, *costs = map(float, trial.values)
+            seconds = float(trial.user_attrs.get("seconds", 0.0))
+        number = len(candidates)
         candidates.append(Candidate(architecture, score, seconds, number, tuple(costs)))
-    names = study.user_attrs.get("costs")
-    return History(tuple(candidates), _direction(study), tuple(names.split(", ")) if names else ())
+    return candidates
+
+
+def trials_from(study: "Study", start: int) -> "list[FrozenTrial]":
+    """Return the trials from a number on, in a time that does not grow with those before it."""
+    storage = study._storage
+    found: list[FrozenTrial] = []
+    while True:
+        try:
+            place = storage.get_trial_id_from_study_id_trial_number(
+                study._study_id, start + len(found)
+            )
+        except KeyError:
+            return found
+        found.append(storage.get_trial(place))
 
 
 def record(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from nascence import registry
 from nascence.optim.baselines.first_order import Adam, NAdamW
 from nascence.optim.baselines.opt_list import load_opt_list
 from nascence.optim.baselines.tuned_adam import (
@@ -17,7 +18,7 @@ from nascence.optim.baselines.tuned_adam import (
     learning_rates,
     sample_adam8p,
 )
-from nascence.optim.checkpoint import load, read_card
+from nascence.optim.checkpoint import create, load, read_card
 from nascence.optim.contract import LearnedOptimizer
 from nascence.params import Params
 
@@ -62,7 +63,7 @@ def contestants(
     weights: Sequence[str] = ("optimizer-small",),
     trials: Sequence[int] = (1, 10),
 ) -> list[Contestant]:
-    """Those named, among `NAMES`.
+    """Those named, among `NAMES` and the optimizers of `nascence.registry`.
 
     ``learned`` is each of ``weights``, names of released weights or files; ``untrained`` is the
     start of each architecture among them; ``adam`` and ``nadamw`` have a rate of 0.001; ``adam-lr``
@@ -71,8 +72,10 @@ def contestants(
 
     Raises ValueError for a name, weights, or number of trials that is not there.
     """
-    if unknown := [name for name in names if name not in NAMES]:
-        raise ValueError(f"optimizer is {unknown[0]!r}; allowed are {', '.join(NAMES)}")
+    others = [name for name in registry.names("optimizer") if name not in NAMES]
+    if unknown := [name for name in names if name not in (*NAMES, *others)]:
+        allowed = ", ".join((*NAMES, *others))
+        raise ValueError(f"optimizer is {unknown[0]!r}; allowed are {allowed}")
     if not names or (not weights and {"learned", "untrained"} & set(names)):
         raise ValueError("no optimizers, or no weights, are named; name at least one")
     if not trials or min(trials) < 1:
@@ -99,6 +102,8 @@ def _named(name: str, weights: Sequence[str], trials: tuple[int, ...]) -> list[C
         generator = torch.Generator().manual_seed(ADAM8P_SEED)
         theta = sample_adam8p(max(trials), generator=generator)
         return [Contestant("Adam8p", Adam8p(), theta, trials)]
+    if name != "opt-list":
+        return [Contestant(name, create(name))]
     listed = load_opt_list()
     length = len(listed["log_rate"])
     if max(trials) > length:

@@ -31,7 +31,7 @@ MEASURED = 250
 """Images of one forward pass, over which BatchNorm normalises, when a network is measured."""
 
 
-class LeafSearch:
+class SupernetSearch:
     """The search of one supernet: what a checkpoint holds and a step changes."""
 
     def __init__(

@@ -11,17 +11,23 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nascence import registry
 from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
-from nascence.gradient import GRADIENT_STRATEGIES, GradientSearchError, Trajectory, darts, proxyless
+from nascence.gradient import GradientSearchError, Trajectory, darts, proxyless
 from nascence.gradient import enas as enas_search
 from nascence.gradient.batches import Halves
 from nascence.gradient.gates import softmax_gate
-from nascence.gradient.leaf import LeafSearch
 from nascence.gradient.relaxation import Relaxation
+from nascence.gradient.supernet_search import SupernetSearch
 from nascence.latency.table import LatencyTable, LatencyTerm
 from nascence.spaces import SmallSpace
 from nascence.supernets import SuperNet
+
+GRADIENT_STRATEGIES = {
+    name: registry.find(name, "gradient strategy").load()
+    for name in registry.names("gradient strategy")
+}
 
 SETTINGS = {"batch_size": 8, "crop": 1, "epochs": 3}
 
@@ -51,7 +57,7 @@ def test_two_steps_written_out(supernet: SuperNet, brightness: Dataset) -> None:
         made = Relaxation(net, gate=softmax_gate, generator=stream, rate=0.05, decay=0.0)
         return net, made
 
-    leaf = LeafSearch(
+    leaf = SupernetSearch(
         supernet, brightness, prepare, number=0, seed=5, settings={}, batch_size=16,
         rates=(0.1, 0.02, 0.0), crop=0, flip=False, device=torch.device("cpu"), path=None,
     )  # fmt: skip
@@ -108,14 +114,14 @@ def test_a_search_resumed_is_that_which_was_not_disturbed(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(generator=seeded(), folder=tmp_path, progress=interrupt)
+        search(generator=seeded(), out=tmp_path, progress=interrupt)
     rest: list[float] = []
     resumed = search(
-        generator=seeded(), folder=tmp_path, progress=lambda fraction, _: rest.append(fraction)
+        generator=seeded(), out=tmp_path, progress=lambda fraction, _: rest.append(fraction)
     )
     assert same(resumed, undisturbed)
     assert rest == pytest.approx([4 / 6, 5 / 6, 1])
-    finished = search(generator=seeded(), folder=tmp_path, progress=lambda *_: rest.append(9.0))
+    finished = search(generator=seeded(), out=tmp_path, progress=lambda *_: rest.append(9.0))
     assert same(finished, undisturbed)
     assert 9.0 not in rest
 
@@ -140,12 +146,12 @@ def test_with_latency_too_and_not_with_another_table(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(generator=seeded(), latency=LatencyTerm(table, 0.5), folder=tmp_path,
+        search(generator=seeded(), latency=LatencyTerm(table, 0.5), out=tmp_path,
                progress=interrupt)  # fmt: skip
     for other in (LatencyTerm(table, 0.4), LatencyTerm(replace(table, fixed=2.0), 0.5), None):
         with pytest.raises(CheckpointError, match="its method is"):
-            search(generator=seeded(), latency=other, folder=tmp_path)
-    resumed = search(generator=seeded(), latency=LatencyTerm(table, 0.5), folder=tmp_path)
+            search(generator=seeded(), latency=other, out=tmp_path)
+    resumed = search(generator=seeded(), latency=LatencyTerm(table, 0.5), out=tmp_path)
     assert same(resumed, undisturbed)
     assert [e.objective for e in resumed.epochs] == [e.objective for e in undisturbed.epochs]
 
@@ -164,7 +170,7 @@ def test_the_architecture_takes_every_other_step(supernet: SuperNet, brightness:
 def test_the_checkpoint_of_another_search_stays(
     supernet: SuperNet, brightness: Dataset, tmp_path: Path
 ) -> None:
-    search = partial(darts, supernet, brightness, folder=tmp_path, steps=3, **SETTINGS)
+    search = partial(darts, supernet, brightness, out=tmp_path, steps=3, **SETTINGS)
     search(generator=seeded())
     content = (tmp_path / "leaf-0.pt").read_bytes()
     for other in ({"generator": seeded(1)}, {"generator": seeded(), "order": 2}):

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
-from nascence.gan.history import Round
-from nascence.gan.part import PartSearch
-from nascence.gan.settings import Settings
+from nascence.gan.history import GanRound
+from nascence.gan.settings import GanSettings
+from nascence.gan.supernet_search import GanSupernetSearch
 from nascence.supernets import SuperNet, split
 from nascence.training import DivergenceError
 
-TINY = Settings(
+TINY = GanSettings(
     round_steps=3,
     controller_steps=2,
     samples=2,
@@ -44,8 +44,8 @@ def contrast(images: Tensor) -> float:
 
 def search_of(
     supernet: SuperNet, data: Dataset, path: Path | None = None, score=contrast, **settings
-) -> PartSearch:
-    return PartSearch(
+) -> GanSupernetSearch:
+    return GanSupernetSearch(
         supernet,
         data,
         score,
@@ -57,11 +57,11 @@ def search_of(
     )
 
 
-def nothing(fraction: float, ended: Round | None) -> None:
+def nothing(fraction: float, ended: GanRound | None) -> None:
     pass
 
 
-def state_of(part: PartSearch) -> dict[str, Tensor]:
+def state_of(part: GanSupernetSearch) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in part.gan.supernet.state_dict().items()}
 
 
@@ -135,7 +135,7 @@ def test_an_interrupted_search_goes_on_exactly(
         path = tmp_path / f"{stop}.pt"
         broken = search_of(generators, shades, path, **settings)
 
-        def interrupt(fraction: float, ended: Round | None, stop: int = stop) -> None:
+        def interrupt(fraction: float, ended: GanRound | None, stop: int = stop) -> None:
             if round(9 * fraction) == stop:
                 raise KeyboardInterrupt
 

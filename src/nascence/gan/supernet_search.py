@@ -17,8 +17,8 @@ from nascence.core.randomness import derived_seed, seeded, stream
 from nascence.core.resumable import Budget, Checkpoint
 from nascence.data import Dataset
 from nascence.gan.generator_training import generate
-from nascence.gan.history import Growth, Round, Stop, growth_from, round_from
-from nascence.gan.settings import Settings
+from nascence.gan.history import GanRound, Growth, Stop, growth_from, round_from
+from nascence.gan.settings import GanSettings
 from nascence.gan.shared import SharedGan
 from nascence.spaces import Architecture, name_of
 from nascence.spaces.gan import GeneratorSpace
@@ -28,10 +28,10 @@ from nascence.training import DivergenceError
 
 Score = Callable[[Tensor], float]
 """Of images (N, C, H, W) in [-1, 1], of any side; higher is better."""
-Progress = Callable[[float, Round | None], None]
+Progress = Callable[[float, GanRound | None], None]
 
 
-class PartSearch:
+class GanSupernetSearch:
     """The search of one supernet: what a checkpoint holds and a step changes."""
 
     def __init__(
@@ -39,7 +39,7 @@ class PartSearch:
         supernet: SuperNet,
         data: Dataset,
         score: Score,
-        settings: Settings,
+        settings: GanSettings,
         *,
         number: int,
         seed: int,
@@ -59,7 +59,7 @@ class PartSearch:
             "score": getattr(score, "description", name_of(score)),
         }
         self.seconds = 0.0
-        self.rounds: list[Round] = []
+        self.rounds: list[GanRound] = []
         self.growths: list[Growth] = []
         self._begin(None)
 
@@ -161,11 +161,11 @@ class PartSearch:
 
     def _end_round(
         self, rewarded: list[tuple[float, Architecture]], entropies: list[float]
-    ) -> Round:
+    ) -> GanRound:
         discriminator_loss, generator_loss = self.gan.means()
         found = [reward for reward, _ in rewarded]
         self.rounds.append(
-            Round(
+            GanRound(
                 self.number,
                 self.gan.stage,
                 self.gan.step,

@@ -1,0 +1,134 @@
+"""What every job is: options by name, a folder, `run`, and an outcome with plain facts."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from nascence import registry
+from nascence.jobs.presets import preset_named
+
+Progress = Callable[[str, float, str], None]
+"""Called with a stage, the part of it that is done, in [0, 1], and a message."""
+
+
+class Table(NamedTuple):
+    """Rows of text under headings; all columns but the first are numbers."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@runtime_checkable
+class Outcome(Protocol):
+    """What a job found."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the outcome as plain values, as JSON has them."""
+
+    def summary(self) -> list[str | Table]:
+        """Return the outcome in words, and in tables."""
+
+
+@runtime_checkable
+class Job(Protocol):
+    """Work with options, kept in a folder from which it goes on after an interruption."""
+
+    @property
+    def out(self) -> Path:
+        """The folder."""
+
+    def run(self, *, progress: Progress | None = None) -> Outcome:
+        """Carry the work out, or on.
+
+        Args:
+            progress: Told what is done. A KeyboardInterrupt raised in it ends the job after a
+                checkpoint.
+
+        Raises:
+            ValueError: A name, option or file that cannot be used.
+            ArithmeticError: Values that are not finite.
+            OSError: A file that cannot be written, or another process at work in the folder.
+        """
+
+
+JOBS: Mapping[str, str] = {
+    "strategy": "nascence.jobs.search:SearchJob",
+    "gradient strategy": "nascence.jobs.gradient:GradientJob",
+    "once-for-all strategy": "nascence.jobs.once_for_all:OnceForAllJob",
+    "gan strategy": "nascence.jobs.gan:GanJob",
+}
+"""The kind of job that each kind of strategy has."""
+FLAGS = {"trials": "budget as a number", "seconds": "budget as a time", "settings": "setting"}
+FLAGS |= {"costs": "cost", "limits": "limit", "sizes": "width and --cells"}
+"""Options whose name on the command line is another one."""
+EVERYWHERE = {"out", "space", "strategy", "data", "steps", "seconds", "seed", "workers"}
+
+
+def make_job(*, preset: str = "", **options: Any) -> Job:
+    """Make the job that the strategy asks for.
+
+    Args:
+        preset: A published recipe, see `nascence.jobs.presets`; options that are given win.
+        options: Fields of the job, such as ``out``, ``space`` and ``strategy``.
+
+    Raises:
+        ValueError: An unknown preset or strategy, or an option that this kind of job does not
+            take.
+    """
+    if preset:
+        options = _joined(preset_named(preset).options, options)
+    if "space" not in options:
+        raise ValueError(
+            f"the space is missing; use one of {', '.join(registry.names('space', 'table'))}"
+        )
+    strategy = options.get("strategy", "evolution")
+    kind = registry.find(strategy, *registry.STRATEGIES, called="strategy").kind
+    if options["space"] == "gan" and kind != "gan strategy":
+        names = ", ".join(registry.names("gan strategy"))
+        raise ValueError(f"the space gan is searched by --strategy {names}, not by {strategy}")
+    job = registry.Entry("job", kind, JOBS[kind], "").load()
+    fields = [each.name for each in dataclasses.fields(job) if each.init and each.repr]
+    for name in options:
+        if name not in fields:
+            taken = ", ".join(f"--{_flag(each)}" for each in fields if each not in EVERYWHERE)
+            raise ValueError(
+                f"--{_flag(name)} is not for {strategy}, which takes --steps, a time as --budget, "
+                f"and {taken}"
+            )
+    made: Job = job(**options)
+    return made
+
+
+def _joined(published: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the published options, those that were given in their place; mappings are merged."""
+    if "seconds" in given:  # a time in place of the published number
+        published = {name: value for name, value in published.items() if name != "trials"}
+    joined = {**published, **given}
+    for name in published.keys() & given.keys():
+        if isinstance(published[name], Mapping):
+            joined[name] = {**published[name], **given[name]}
+    return joined
+
+
+def _flag(name: str) -> str:
+    return FLAGS.get(name, name.replace("_", "-"))
+
+
+def check_folder(out: Path) -> None:
+    """Raise ``ValueError`` for a folder that is a file, or the address of a database."""
+    if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
+        raise ValueError(
+            f"out is the address of a {address[1]} database; give a folder, in which the study "
+            "is kept as a file"
+        )
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; give a folder")
+
+
+def check_workers(workers: int) -> None:
+    """Raise ``ValueError`` for less than one process."""
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; give 1 or more")
