@@ -234,6 +234,7 @@ def test_types_of_columns(tmp_path: Path, png: Callable[[int], bytes]) -> None:
     data = [png(row) for row in range(4)]
     images = [
         *(pa.array(data, kind) for kind in (pa.binary(), pa.large_binary(), pa.binary_view())),
+        pa.array([x.ljust(200, b"\0") for x in data], pa.binary(200)),
         pa.array([{"bytes": x} for x in data], pa.struct([("bytes", pa.binary_view())])),
     ]
     text = ["x", "y", "y", "x"]
