@@ -36,7 +36,8 @@ class Solution:
     ``state`` is shaped like ``z0``. ``residuals`` (B,) are those of ``state``: the norm of
     f(z) - z over a sample, divided by that of f(z) where the norm is relative. ``status`` (B,)
     holds values of :class:`Status`. ``evaluations`` counts calls of f on the whole batch and
-    ``history`` (evaluations, B) the residuals on the way; a finished sample keeps its last.
+    ``history`` (residuals, B) holds the residuals on the way, one row for each state that was
+    judged, at most one an evaluation; a finished sample keeps its last.
     """
 
     state: State

@@ -44,25 +44,16 @@ def space_named(
             raise ValueError(f"the space {name} is a table and has no {', '.join(sizes)} to set")
         return table_space(entry.load()())
     make = entry.load()
-    images = {} if data is None else _for_images(make, data)
     try:
-        space: SearchSpace = make(**images, **sizes)
+        if data is None:
+            space: SearchSpace = make(**sizes)
+        else:
+            space = make.for_images(data.image_shape, classes=data.classes, **sizes)
     except TypeError as error:
         if sizes:
             raise ValueError(f"the space {name} has not all of {', '.join(sizes)} to set") from None
         raise ValueError(f"the space {name} is not for images with classes: {error}") from None
     return space
-
-
-def _for_images(make: Callable[..., SearchSpace], data: Dataset) -> dict[str, Any]:
-    """Return what a space is told of the images its networks are for."""
-    told: dict[str, Any] = {"classes": data.classes, "in_channels": data.image_shape[0]}
-    if (strides_for := getattr(make, "strides_for", None)) is not None:
-        side = min(data.image_shape[1:])
-        return {**told, "side": side, **strides_for(side)}
-    if "side" in inspect.signature(make).parameters:
-        told["side"] = max(data.image_shape[1:])
-    return told
 
 
 def strategy_named(

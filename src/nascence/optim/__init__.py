@@ -4,7 +4,7 @@ from nascence.optim.baselines.first_order import SGD, Adam, AdamW, NAdamW
 from nascence.optim.baselines.opt_list import load_opt_list
 from nascence.optim.baselines.tuned_adam import Adam8p, NAdamWCosine
 from nascence.optim.checkpoint import create, load, read_card, save
-from nascence.optim.contract import LearnedOptimizer, State
+from nascence.optim.contract import LearnedOptimizer, State, TensorWise
 from nascence.optim.feed_forward import FeedForward
 from nascence.optim.hierarchical.optimizer import Hierarchical
 from nascence.optim.learned import Learned
@@ -12,6 +12,7 @@ from nascence.optim.meta.training import MetaTraining, meta_train
 from nascence.optim.small.optimizer import Small
 
 __all__ = [
+    "TensorWise",
     "SGD",
     "Adam",
     "Adam8p",

@@ -20,7 +20,7 @@ OWN: tuple[Entry, ...] = (
         ("darts", "Darts", "normal and reduction cells", "Liu et al., ICLR 2019"),
         (
             "elastic-mobile",
-            "ElasticMobile.for_side",
+            "ElasticMobile",
             "MobileNetV3 blocks that are slices of one another",
             "Cai et al., ICLR 2020",
         ),

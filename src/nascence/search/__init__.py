@@ -20,7 +20,7 @@ from nascence.search.predictor_search import PredictorSearch
 from nascence.search.ranking_report import Ranking, ranking_report, ranking_table
 from nascence.search.reinforce import Reinforce
 from nascence.search.seen import Distinct, Seen
-from nascence.search.strategy import Evolution, RandomSearch, Strategy
+from nascence.search.strategy import DistinctStrategy, Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
 from nascence.search.table_space import TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
@@ -31,6 +31,7 @@ __all__ = [
     "Candidate",
     "CrossoverEvolution",
     "Distinct",
+    "DistinctStrategy",
     "Evaluator",
     "Evolution",
     "ExhaustedError",

@@ -190,3 +190,13 @@ CHECKS = (
     check_settings,
     check_resume,
 )
+
+
+def check_optimizer(make: Make) -> None:
+    """Run all `CHECKS` on what ``make()`` returns.
+
+    Raises:
+        AssertionError: It breaks what `nascence.optim.LearnedOptimizer` promises.
+    """
+    for check in CHECKS:
+        check(make)
