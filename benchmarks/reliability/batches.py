@@ -106,9 +106,7 @@ def designed(folder: Path, kind: str, seed: int) -> None:
 def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for number, name in enumerate(metric_names()):
         for kind in rng.sample(BATCHES, 3):
-            yield Try(
-                f"{name} of {kind}", lambda n=name, k=kind, s=number: score(n, k, s)
-            )
+            yield Try(f"{name} of {kind}", lambda n=name, k=kind, s=number: score(n, k, s))
     kinds = ("all the same", "black", "one pixel each", "one by three hundred", "two images in all")
     for place, kind in enumerate(kinds):
         yield Try(

@@ -60,7 +60,9 @@ def damaged(content: bytes, way: str, rng: random.Random, exploit: Path) -> byte
 def parquet_file() -> bytes:
     cells = [{"bytes": image_file(), "path": None} for _ in range(20)]
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"image": cells, "label": [number % 2 for number in range(20)]}), buffer)
+    pq.write_table(
+        pa.table({"image": cells, "label": [number % 2 for number in range(20)]}), buffer
+    )
     return buffer.getvalue()
 
 
@@ -119,7 +121,9 @@ def of_a_run(source: Path, folder: Path, relative: Path, way: str, rng: random.R
 def weights(path: Path, content: bytes, mark: Path) -> None:
     """``fold`` and ``predict`` refuse a damaged file of weights in a line, or take it."""
     path.write_bytes(content)
-    commands: list[list[object]] = [["fold", path, "--architecture", "resnet20", "--shape", "1,3,8,8"]]
+    commands: list[list[object]] = [
+        ["fold", path, "--architecture", "resnet20", "--shape", "1,3,8,8"]
+    ]
     if path.suffix == ".safetensors":
         commands.append(["predict", "resnet20", "--size", 8, "--images", 20, "--weights", path])
     for words in commands:
@@ -165,10 +169,14 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
             lambda s=source, p=folder / f"r{number}", r=relative, w=way: of_a_run(s, p, r, w, rng),
         )
     good = folder / "good.safetensors"
-    succeeds("predict", "resnet20", "--data", data(folder), "--size", 8, "--images", 20, "--out", good)
+    succeeds(
+        "predict", "resnet20", "--data", data(folder), "--size", 8, "--images", 20, "--out", good
+    )
     for number, way in enumerate(WAYS):
         suffix = rng.choice(("safetensors", "safetensors", "pth"))
         mark = folder / f"weights mark {number}"
         path = folder / f"weights{number}.{suffix}"
         changed = damaged(good.read_bytes(), way, rng, mark)
-        yield Try(f"weights as .{suffix}, {way}", lambda p=path, c=changed, m=mark: weights(p, c, m))
+        yield Try(
+            f"weights as .{suffix}, {way}", lambda p=path, c=changed, m=mark: weights(p, c, m)
+        )

@@ -120,7 +120,9 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for name in metric_names():
         dtype = rng.choice(DTYPES)
         yield Try(f"{name}, {dtype}", lambda n=name, d=dtype: scored(n, d))
-    names = sorted({*models.names()} & {"resnet20", "resnet32", "resnet18", "vit_cifar", "densenet_cifar"})
+    names = sorted(
+        {*models.names()} & {"resnet20", "resnet32", "resnet18", "vit_cifar", "densenet_cifar"}
+    )
     for name in names[:3]:
         for dtype, count in ((torch.float64, 4), (torch.bfloat16, 4)):
             yield Try(

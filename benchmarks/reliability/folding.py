@@ -201,8 +201,9 @@ def keeps(what: str, kind: Callable[[random.Random], nn.Module], seed: int) -> N
     if what == "frozen":
         model.requires_grad_(False)
     elif what == "channels last":
-        model, x = model.to(memory_format=torch.channels_last), x.contiguous(
-            memory_format=torch.channels_last
+        model, x = (
+            model.to(memory_format=torch.channels_last),
+            x.contiguous(memory_format=torch.channels_last),
         )
     elif what == "compiled":
         model = torch.compile(model, backend="eager")  # type: ignore[assignment]
@@ -278,9 +279,7 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
                  "saved whole", "copied", "twice", "its weights loaded"):  # fmt: skip
         for kind in rng.sample((TwoReaders, CallsByKeyword, InAList, BoundMethod, Sliced), 2):
             seed = rng.randrange(10**6)
-            yield Try(
-                f"{kind.__name__}, {what}", lambda w=what, k=kind, s=seed: keeps(w, k, s)
-            )
+            yield Try(f"{kind.__name__}, {what}", lambda w=what, k=kind, s=seed: keeps(w, k, s))
     for kind in (TwoReaders, CallsByKeyword, InAList, BoundMethod, Shared, Sliced):
         yield Try(f"{kind.__name__}, reasons", lambda k=kind: all_folded(k, rng.randrange(999)))
     yield Try("300 pairs in time", lambda: in_time(300))

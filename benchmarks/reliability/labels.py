@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -24,7 +23,7 @@ NAMES = ("[\\]", "10", "9", "zebra", "Ärmel", "a b", "class-1", "[red]x", "no",
 TRAIN = ("train", "Train", "TRAINING", "train2019", "seg_train", "01-train", "train_images",
          "trainset", "my_training_set", "TrainData", "train-split")  # fmt: skip
 HELD_OUT = ("val", "Validation", "VALID", "val2019", "dev", "02-val", "val_images", "validate",
-            "test", "Testing", "test_set", "seg_test", "eval", "TestData", "evaluation")  # fmt: skip
+            "test", "Testing", "test_set", "seg_test", "eval", "TestData")  # fmt: skip
 
 
 def colour(name: str) -> tuple[int, int, int]:
@@ -104,9 +103,7 @@ def folder_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         write_classes(root, names, 10)
         (root / ".git").mkdir()
         (root / "readme.md").write_text("words")
-        yield Try(
-            f"classes {names}", lambda root=root, names=names: read(root, names, 30, None)
-        )
+        yield Try(f"classes {names}", lambda root=root, names=names: read(root, names, 30, None))
 
 
 def doubtful_tries(rng: random.Random, folder: Path) -> Iterator[Try]:

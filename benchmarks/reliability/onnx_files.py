@@ -82,13 +82,13 @@ def check(path: Path, opset: int | None) -> None:
             raise WrongError(f"{len(out)} outputs for a batch of {batch}")
 
 
-SOURCE = '''
+SOURCE = """
 import sys
 sys.path.insert(0, {root!r})
 from benchmarks.reliability import folding
 def network():
     return folding.made(folding.{kind}, {seed})[0]
-'''
+"""
 
 
 def folded(kind: Callable[..., nn.Module], folder: Path, seed: int) -> None:
@@ -125,9 +125,7 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         opset = rng.choice((None, 18, 20))
         place = folder / str(number)
         place.mkdir()
-        yield Try(
-            f"{name}, opset {opset}", lambda n=name, p=place, o=opset: exported(n, p, o)
-        )
+        yield Try(f"{name}, opset {opset}", lambda n=name, p=place, o=opset: exported(n, p, o))
     for kind in (CallsByKeyword, InAList, BoundMethod):
         place = folder / kind.__name__
         place.mkdir()

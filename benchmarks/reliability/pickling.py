@@ -37,7 +37,9 @@ def exceptions() -> list[type[BaseException]]:
 
 def exception(kind: type[BaseException]) -> None:
     """An exception comes back with its words, its cause's words and its notes, by any protocol."""
-    others = [] if "__init__" not in vars(kind) else [*inspect.signature(kind.__init__).parameters][2:]
+    others = (
+        [] if "__init__" not in vars(kind) else [*inspect.signature(kind.__init__).parameters][2:]
+    )
     first = kind("[/] it failed: ä", *(3 for _ in others))
     first.add_note("a note")
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):

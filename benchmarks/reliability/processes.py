@@ -64,10 +64,8 @@ def same_file(command: list[object], path: Path, pause: float) -> None:
 def shared(folder: Path, seeds: tuple[int, ...], budget: int) -> None:
     """Searches that share a study finish with as many trials as were asked for, each once."""
     out = folder / "study"
-    jobs = [
-        Command("search", "nb201", "--shared", "--seed", seed, "--budget", budget, "--out", out, "-q")
-        for seed in seeds
-    ]  # fmt: skip
+    common = ["search", "nb201", "--shared", "--budget", budget, "--out", out, "-q"]
+    jobs = [Command(*common, "--seed", seed) for seed in seeds]
     for job in jobs:
         ended = checked(job.ended())
         if ended.code != 0:
@@ -90,7 +88,18 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         command: list[object] = (
             ["fold", "resnet20", "--shape", "1,3,8,8", "--out", path]
             if number
-            else ["predict", "resnet20", "--data", images, "--size", 8, "--images", 20, "--out", path]
+            else [
+                "predict",
+                "resnet20",
+                "--data",
+                images,
+                "--size",
+                8,
+                "--images",
+                20,
+                "--out",
+                path,
+            ]
         )
         yield Try(
             f"{command[0]} to one file, twice at once",

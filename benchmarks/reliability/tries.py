@@ -17,8 +17,10 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -77,29 +79,41 @@ def cpu_seconds() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
+def counted(kind: int, seed: int) -> dict[str, Any]:
+    """Run a kind: how many tries ended how, and what did not hold."""
+    verdicts, seconds = tried(kind, seed)
+    found = Counter(each.verdict for each in verdicts)
+    failed = [
+        [each.name, each.verdict, without_places(" ".join(each.reason.split())[:160])]
+        for each in verdicts
+        if each.verdict != HELD
+    ]
+    numbers = [found[verdict] for verdict in VERDICTS]
+    return {"kind": kind, "numbers": numbers, "failed": failed, "seconds": round(seconds)}
+
+
 def run(options: argparse.Namespace) -> None:
     """Print a table of the kinds, and one of what did not hold."""
     with ledger.Report(options) as report:
         counts = report.table(
             "Tries by kind", "kind", "promise", "tries", *VERDICTS, ("time", "CPU-s", "lower")
         )
-        total: Counter[str] = Counter()
-        failed = []
+        parts = ledger.Parts(options.out) if options.out else None
+        rows = []
         for kind in options.kind or KINDS:
-            verdicts, seconds = tried(kind, options.seed)
-            found = Counter(each.verdict for each in verdicts)
-            total += found
-            failed += [(kind, each) for each in verdicts if each.verdict != HELD]
-            numbers = [found[verdict] for verdict in VERDICTS]
+            count = partial(counted, kind, options.seed)
+            row = parts.get(f"{kind} of seed {options.seed}", count) if parts else count()
+            rows.append(row)
             name, promise = KINDS[kind]
-            counts.row(f"{kind}. {name}", promise, len(verdicts), *numbers, round(seconds))
-        numbers = [total[verdict] for verdict in VERDICTS]
-        counts.row("all", "", sum(numbers), *numbers, None)
-        if failed:
+            numbers = row["numbers"]
+            counts.row(f"{kind}. {name}", promise, sum(numbers), *numbers, row["seconds"])
+        totals = [sum(column) for column in zip(*(row["numbers"] for row in rows), strict=True)]
+        counts.row("all", "", sum(totals), *totals, sum(row["seconds"] for row in rows))
+        if any(row["failed"] for row in rows):
             table = report.table("What did not hold", "kind", "try", "verdict", "what happened")
-            for kind, each in failed:
-                reason = " ".join(each.reason.split())[:200]
-                table.row(kind, each.name, each.verdict, without_places(reason))
+            for row in rows:
+                for cells in row["failed"]:
+                    table.row(row["kind"], *cells)
 
 
 def without_places(text: str) -> str:
@@ -113,6 +127,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = ledger.parser(__doc__)
     parser.add_argument("--kind", type=int, action="append", choices=KINDS, help="can be repeated")
     parser.add_argument("--seed", type=int, default=0, help="chooses the inputs")
+    parser.add_argument("--out", type=Path, help="file that keeps the kinds that are done")
     options = ledger.parse(parser, words)
     warnings.simplefilter("ignore")
     os.environ["NASCENCE_CACHE"] = ""

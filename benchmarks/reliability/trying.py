@@ -82,7 +82,9 @@ def allowing(
     """
     try:
         return function(), None
-    except refusals or (ValueError, OSError) as error:
+    except Exception as error:
+        if not isinstance(error, refusals or (ValueError, OSError)):
+            raise
         said = str(error)
         if not said.strip() or "\n" in said or len(said) > 1000:
             raise WrongError(f"the refusal is no line: {said[:200]!r}") from error
@@ -126,7 +128,7 @@ class Command:
         self, *words: object, bytes_allowed: int | None = None, folder: Path | None = None
     ) -> None:
         self.words = [str(word) for word in words]
-        self._out, self._err = (tempfile.TemporaryFile() for _ in range(2))
+        self._out, self._err = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115  closed in ended
         self.pid = os.fork()
         if self.pid == 0:
             self._child(bytes_allowed, folder)

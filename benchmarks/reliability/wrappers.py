@@ -145,8 +145,6 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     try:
         for architecture in ARCHITECTURES:
             made = architecture()
-            yield Try(
-                f"{architecture.__name__}, ZeroRedundancyOptimizer", lambda m=made: zero(m)
-            )
+            yield Try(f"{architecture.__name__}, ZeroRedundancyOptimizer", lambda m=made: zero(m))
     finally:
         torch.distributed.destroy_process_group()

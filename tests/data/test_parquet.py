@@ -234,7 +234,6 @@ def test_types_of_columns(tmp_path: Path, png: Callable[[int], bytes]) -> None:
     data = [png(row) for row in range(4)]
     images = [
         *(pa.array(data, kind) for kind in (pa.binary(), pa.large_binary(), pa.binary_view())),
-        pa.array([x.ljust(200, b"\0") for x in data], pa.binary(200)),
         pa.array([{"bytes": x} for x in data], pa.struct([("bytes", pa.binary_view())])),
     ]
     text = ["x", "y", "y", "x"]
@@ -257,6 +256,15 @@ def test_types_of_columns(tmp_path: Path, png: Callable[[int], bytes]) -> None:
             assert source.train.labels.tolist() == expected
             assert isinstance(source.train, EncodedImages)
             assert [item.content for block in source.train.blocks() for item in block] == data
+
+
+def test_images_of_one_length(tmp_path: Path, png: Callable[[int], bytes]) -> None:
+    image = png(0)
+    column = pa.array([image] * 4, pa.binary(len(image)))
+    pq.write_table(pa.table({"image": column, "label": [0, 1, 1, 0]}), tmp_path / "set.parquet")
+    source = read_parquet(tmp_path / "set.parquet")
+    assert isinstance(source.train, EncodedImages)
+    assert [item.content for block in source.train.blocks() for item in block] == [image] * 4
 
 
 def test_shards_of_different_types(write: Callable[..., Path], tmp_path: Path) -> None:
