@@ -4,7 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: install demo test lint docs ledger clean
+# What most changes break first: the house itself, and the rooms that others stand on.
+QUICK := $(addprefix tests/test_,docstrings.py documents_are_true.py house.py layers.py \
+	public_names.py registry.py relapses.py) $(addprefix tests/,core graph metrics models report \
+	search spaces)
+
+.PHONY: install demo test quick lint docs ledger clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -14,6 +19,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+quick: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not slow" $(QUICK)
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

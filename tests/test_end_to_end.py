@@ -72,6 +72,7 @@ def history(run: Path) -> list[tuple]:
     return [(c.number, c.architecture, c.score) for c in found]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_killed_in_each_stage_and_resumed(tmp_path: Path) -> None:
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"

@@ -1,3 +1,5 @@
+"""Exported files against torch, in any batch size."""
+
 import json
 import os
 import subprocess
@@ -11,13 +13,13 @@ import pytest
 import torch
 from torch import nn
 
+from nascence.core.weights import read_metadata
 from nascence.data import Dataset, Split
 from nascence.export import (
     ExportError,
     check_parity,
     export_onnx,
     portable,
-    read_metadata,
     run_onnx,
     save_weights,
 )

@@ -1,3 +1,5 @@
+"""Parameters by name go round; wrong ones are named."""
+
 import pytest
 import torch
 from torch import nn

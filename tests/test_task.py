@@ -1,3 +1,5 @@
+"""Stacks of tasks against the tasks one by one."""
+
 from dataclasses import dataclass
 
 import pytest

@@ -9,10 +9,13 @@ by the loss before the first step and the lowest of all, decide the order. Losse
 """
 
 import argparse
+import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,8 +23,9 @@ from torch import Tensor
 
 from benchmarks import ledger
 from nascence.core.randomness import derived_seed
-from nascence.optim.baselines.opt_list import greedy_order, save_opt_list
-from nascence.optim.baselines.tuned_adam import NAdamWCosine, sample_nadamw
+from nascence.core.weights import write_weights
+from nascence.optim.baselines.opt_list import FORMAT
+from nascence.optim.baselines.tuned_adam import NAdamWCosine
 from nascence.optim.compare.rollout import mean_losses
 from nascence.optim.compare.trials import normalise, run_trials
 from nascence.params import Params
@@ -41,6 +45,80 @@ HELD_OUT = 0.2
 BATCHES = 5
 # Candidates that are tried between two results on disk.
 CHUNK = 250
+
+
+def sample_nadamw(count: int, *, generator: torch.Generator) -> Params:
+    """Theta ``(count,)`` of `NAdamWCosine`, drawn from the space of the published opt_list.
+
+    Log-uniform: rate 1e-5 to 1, 1 - beta1 1e-3 to 1, 1 - beta2 1e-5 to 1, epsilon 1e-8 to 10,000.
+    Nesterov for half; for a third each weight decay, l2 or both, 1e-5 to 0.1; for half a warm-up of
+    1e-5 to 0.1; a floor of 0 for half, of 1e-5 to 1 for the others; constant for a uniform share.
+    """
+    drawn = torch.rand(count, 13, generator=generator).unbind(1)
+    either = drawn[8]
+    zero, never = torch.tensor(0.0), torch.tensor(-torch.inf)
+
+    def between(uniform: Tensor, low: float, high: float) -> Tensor:
+        return math.log(low) + math.log(high / low) * uniform
+
+    return {
+        "log_rate": between(drawn[0], 1e-5, 1.0),
+        "log_decay1": between(drawn[1], 1e-3, 1.0),
+        "log_decay2": between(drawn[2], 1e-5, 1.0),
+        "log_epsilon": between(drawn[3], 1e-8, 1e4),
+        "nesterov": (drawn[4] < 0.5).float(),
+        "constant": drawn[5],
+        "log_shrink": torch.where(
+            (either < 1 / 3) | (either >= 2 / 3), between(drawn[6], 1e-5, 0.1), never
+        ),
+        "log_l2": torch.where(either >= 1 / 3, between(drawn[7], 1e-5, 0.1), never),
+        "warmup": torch.where(drawn[9] < 0.5, between(drawn[10], 1e-5, 0.1).exp(), zero),
+        "floor": torch.where(drawn[11] < 0.5, between(drawn[12], 1e-5, 1.0).exp(), zero),
+    }
+
+
+def greedy_order(losses: Tensor, count: int) -> list[int]:
+    """Return candidates in the order in which to try them.
+
+    Each is the one that makes the mean over tasks of the lowest loss so far least; among equals
+    the one of the lowest mean, then the first. Once none of those left improves anything, the
+    choice starts afresh among them, as if nothing had been tried.
+
+    Args:
+        losses: Normalised losses ``(candidates, tasks)``.
+        count: How many are wanted.
+
+    Raises:
+        ValueError: For a count that is not in ``1 ... candidates`` and losses not a number.
+    """
+    candidates = len(losses)
+    if not 1 <= count <= candidates:
+        raise ValueError(f"count is {count}; there are {candidates} candidates")
+    if losses.isnan().any():
+        raise ValueError("a loss is not a number; normalise the losses first")
+    losses = losses.double()
+    means = losses.mean(1)
+    left = torch.ones(candidates, dtype=torch.bool)
+    best = torch.full((losses.shape[1],), torch.inf, dtype=losses.dtype)
+    order: list[int] = []
+    while len(order) < count:
+        together = torch.minimum(losses, best).mean(1)
+        if order and not (together[left] < best.mean() - 1e-12).any():
+            best = torch.full_like(best, torch.inf)
+            together = means
+        lowest = together[left].min()
+        equal = left & (together <= lowest + 1e-12)
+        chosen = int(torch.where(equal, means, torch.inf).argmin())
+        order.append(chosen)
+        left[chosen] = False
+        best = torch.minimum(best, losses[chosen])
+    return order
+
+
+def save_opt_list(theta: Params, path: str | Path, *, card: dict[str, Any]) -> None:
+    """Write settings ``(count,)`` of `NAdamWCosine` and how they were found, whole or not."""
+    tensors = {name: value.detach().float() for name, value in theta.items()}
+    write_weights(path, tensors, metadata={"format": FORMAT, "card": json.dumps(card)})
 
 
 def first_losses(stack: Stack, seed: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
+from nascence.core.weights import read_metadata as read_metadata
 from nascence.data import Dataset, Split
 
 
@@ -81,14 +82,6 @@ def _unique(model: nn.Module) -> dict[str, Tensor]:
     return kept
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read the metadata of a safetensors file."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as file:
-        return dict(file.metadata() or {})
-
-
 def export_onnx(
     model: nn.Module,
     path: Path,
@@ -145,7 +138,7 @@ def onnx_model(
 
     Args:
         model: The network; its modes are restored.
-        inputs: Example inputs.
+        inputs: Example inputs, of the shapes that the network takes.
         input_names: What to call the inputs.
         output_names: What to call the outputs.
         dynamic_shapes: Axes of any size, as for :func:`torch.onnx.export`.

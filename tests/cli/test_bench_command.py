@@ -1,3 +1,5 @@
+"""The command that compares optimizers: what it writes, and its errors."""
+
 import json
 from pathlib import Path
 

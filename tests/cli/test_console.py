@@ -1,3 +1,5 @@
+"""Exit codes, failures on one line, and which stream each line goes to."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The commands ``design`` and ``resume``: help, options, and errors on one line."""
+
 import errno
 import json
 import os

@@ -1,3 +1,5 @@
+"""Devices by name, and those that are not there."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Legs of a meta-training from the command line, interrupts among them."""
+
 import json
 import os
 import signal

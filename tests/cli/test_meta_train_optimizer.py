@@ -1,3 +1,5 @@
+"""Meta-training of an optimizer from the command line, in one leg or several."""
+
 import json
 from pathlib import Path
 

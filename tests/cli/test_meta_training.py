@@ -1,3 +1,5 @@
+"""Data, networks and legs of a meta-training, without the command line."""
+
 import dataclasses
 import json
 from pathlib import Path

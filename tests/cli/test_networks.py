@@ -1,3 +1,5 @@
+"""Networks by name, of this package and of libraries, and files of weights."""
+
 import random
 import sys
 from pathlib import Path

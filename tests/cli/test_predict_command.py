@@ -1,3 +1,5 @@
+"""The command that predicts parameters: what it says and writes."""
+
 import json
 import sys
 from pathlib import Path

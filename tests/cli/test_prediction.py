@@ -1,3 +1,5 @@
+"""Predicted networks: accuracy, heads and noise, without the command line."""
+
 import json
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """Writing whole, locking, and what kills leave behind."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from nascence.core.files import LockedError, WriteError, append_line, is_unused, locked, write_whole
+from nascence.core.files import (
+    DamagedFileError,
+    LockedError,
+    WriteError,
+    append_line,
+    is_unused,
+    locked,
+    understood,
+    write_whole,
+)
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
@@ -179,3 +189,33 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match="cannot use the folder"), locked(tmp_path / "file"):
         pass
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: {}["name"],
+        lambda: int("words"),
+        lambda: None + 1,
+        lambda: 1 / 0,
+        lambda: json.loads("[" * 100_000),
+        lambda: b"\xff".decode(),
+        lambda: [].missing,
+    ],
+)
+def test_what_a_damaged_file_makes_a_reader_raise_is_one_line(read) -> None:
+    with (
+        pytest.raises(DamagedFileError, match=r"^a\.json is damaged.*; burn it$") as caught,
+        understood("a.json", remedy="burn it"),
+    ):
+        read()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_fault_of_the_file_passes() -> None:
+    for error in (FileNotFoundError, KeyboardInterrupt, NotImplementedError):
+        wanted = DamagedFileError if error is NotImplementedError else error
+        with pytest.raises(wanted), understood("a.json"):
+            raise error
+    with pytest.raises(LockedError, match="mine"), understood("a.json", error=LockedError):
+        raise LockedError("mine")

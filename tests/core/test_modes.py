@@ -1,3 +1,5 @@
+"""Modes come back, module by module, whatever happens between."""
+
 import pytest
 import torch
 from torch import nn

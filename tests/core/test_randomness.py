@@ -1,3 +1,5 @@
+"""Seeds against their published hash functions, and streams of their own."""
+
 import hashlib
 from itertools import pairwise
 

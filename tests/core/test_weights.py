@@ -1,3 +1,5 @@
+"""Files of weights go round; cut, damaged and foreign ones are refused."""
+
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ def test_a_damaged_card_is_one_line(tmp_path: Path, card: str | None) -> None:
     path = tmp_path / "a.safetensors"
     metadata = {"format": "x"} if card is None else {"format": "x", "card": card}
     write_weights(path, {"a": torch.ones(1)}, metadata=metadata)
-    with pytest.raises(ValueError, match=r"the card in .*a\.safetensors cannot be read"):
+    with pytest.raises(ValueError, match=r"the card in .*a\.safetensors is damaged"):
         read_weights(path, of="thing").values("card", path)
 
 

@@ -1,3 +1,5 @@
+"""Shifts, flips and cutout, image by image and in distribution."""
+
 import time
 
 import pytest

@@ -1,3 +1,5 @@
+"""The cache gives back what was written, and notices damage."""
+
 import os
 import time
 from pathlib import Path

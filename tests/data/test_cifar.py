@@ -1,3 +1,5 @@
+"""CIFAR in each of its published forms, and broken files."""
+
 import io
 import struct
 import tarfile

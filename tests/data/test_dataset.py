@@ -1,3 +1,5 @@
+"""Normalisation by the formula, and how batches are drawn."""
+
 import pytest
 import torch
 

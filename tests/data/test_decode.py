@@ -1,3 +1,5 @@
+"""Pixels of every colour format that Pillow writes."""
+
 import io
 import struct
 import tracemalloc

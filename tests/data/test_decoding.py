@@ -1,3 +1,5 @@
+"""Many images decoded at once land in their rows."""
+
 import io
 import os
 import threading

@@ -1,3 +1,5 @@
+"""Errors are one line, whatever the path."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Folders of images: classes, splits, and what is no image."""
+
 from collections.abc import Callable
 from pathlib import Path
 

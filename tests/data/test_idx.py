@@ -1,3 +1,5 @@
+"""Data sets in the IDX format, and broken files."""
+
 import gzip
 import struct
 from pathlib import Path

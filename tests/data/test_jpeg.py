@@ -1,3 +1,5 @@
+"""The shortcut for JPEG gives the pixels of the full reader, or stands aside."""
+
 import io
 from collections.abc import Callable
 

@@ -1,3 +1,5 @@
+"""One function reads every kind of data set, and refuses the rest."""
+
 import warnings
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Arrays in NumPy archives: names, layouts and kinds."""
+
 import io
 import pickle
 from pathlib import Path

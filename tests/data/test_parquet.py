@@ -1,3 +1,5 @@
+"""Parquet files: columns, labels and shards."""
+
 import io
 import json
 from collections.abc import Callable

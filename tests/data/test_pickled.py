@@ -1,3 +1,5 @@
+"""Plain data out of pickles, hostile bytes included; nothing is run."""
+
 import pickle
 import pickletools
 from contextlib import suppress

@@ -1,3 +1,5 @@
+"""Statistics, splits and sizes of prepared images."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The bundled sample: its counts, and the rule by which it was taken."""
+
 import io
 import time
 from importlib.resources import files

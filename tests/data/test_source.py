@@ -1,3 +1,5 @@
+"""Labels that readers hand on, good and bad."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Held-out images keep the shares of their classes."""
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""What the report says of a run, counted anew."""
+
 import dataclasses
 from collections.abc import Callable
 

@@ -1,14 +1,17 @@
+"""Networks of a run go round through its files."""
+
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design import network
 from nascence.design.families import cell_space
 from nascence.design.folder import RunError
-from nascence.export import read_metadata, save_weights
+from nascence.export import save_weights
 from nascence.graph import count_macs
 from nascence.params import CheckpointError
 

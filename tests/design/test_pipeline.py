@@ -1,3 +1,5 @@
+"""Images of any side, classes and devices at the start of a run."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Sides, schedules and measured steps of a training."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Randomness and missing results of the stages of a run."""
+
 import json
 from collections.abc import Callable
 

@@ -1,3 +1,5 @@
+"""Shares of the time, and settings out of range."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Stages hand over, and name what they lack."""
+
 from collections.abc import Callable
 
 import pytest

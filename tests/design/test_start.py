@@ -1,3 +1,5 @@
+"""Predicted starts: values, statistics and closed-form heads."""
+
 import dataclasses
 from collections.abc import Callable
 

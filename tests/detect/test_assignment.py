@@ -1,3 +1,5 @@
+"""Assignment against a loop over places and objects."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Average precision worked by hand."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Overlaps against counted squares and torchvision."""
+
 import pytest
 import torch
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Detectors decode, learn one image, and refuse what does not fit."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""The head at its start, its order of places, and its errors."""
+
 import math
 
 import pytest

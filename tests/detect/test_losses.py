@@ -1,3 +1,5 @@
+"""Losses of detectors by hand and against torchvision."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Scenes are the same everywhere and keep to their limits."""
+
 import hashlib
 
 import numpy as np

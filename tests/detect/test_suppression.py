@@ -1,3 +1,5 @@
+"""Suppression against a loop over boxes."""
+
 import pytest
 import torch
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""A detector learns, goes on bit-equal, and stops where it diverges."""
+
 from pathlib import Path
 
 import pytest

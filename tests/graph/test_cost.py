@@ -1,3 +1,5 @@
+"""Multiply-adds worked by hand, and models left as found."""
+
 from collections.abc import Callable
 
 import pytest

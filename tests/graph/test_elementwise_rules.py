@@ -1,3 +1,5 @@
+"""Element-wise functions in the graph, with the shapes of torch."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,3 +1,5 @@
+"""Views, casts and constants in the graph; reading a value is refused."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+"""Order, outputs and loops of recorded operations."""
+
 from dataclasses import dataclass
 
 import torch

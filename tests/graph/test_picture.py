@@ -1,3 +1,5 @@
+"""The picture has every node and every edge."""
+
 from xml.etree import ElementTree
 
 import torch

@@ -1,3 +1,5 @@
+"""Fixed points are recorded as one cell with a loop."""
+
 import torch
 from torch import Tensor, nn
 

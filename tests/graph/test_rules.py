@@ -1,3 +1,5 @@
+"""Every rule is for a function that torch has."""
+
 import torch
 import torch.nn.functional as F
 

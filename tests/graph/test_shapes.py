@@ -1,3 +1,5 @@
+"""Shapes against those that torch gives."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+"""Graphs are frozen, and hold no module and no tensor."""
+
 import dataclasses
 from functools import cached_property
 

@@ -1,3 +1,5 @@
+"""Levels and factors against the edges of a graph."""
+
 import numpy as np
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Shortest paths against a breadth-first search."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

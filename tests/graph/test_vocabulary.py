@@ -1,3 +1,5 @@
+"""The operations that a graph may hold, as published."""
+
 from nascence.graph import NEAREST_PRIMITIVE, OPERATIONS, PRIMITIVES
 
 

@@ -1,3 +1,5 @@
+"""Accuracy with statistics of the training images."""
+
 import torch
 from torch import nn
 from torch.func import functional_call

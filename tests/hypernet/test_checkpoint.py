@@ -1,3 +1,5 @@
+"""Weights of hypernetworks go round; others are refused."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Decoded slices against whole kernels, and ranks."""
+
 import pytest
 import torch
 import torch.nn.functional as F

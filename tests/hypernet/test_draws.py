@@ -1,3 +1,5 @@
+"""Networks of a run follow from step and slot alone."""
+
 import torch
 
 from nascence.graph import Graph, Node

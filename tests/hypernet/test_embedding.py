@@ -1,3 +1,5 @@
+"""Node states against the published vocabularies and tables."""
+
 import pytest
 import torch
 from torch import nn

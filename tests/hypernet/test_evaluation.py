@@ -1,3 +1,5 @@
+"""Accuracies of predicted values beside a network's own."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Predictions against layers applied by hand, and published sizes."""
+
 import pytest
 import torch
 from torch import Tensor, nn

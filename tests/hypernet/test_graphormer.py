@@ -1,3 +1,5 @@
+"""The bias of attention against the network applied to every pair."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Gains, kinds and sizes of predicted parameters."""
+
 from math import prod
 
 import pytest

@@ -1,3 +1,5 @@
+"""Memory is used again only where nothing holds it."""
+
 import copy
 import pickle
 import threading

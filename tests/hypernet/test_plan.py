@@ -1,3 +1,5 @@
+"""Kernels of one size are decoded together."""
+
 import torch
 from torch import nn
 

@@ -1,3 +1,7 @@
+"""A network predicted in one call, and noise that breaks symmetry."""
+
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -105,3 +109,26 @@ def test_transfer_makes_the_class_layers_anew() -> None:
     still = transferred(1, scale=0.0, labels=labels)
     assert torch.equal(still["0.weight"], plain["0.weight"])
     assert accuracy(model, still, images, labels) > 0.8
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_of_another_precision_gets_the_rounded_values(dtype: torch.dtype) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(8, 10),
+    )  # fmt: skip
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(6)
+    wanted = predict(model, images, labels=labels)
+    other = copy.deepcopy(model).to(dtype)
+    before = copy.deepcopy(other.state_dict())
+    found = predict(other, images.to(dtype).float(), labels=labels)
+    if dtype == torch.float64:
+        assert all(found[name].float().equal(value) for name, value in wanted.items())
+    assert all(found[name].dtype == value.dtype for name, value in before.items())
+    assert all(other.state_dict()[name].equal(value) for name, value in before.items())
+    other.load_state_dict(found)
+    assert other(images.to(dtype)).dtype == dtype
+    generator = torch.Generator().manual_seed(0)
+    moved = transfer(other, images.to(dtype), generator=generator, labels=labels)
+    assert moved["0.weight"].dtype == dtype

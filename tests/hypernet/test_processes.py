@@ -1,3 +1,5 @@
+"""Sums, errors and interrupts across processes."""
+
 import os
 import signal
 import subprocess

@@ -1,3 +1,5 @@
+"""Regression on embeddings, and properties of networks that are known."""
+
 import pytest
 import torch
 from torch import nn

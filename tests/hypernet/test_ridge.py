@@ -1,3 +1,5 @@
+"""Ridge regression satisfies the normal equations."""
+
 import pytest
 import torch
 from torch import nn

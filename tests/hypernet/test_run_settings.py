@@ -1,3 +1,5 @@
+"""Settings and data that nothing can be trained with are named."""
+
 import pytest
 import torch
 

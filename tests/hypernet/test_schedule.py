@@ -1,3 +1,5 @@
+"""Schedules at their ends and between."""
+
 import math
 from itertools import pairwise
 

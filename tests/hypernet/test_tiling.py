@@ -1,3 +1,5 @@
+"""Tiling against indexing by remainder."""
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -382,3 +382,37 @@ def test_bad_input_is_named() -> None:
 def test_a_map_that_reads_nothing_learnable_needs_no_gradient() -> None:
     found = fixed_point(lambda z: 0.5 * z.detach() + 1, torch.zeros(2, 1))
     assert not found.state.requires_grad
+
+
+@pytest.mark.parametrize("backward", ["implicit", "phantom", "unrolled"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_no_samples_give_no_solutions_and_zero_gradients(solver: str, backward: str) -> None:
+    weight = torch.tensor(0.3, requires_grad=True)
+    starts = (torch.zeros(0, 2, 3), torch.zeros(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solution = fixed_point(
+            lambda z: (torch.tanh(weight * z[0]), weight * z[1]),
+            starts,
+            solver=solver,
+            backward=backward,
+        )
+    assert [value.shape for value in solution.state] == [(0, 2, 3), (0,)]
+    assert solution.converged.shape == solution.residuals.shape == (0,)
+    sum(value.sum() for value in solution.state).backward()
+    assert weight.grad == 0
+
+
+def test_what_is_frozen_needs_no_gradients() -> None:
+    linear = nn.Linear(3, 3).requires_grad_(False)
+    x = torch.randn(2, 3)
+
+    def solved() -> Tensor:
+        return fixed_point(lambda z: torch.tanh(0.1 * linear(z) + x), torch.zeros(2, 3)).state
+
+    assert not solved().requires_grad
+    linear.bias.requires_grad_()
+    assert solved().requires_grad
+    linear.bias.requires_grad_(False)
+    x = (torch.randn(2, 3, requires_grad=True) * 2).sin()
+    assert solved().requires_grad

@@ -1,3 +1,5 @@
+"""The implicit pyramid against its iteration, and its gradients."""
+
 import copy
 import pickle
 

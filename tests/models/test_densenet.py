@@ -1,3 +1,5 @@
+"""DenseNets against torchvision's and the published counts."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Dynamic convolutions against a loop over images."""
+
 import math
 
 import pytest
@@ -72,9 +74,9 @@ def test_grouped_convolution_equals_the_loop(
 def test_high_temperature_averages_and_low_selects(generator: torch.Generator) -> None:
     layer = DynamicConv2d(4, 5, 3, padding=1, bias=False)
     x = torch.randn(2, 4, 6, 6, generator=generator)
-    models.set_temperature_(layer, 1e9)
+    layer.temperature = 1e9
     torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight.mean(0), padding=1))
-    models.set_temperature_(layer, 1e-9)
+    layer.temperature = 1e-9
     chosen = layer.attention(x).argmax(1)
     for image, kernel, got in zip(x, chosen, layer(x), strict=True):
         want = F.conv2d(image[None], layer.weight[kernel], padding=1)[0]
@@ -112,18 +114,8 @@ def test_networks_have_the_published_size() -> None:
     assert count_parameters(residual) == 11_689_512 + 3 * kernels + attention
 
 
-def test_temperature_falls_from_thirty_to_one_in_ten_epochs() -> None:
-    assert [models.annealed_temperature(epoch) for epoch in (0, 5, 10, 50)] == [30, 15.5, 1, 1]
-    network = models.dynamic_resnet18(temperature=7.0)
-    models.set_temperature_(network, 2.0)
-    found = {m.temperature for m in network.modules() if isinstance(m, DynamicConv2d)}
-    assert found == {2.0}
-
-
 def test_errors_name_the_remedy() -> None:
     with pytest.raises(ValueError, match="temperature 0"):
         DynamicConv2d(4, 4, 3, temperature=0)
     with pytest.raises(ValueError, match="groups is 3; it must divide 4 and 6"):
         DynamicConv2d(4, 6, 3, groups=3)
-    with pytest.raises(ValueError, match="temperature is -1"):
-        models.set_temperature_(models.resnet20(), -1)

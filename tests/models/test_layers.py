@@ -1,3 +1,5 @@
+"""Layers of the models: widths, sizes and deviations."""
+
 import math
 
 import pytest

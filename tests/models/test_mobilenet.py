@@ -1,3 +1,5 @@
+"""MobileNets against torchvision's."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Residual networks against torchvision's and the published counts."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""ShuffleNets against torchvision's."""
+
 import pytest
 import torch
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Vision transformers against torchvision's and timm's."""
+
 from collections.abc import Iterable
 
 import pytest

@@ -1,3 +1,5 @@
+"""Fixtures of the tests of optimizers."""
+
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Weights of optimizers go round; other files are refused."""
+
 from pathlib import Path
 
 import pytest

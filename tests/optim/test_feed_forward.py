@@ -1,3 +1,5 @@
+"""The feed-forward optimizer: near Adam untrained, still at weights of zero."""
+
 import pytest
 import torch
 

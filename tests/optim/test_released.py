@@ -1,3 +1,5 @@
+"""The released weights and where they come from."""
+
 import torch
 from torch import nn
 

@@ -1,3 +1,5 @@
+"""Theta goes to a vector and back."""
+
 import torch
 
 from nascence.optim import Small

@@ -1,3 +1,5 @@
+"""Features of time at known steps."""
+
 import math
 
 import torch

@@ -1,3 +1,5 @@
+"""Kernels, norms and costs counted on small networks."""
+
 import torch
 from torch import nn
 

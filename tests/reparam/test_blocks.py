@@ -1,3 +1,5 @@
+"""Blocks fold to one convolution with the same output."""
+
 import copy
 
 import pytest

@@ -1,3 +1,5 @@
+"""A network folded and written, without the command line."""
+
 import torch
 from safetensors.torch import load_file
 

@@ -1,3 +1,5 @@
+"""Folded networks in ONNX and int8, and forms that fail."""
+
 import warnings
 
 import pytest

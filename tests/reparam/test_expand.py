@@ -1,3 +1,5 @@
+"""Expanded networks keep their function and fold back."""
+
 import pytest
 import torch
 from torch import nn

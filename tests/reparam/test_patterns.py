@@ -1,3 +1,5 @@
+"""Pairs of convolution and BatchNorm in source code."""
+
 import torch
 from torch import Tensor, nn
 

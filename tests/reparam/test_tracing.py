@@ -1,3 +1,5 @@
+"""What is traced, and what is kept whole for which reason."""
+
 import pytest
 import torch
 from torch import Tensor, nn

@@ -1,3 +1,5 @@
+"""Relative errors that are known, and bounds on them."""
+
 import math
 
 import torch

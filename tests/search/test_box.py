@@ -1,3 +1,5 @@
+"""Points, mutants and children in a box."""
+
 import numpy as np
 import pytest
 import torch

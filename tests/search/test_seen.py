@@ -1,3 +1,5 @@
+"""What counts as seen."""
+
 import pytest
 
 from nascence.search import Seen

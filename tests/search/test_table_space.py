@@ -1,3 +1,5 @@
+"""Spaces of tables: searched, read as published, or refused."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Graphs of DeepNets against traced ones, in any order."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Drawn genomes keep every published rule."""
+
 from collections import Counter
 from random import Random
 

@@ -1,3 +1,5 @@
+"""Networks of layer lists, with attention by hand."""
+
 import copy
 import pickle
 

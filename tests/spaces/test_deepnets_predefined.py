@@ -1,3 +1,5 @@
+"""The predefined networks against the published ones."""
+
 import pytest
 
 from nascence.spaces.deepnets_network import graph_of

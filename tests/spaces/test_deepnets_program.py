@@ -1,3 +1,5 @@
+"""Layer lists: dead layers, sizes and costs by hand."""
+
 import torch
 
 from nascence.graph import trace

@@ -1,3 +1,5 @@
+"""Autoencoders whose loss is known."""
+
 import torch
 
 from nascence.params import Params

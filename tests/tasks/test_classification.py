@@ -1,3 +1,5 @@
+"""Cross-entropy against torch's."""
+
 import torch
 from torch.func import grad, vmap
 from torch.nn import functional

@@ -1,3 +1,5 @@
+"""Convolutional classifiers against modules of torch."""
+
 import pytest
 import torch
 from torch.nn import functional

@@ -1,3 +1,5 @@
+"""Points lie where their densities say."""
+
 import math
 
 import pytest

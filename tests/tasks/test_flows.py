@@ -1,3 +1,5 @@
+"""Flows are inverted, and their densities integrate to one."""
+
 from itertools import accumulate
 
 import pytest

@@ -1,3 +1,5 @@
+"""Functions have their published minima."""
+
 import math
 
 import pytest

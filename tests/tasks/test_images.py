@@ -1,3 +1,5 @@
+"""Images of tasks: normalised, apart, and in the published shares."""
+
 from itertools import pairwise
 
 import torch

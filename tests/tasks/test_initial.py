@@ -1,3 +1,5 @@
+"""Initial weights have their known deviations."""
+
 import math
 
 import pytest

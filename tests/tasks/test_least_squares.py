@@ -1,3 +1,5 @@
+"""Least squares have the spectra and curvatures they are given."""
+
 import pytest
 import torch
 from torch.func import grad, jacrev

@@ -1,3 +1,5 @@
+"""Perceptrons against modules of torch."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Numbered families take turns and depend on the number alone."""
+
 from nascence.tasks import NumberedFamily
 from nascence.tasks.functions import Function
 

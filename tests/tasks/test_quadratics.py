@@ -1,3 +1,5 @@
+"""Quadratics have the gradient in closed form."""
+
 import torch
 from torch.func import grad
 

@@ -1,3 +1,5 @@
+"""Random choices fill their ranges and follow their weights."""
+
 import math
 
 import torch

@@ -1,3 +1,5 @@
+"""Cells against torch's, and losses of characters by hand."""
+
 import math
 from typing import get_args
 

@@ -1,3 +1,5 @@
+"""Tasks are many, distinct, cheap, and found by name."""
+
 import hashlib
 
 import pytest

@@ -1,3 +1,5 @@
+"""Regression on a teacher that is known."""
+
 import torch
 
 from nascence.tasks.regression import Regression, regression

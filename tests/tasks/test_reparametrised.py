@@ -1,3 +1,5 @@
+"""Other units keep the loss and change the gradient."""
+
 import pytest
 import torch
 from torch.func import grad

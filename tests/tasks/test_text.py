@@ -1,3 +1,5 @@
+"""Invented languages keep their grammar and their splits."""
+
 import hashlib
 from collections import Counter
 from itertools import pairwise

@@ -1,3 +1,5 @@
+"""Variational bounds whose value is known."""
+
 import math
 
 import torch

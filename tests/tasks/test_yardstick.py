@@ -1,3 +1,5 @@
+"""The yardstick against a module of torch."""
+
 import torch
 from torch import nn
 

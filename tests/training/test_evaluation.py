@@ -1,3 +1,5 @@
+"""Evaluation against its definition."""
+
 import pytest
 import torch
 from torch.nn import functional

@@ -1,3 +1,5 @@
+"""The training loop against a plain one; resumed trainings are bit-equal."""
+
 from pathlib import Path
 
 import pytest

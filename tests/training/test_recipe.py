@@ -1,3 +1,5 @@
+"""Schedules at known steps, and groups of parameters."""
+
 import pytest
 
 from nascence.training import cosine, parameter_groups

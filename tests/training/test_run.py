@@ -1,3 +1,5 @@
+"""Averages, clipping and divergence in the state of a training."""
+
 import math
 
 import pytest

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.console import (
+    Json,
+    Quiet,
+    between_commas,
+    failures_as_lines,
+    line,
+    numbers,
+    shown,
+)
 from nascence.cli.latency_command import latency
 
 if TYPE_CHECKING:
@@ -75,8 +83,8 @@ def optimizers(
         from nascence.optim.compare.contestants import contestants
         from nascence.tasks import chosen
 
-        tuned = _numbers("--trials", trials)
-        entrants = contestants(_words(names), weights=_words(weights), trials=tuned)
+        tuned = numbers("--trials", trials)
+        entrants = contestants(between_commas(names), weights=between_commas(weights), trials=tuned)
         if probe:
             facts, words = _probe(entrants, out, 2000 if steps is None else steps)
         else:
@@ -86,7 +94,7 @@ def optimizers(
                 facts, words = _compare(
                     entrants,
                     chosen(families, max_cost=max_cost),
-                    _words(weights),
+                    between_commas(weights),
                     settings,
                     out=out,
                     quiet=quiet,
@@ -197,14 +205,3 @@ def _probe(entrants: "Sequence[Contestant]", out: Path, steps: int) -> tuple[dic
         for name, distance, along in probe_rows(probes)
     ]
     return facts, "\n".join([*words, f"wrote {page}"])
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(word) for word in _words(text)]
-    except ValueError:
-        raise ValueError(f"{option} is {text!r}; give numbers with commas") from None

@@ -21,11 +21,29 @@ DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Side = Annotated[int | None, typer.Option(help="Side in pixels that images are scaled to.")]
+Leg = Annotated[
+    str | None,
+    typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
+]
+Images = Annotated[
+    str,
+    typer.Option(
+        help="Images: a folder of class folders, parquet, npz, CIFAR or MNIST files. "
+        "Without it, the bundled sample of CIFAR-10."
+    ),
+]
 
 
 @contextmanager
 def failures_as_lines() -> Iterator[None]:
-    """End on one line and the right exit code where the cause is outside of the program."""
+    """End on one line and the right exit code where the cause is outside of the program.
+
+    Raises:
+        typer.Exit: in place of the failure, with the exit code of its kind.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -49,6 +67,19 @@ def check_new_file(path: Path | None) -> None:
         raise ValueError(f"{path} is there already; give another file or remove it")
     if path is not None and not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; make it or choose another")
+
+
+def between_commas(text: str) -> list[str]:
+    """Return what stands between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Return the whole numbers between commas; raise ValueError for anything else."""
+    try:
+        return tuple(int(word) for word in between_commas(text))
+    except ValueError:
+        raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
 
 
 def line(message: str) -> None:

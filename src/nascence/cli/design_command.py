@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, say, say_table, shown
+from nascence.cli.console import (
+    Device,
+    Json,
+    Quiet,
+    Seed,
+    Side,
+    failures_as_lines,
+    say,
+    say_table,
+    shown,
+)
 
 LISTED = 5
 """Remarks on the data that are printed; all are in the report."""
@@ -34,14 +44,12 @@ def design(
     classes: Annotated[
         int | None, typer.Option(help="Number of classes; read from the data if not given.")
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side in pixels that images are scaled to.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    size: Side = None,
+    seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="New folder of the run; runs/NAME-1 and so on if not given.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
     family: Annotated[
         str,

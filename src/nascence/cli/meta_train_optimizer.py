@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, line, shown
+from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines, line, numbers, shown
 from nascence.core.durations import parse_duration
 
 
@@ -27,10 +27,7 @@ def optimizer(
         typer.Option(help="Leave out families with tasks of more multiply-adds a step."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Outer steps of the whole run.")] = 1000,
-    leg: Annotated[
-        str | None,
-        typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
-    ] = None,
+    leg: Leg = None,
     workers: Annotated[int, typer.Option(help="Processes; they change nothing but the time.")] = 1,
     cohorts: Annotated[int, typer.Option(help="Groups of networks that train side by side.")] = 4,
     pairs: Annotated[int, typer.Option(help="Antithetic pairs of networks in a cohort.")] = 64,
@@ -55,7 +52,7 @@ def optimizer(
     outer: Annotated[
         str, typer.Option(help="Weights of the one that does with --self-train.")
     ] = "optimizer-small",
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -70,7 +67,9 @@ def optimizer(
         tasks = chosen(families, max_cost=max_cost)
         untrained = create(architecture) if start is None else load(start)
         teacher = load(outer) if self_train else None
-        bounds = _two(lengths)
+        bounds = numbers("--lengths", lengths)
+        if len(bounds) != 2:
+            raise ValueError(f"--lengths is {lengths!r}; give two numbers such as 100,1000")
         if steps < 1 or workers < 1:
             raise ValueError(f"--steps is {steps}, --workers {workers}; both must be at least 1")
         try:
@@ -86,7 +85,7 @@ def optimizer(
                     cohorts=cohorts,
                     pairs=pairs,
                     window=window,
-                    lengths=bounds,
+                    lengths=(bounds[0], bounds[1]),
                     ramp=ramp,
                     method=method,  # type: ignore[arg-type]  # checked there
                     objective=objective,  # type: ignore[arg-type]
@@ -109,14 +108,6 @@ def optimizer(
             "weights": str(out / "optimizer.safetensors"),
         }
         typer.echo(json.dumps(facts) if as_json else _text(facts))
-
-
-def _two(text: str) -> tuple[int, int]:
-    try:
-        low, high = (int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--lengths is {text!r}; give two numbers such as 100,1000") from None
-    return low, high
 
 
 def _brief(entry: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nascence.cli.devices import device_of
-from nascence.core.files import is_unused, locked, write_whole
+from nascence.core.files import is_unused, locked, understood, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import Dataset, Split
 from nascence.data import load as load_data
@@ -147,13 +147,11 @@ def _claim(out: Path, choices: Choices) -> None:
         return
     if not path.is_file():
         raise ValueError(f"{out} holds something else; choose another folder")
-    try:
+    with understood(path, remedy="choose another folder"):
         known = json.loads(path.read_text())
         for name in ("schedule", "average", "start", "crop"):  # runs of earlier versions have none
             known.setdefault(name, getattr(Choices, name))
         differing = [name for name in wanted if known[name] != wanted[name]]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
     if choices.schedule == "constant":
         differing = [name for name in differing if name != "steps"]
     if differing:
@@ -258,7 +256,8 @@ def _last_validation(out: Path) -> dict[str, float]:
     """The accuracies of the last validation pass in the log."""
     found: dict[str, float] = {}
     path = out / "log.jsonl"
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        row = json.loads(line)
-        found = {k: v for k, v in row.items() if k.startswith("accuracy_")} or found
+    with understood(path, remedy="delete it; the next leg begins another log"):
+        for line in path.read_text().splitlines() if path.is_file() else ():
+            row = json.loads(line)
+            found = {k: float(v) for k, v in row.items() if k.startswith("accuracy_")} or found
     return found

@@ -167,7 +167,7 @@ def foreign_failures_named(source: str) -> Iterator[None]:
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name, read without unpickling code.
+    """The tensors of a checkpoint by name, of any shape, read without unpickling code.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -196,7 +196,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 def outputs_of(state: dict[str, torch.Tensor], model: nn.Module) -> int | None:
     """How many classes ``state`` is for, where it differs from ``model``, which has ``CLASSES``.
 
-    None if the two differ in nothing, or in more than one number of outputs.
+    None if the two differ in nothing, or in more than one number of outputs. Only the first axis
+    of a tensor is compared: a head is ``(classes, features)`` with a bias ``(classes,)``.
     """
     counts = set()
     for name, value in model.state_dict().items():
@@ -207,7 +208,11 @@ def outputs_of(state: dict[str, torch.Tensor], model: nn.Module) -> int | None:
 
 
 def fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Load ``state``, read from ``path``, into ``model``; ValueError if it does not fit."""
+    """Load ``state``, read from ``path``, into ``model``.
+
+    Raises:
+        ValueError: A tensor is missing, unknown or of another shape.
+    """
     own = model.state_dict()
     wrong = [name for name in {**own, **state} if _shape(own.get(name)) != _shape(state.get(name))]
     if wrong:

@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, check_new_file, failures_as_lines, say, say_table
+from nascence.cli.console import (
+    Device,
+    Images,
+    Json,
+    Seed,
+    Side,
+    check_new_file,
+    failures_as_lines,
+    say,
+    say_table,
+)
 
 
 def predict(
@@ -18,19 +28,11 @@ def predict(
             "function that makes the network; or a file of weights with --architecture.",
         ),
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Images: a folder of class folders, parquet, npz, CIFAR or MNIST files. "
-            "Without it, the bundled sample of CIFAR-10."
-        ),
-    ] = "cifar10-sample",
+    data: Images = "cifar10-sample",
     architecture: Annotated[
         str | None, typer.Option(help="Name of the network that a file of weights fills.")
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side in pixels that images are scaled to.")
-    ] = None,
+    size: Side = None,
     classes: Annotated[
         int | None, typer.Option(help="Outputs of the network; as many as the data if not given.")
     ] = None,
@@ -48,8 +50,8 @@ def predict(
         typer.Option(help="Noise, relative to each tensor, that lets training part equal filters."),
     ] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Predict all parameters of a network, and its accuracy before any training."""

@@ -20,6 +20,7 @@ from nascence.hypernet import (
     ridge_head,
     state_of,
 )
+from nascence.hypernet.predict import single_precision
 from nascence.params import Params
 
 
@@ -53,7 +54,8 @@ def predict_network(
     x, labels = data.batch(min(images, len(data.train)), generator=generator)
     held = data.batch(min(images, len(data.validation)), generator=generator, split="validation")
     x, labels, held_x, held_labels = (value.to(device) for value in (x, labels, *held))
-    model, ghn = model.to(device), ghn.to(device).eval()
+    given_model = model
+    model, ghn = single_precision(model).to(device), ghn.to(device).eval()
     start = time.process_time()
     graph = trace(model, x[:1])
     with torch.no_grad():
@@ -89,7 +91,7 @@ def predict_network(
         "head": "ridge" if head == "ridge" and refused is None else "predicted",
         "no_closed_form_head": refused,
     }
-    return Prediction(facts, state_of(model, predicted))
+    return Prediction(facts, state_of(given_model, predicted))
 
 
 def _batches(images: Tensor) -> list[Tensor]:

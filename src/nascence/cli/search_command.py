@@ -192,7 +192,11 @@ def _new_folder(name: str) -> Path:
 
 
 def budget_of(text: str) -> dict[str, int | float]:
-    """Read a number of architectures as ``trials``, or a time as ``seconds``."""
+    """Read a number of architectures as ``trials``, or a time as ``seconds``.
+
+    Raises:
+        ValueError: no number of 1 or more, and no time.
+    """
     if not text:
         return {}
     if not re.fullmatch(r"\d+", text.strip()):
@@ -203,7 +207,11 @@ def budget_of(text: str) -> dict[str, int | float]:
 
 
 def limit_of(text: str) -> tuple[str, float]:
-    """Read a cost and its largest value, as ``macs=60e6``."""
+    """Read a cost and its largest value, as ``macs=60e6``.
+
+    Raises:
+        ValueError: no name, or no positive number.
+    """
     name, _, most = text.partition("=")
     try:
         value = float(most)
@@ -215,7 +223,11 @@ def limit_of(text: str) -> tuple[str, float]:
 
 
 def setting_of(text: str) -> tuple[str, Any]:
-    """Read a name and a number, a word, or true or false, as ``population=50``."""
+    """Read a name and a number, a word, or true or false, as ``population=50``.
+
+    Raises:
+        ValueError: no name, or nothing after it.
+    """
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise ValueError(f"--setting is {text!r}; give a name and a value: population=50")
@@ -226,7 +238,11 @@ def setting_of(text: str) -> tuple[str, Any]:
 
 
 def decisions_of(text: str) -> tuple[str, ...]:
-    """Read names with commas between them."""
+    """Read names with commas between them.
+
+    Raises:
+        ValueError: an empty name between commas.
+    """
     names = tuple(name.strip() for name in text.split(",")) if text else ()
     if not all(names):
         raise ValueError(f"--split is {text!r}; give decisions as edge_0_1,edge_0_2")

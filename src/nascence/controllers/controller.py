@@ -59,6 +59,10 @@ class Controller(nn.Module):
         temperature: see ``scale``.
         first: number of the decision with which it begins; those before come with each draw, as
             in a search that grows (Gong et al., "AutoGAN", ICCV 2019, section 3.3).
+
+    Raises:
+        ValueError: ``hidden``, ``scale`` or ``temperature`` is not positive, or ``first`` is no
+            decision.
     """
 
     def __init__(

@@ -25,6 +25,10 @@ class RewardedController:
         entropy: weight of the entropy of a draw, in nats.
         baseline_decay: of the moving average of rewards.
         betas: of Adam.
+
+    Raises:
+        ValueError: ``samples`` is below 1, ``baseline_decay`` not in [0, 1), or ``rate`` not
+            positive.
     """
 
     def __init__(
@@ -57,7 +61,9 @@ class RewardedController:
         generator: torch.Generator,
         beam: Beam | None = None,
     ) -> tuple[list[Tensor], Draw, list[float]]:
-        """Return an estimate of the gradients of minus the expected reward, by parameter.
+        """Return an estimate of the gradients of minus the expected reward.
+
+        One for each parameter of the controller, of its shape.
 
         Also what was drawn for it and its rewards. The baseline moves after the estimate, so
         that it does not depend on what was drawn; before the first it is their mean.

@@ -70,6 +70,49 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
         raise _unwritten(Path(path), error) from error
 
 
+class DamagedFileError(ValueError):
+    """A file holds something else than what is read from it."""
+
+
+@contextmanager
+def understood(
+    path: str | os.PathLike[str],
+    *,
+    remedy: str = "take another copy of it",
+    error: type[Exception] = DamagedFileError,
+) -> Iterator[None]:
+    """Raise one kind of error for whatever the content of a damaged file makes its reader raise.
+
+    Only what reads the file belongs in the block: a fault of the program would be laid on the file.
+    Where the file cannot be opened, OSError passes.
+
+    Args:
+        path: The file, for the message.
+        remedy: What to do about it.
+        error: What to raise; an error of that kind passes as it is.
+    """
+    try:
+        yield
+    except error:
+        raise
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        RuntimeError,  # RecursionError, too
+        TypeError,
+        ValueError,
+    ) as reason:
+        said = next(iter(str(reason).splitlines()), "")[:200] or "no more"
+        raise error(
+            f"{path} is damaged or of another kind or version ({type(reason).__name__}: {said}); "
+            f"{remedy}"
+        ) from reason
+
+
 def is_unused(folder: Path) -> bool:
     """Whether a folder is missing or holds nothing but a lock and what a killed writer left."""
     if not folder.exists():

@@ -236,7 +236,14 @@ class Checkpoint:
             take(state)
         except torch.OutOfMemoryError:
             raise
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except (
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+        ) as error:
             raise CheckpointError(
                 f"{self.path} does not hold the state of this {self.of} ({_reason(error)}); "
                 "delete it to start again"

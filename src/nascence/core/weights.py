@@ -1,7 +1,8 @@
 """Files of weights: safetensors with a format, settings and a card in their metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nascence.core.files import write_whole
+from nascence.core.files import understood, write_whole
 
 RELEASED = Path(__file__).parents[1] / "weights"
 
@@ -31,13 +32,8 @@ class Weights(NamedTuple):
         Raises:
             ValueError: There is none; ``path`` is named.
         """
-        try:
+        with understood(f"the {name} in {path}"):
             return dict(json.loads(self.metadata[name]))
-        except (KeyError, ValueError, TypeError, RecursionError) as error:
-            raise ValueError(
-                f"the {name} in {path} cannot be read ({type(error).__name__}: {error}); "
-                "take another copy of the file"
-            ) from None
 
 
 def write_weights(
@@ -51,7 +47,7 @@ def write_weights(
 
     Args:
         path: The file.
-        tensors: By name; tensors that share memory are written apart.
+        tensors: By name, of any shape; tensors that share memory are written apart.
         metadata: Texts by name.
         parents: Whether to make the folder if it is missing.
 
@@ -73,17 +69,33 @@ def read_weights(path: str | Path, *, of: str, format: str | None = None) -> Wei
     Raises:
         ValueError: The file cannot be read, is damaged, or has another format.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            mine = format is None or metadata.get("format") == format
-            tensors = {name: file.get_tensor(name) for name in file.keys() if mine}  # noqa: SIM118
-    except Exception as error:  # a damaged file can make the reader fail in any way
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ValueError(f"{path} is not a readable safetensors file: {reason}") from None
+    with _opened(path) as file:
+        metadata = dict(file.metadata() or {})
+        mine = format is None or metadata.get("format") == format
+        tensors = {name: file.get_tensor(name) for name in file.keys() if mine}  # noqa: SIM118
     if not mine:
         raise ValueError(f"{path} holds no {of}: its format is {metadata.get('format')!r}")
     return Weights(tensors, metadata)
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Read the texts of a safetensors file, and none of its tensors.
+
+    Raises:
+        ValueError: The file cannot be read or is damaged.
+    """
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except Exception as error:  # a damaged file can make the reader fail in any way
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ValueError(f"{path} is not a readable safetensors file: {reason}") from None
 
 
 def find_weights(name: str | Path, *, of: str, start: str) -> Path:

@@ -130,7 +130,7 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 
 def allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A uint8 array in a new file, whose space is reserved so that a full disk is an error here.
+    """A uint8 array of ``shape`` in a new file, its space reserved: a full disk is an error here.
 
     Raises:
         CacheError: There is no space, or the file cannot be written.

@@ -75,7 +75,11 @@ class Dataset:
         return channels, height, width
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 ``(N, C, H, W)`` to float32: ``(images / 255 - mean) / std`` per channel."""
+        """uint8 ``(N, C, H, W)`` to float32: ``(images / 255 - mean) / std`` per channel.
+
+        Raises:
+            ValueError: The images have not the channels of the data set.
+        """
         mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
         if images.shape[-3:-2] != mean.shape[:1]:

@@ -118,7 +118,7 @@ def _read_split(path: Path) -> tuple[NDArray[np.uint8], Labels]:
 
 
 def read_array(path: Path, rank: int) -> NDArray[np.uint8]:
-    """An IDX file of bytes: zero, zero, 8 for unsigned bytes, the rank, sizes, values.
+    """An IDX file of bytes: zero, zero, 8 for unsigned bytes, the rank, the shape, values.
 
     Raises:
         DataError: The header is another one, or the length is not what it says.

@@ -123,7 +123,11 @@ def _array(archive: Any, name: str, where: str) -> NDArray[Any]:
 
 
 def pixels(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Images of any accepted shape and kind as uint8 ``(N, C, H, W)``, ``C`` 1 or 3."""
+    """Images of any accepted shape and kind as uint8 ``(N, C, H, W)``, ``C`` 1 or 3.
+
+    Raises:
+        DataError: The images have another shape or kind, or there are none.
+    """
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[3] in (1, 3, 4):

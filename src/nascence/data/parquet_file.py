@@ -112,13 +112,13 @@ class ParquetFile:
     def batches(
         self, column: str, size: int, groups: list[int] | None = None
     ) -> Iterator[pa.Array]:
-        """Values of a column, up to ``size`` rows at a time, of all row groups or of some."""
+        """Values of a column, ``(size,)`` or fewer at a time, of all row groups or of some."""
         with self._damaged(), pq.ParquetFile(self.path) as table:
             for batch in table.iter_batches(size, groups, [column]):
                 yield batch.column(0)
 
     def items(self, column: pa.Array, start: int) -> list[Item]:
-        """Encoded images of a column of images whose first row is number ``start``."""
+        """Encoded images of a column of them, ``(n,)``, whose first row is number ``start``."""
         if pa.types.is_struct(column.type):
             column = column.flatten()[column.type.get_field_index("bytes")]
         return [

@@ -24,6 +24,9 @@ def random_labels(
     Returns:
         A data set with its own ``fingerprint``, which depends on the labels drawn, and with the
         class names ``"0"``, ``"1"``, … that say no more than the labels do.
+
+    Raises:
+        ValueError: ``classes`` is no int of 2 or more.
     """
     classes = data.classes if classes is None else classes
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:

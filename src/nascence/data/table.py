@@ -122,7 +122,11 @@ class Table:
         return f"{data}/{accuracy}"
 
     def joined(self, columns: Mapping[str, NDArray[np.float64]]) -> "Table":
-        """Return the table with more columns, each of one value per row."""
+        """Return the table with more columns, each of one value per row.
+
+        Raises:
+            DataError: a column has not one value per row.
+        """
         for name, values in columns.items():
             if values.shape != (len(self),):
                 raise DataError(
@@ -178,6 +182,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
 
     Raises:
         DataError: a file of another kind.
+        MissingDataError: there is no file.
     """
     if not Path(path).exists():
         raise MissingDataError(f"there is no table at {printable(path)}")

@@ -21,7 +21,10 @@ def nb201_latencies(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float6
             device.
 
     Returns:
-        ``"latency/DEVICE"`` to milliseconds, (15625,), in the order of :func:`nb201`.
+        ``"latency/DEVICE"`` to milliseconds, ``(15625,)``, in the order of :func:`nb201`.
+
+    Raises:
+        DataError: the file has other columns, or not one row for each network.
     """
     header, cells = _read_csv(path)
     if header[:1] != ["idx"] or len(header) < 2:
@@ -54,6 +57,9 @@ def accel_nasbench(path: str | os.PathLike[str] | None = None) -> Table:
         path: the published CSV, with the architecture as ``arch_eklse``; rows of one architecture
             are averaged: 5,125 are left of 5,138. By default the table that comes with the
             package: those that have both latencies, 5,123.
+
+    Raises:
+        DataError: the file lacks columns.
     """
     if path is None:
         return bundled("accel-nasbench")

@@ -5,16 +5,16 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from nascence.core.files import append_line, is_unused, locked, write_whole
+from nascence.core.files import append_line, is_unused, locked, understood, write_whole
 from nascence.design.settings import DesignSettings
 
 T = TypeVar("T")
@@ -74,11 +74,11 @@ class RunFolder:
             raise RunError(
                 f"{path} holds no run (no config.yaml); start one with `nascence design`"
             )
-        try:
-            settings = DesignSettings(**yaml.safe_load(config.read_text()))
-        except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{config} cannot be understood ({reason}); start a new run") from error
+        with understood(config, remedy="start a new run", error=RunError):
+            try:
+                settings = DesignSettings(**yaml.safe_load(config.read_text()))
+            except yaml.YAMLError as error:
+                raise ValueError(str(error)) from None
         return cls(path, settings)
 
     def held(self) -> AbstractContextManager[None]:
@@ -112,13 +112,15 @@ class RunFolder:
         self.event("finished", stage=stage)
         return result
 
-    def plan(self, stage: str, kind: type[T], make: Callable[[], T]) -> T:
-        """The plan of a stage: made once, then read.
+    def plan(
+        self, stage: str, kind: type[T], make: Callable[[], T], *, names: Collection[str] = ()
+    ) -> T:
+        """The plan of a stage: made once, then read; a dict must have these names.
 
         Raises:
             RunError: The file is damaged, or of a version that wrote something else.
         """
-        plan = self._read(f"{stage}.plan.json", kind)
+        plan = self._read(f"{stage}.plan.json", kind, names)
         if plan is None:
             plan = make()
             written = self._write(f"{stage}.plan.json", plan)
@@ -131,16 +133,15 @@ class RunFolder:
         write_whole(self.path / "stages" / name, json.dumps(content, indent=1).encode())
         return content
 
-    def _read(self, name: str, kind: type[T]) -> T | None:
+    def _read(self, name: str, kind: type[T], names: Collection[str] = ()) -> T | None:
         path = self.path / "stages" / name
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                return TypeAdapter(kind).validate_python(json.loads(path.read_text()))
-            except ValueError as error:
-                raise RunError(
-                    f"{path} is damaged or of another version; delete it to run the stage again"
-                ) from error
-        return None
+        if not path.exists():
+            return None
+        with understood(path, remedy="delete it to run the stage again", error=RunError):
+            found = TypeAdapter(kind).validate_python(json.loads(path.read_text()))
+            if isinstance(found, dict) and (missing := set(names) - found.keys()):
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            return found
 
 
 def next_free(parent: Path, name: str) -> Path:

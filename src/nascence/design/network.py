@@ -1,16 +1,18 @@
 """The networks of a run as its files hold them: the trained, the folded, and the baseline."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from nascence.core.files import understood
 from nascence.core.randomness import seeded
+from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design.families import FAMILIES
 from nascence.design.folder import RunError
-from nascence.export import read_metadata
 from nascence.models import resnet_of_macs
 from nascence.params import CheckpointError
 from nascence.reparam import fold
@@ -45,26 +47,32 @@ def load_trained(path: Path) -> nn.Module:
     Raises:
         CheckpointError: The file is damaged, or of a family that this version lacks.
     """
-    metadata = read_metadata(path)
-    family = metadata.get("family", "cells")
-    if family not in FAMILIES:
-        raise CheckpointError(
-            f"{path} holds a network of the family {family!r}; this version knows "
-            f"{', '.join(FAMILIES)}"
-        )
-    return load_state(FAMILIES[family].load(metadata), path).eval()
+    with _understood(path):
+        metadata = read_metadata(path)
+        family = metadata.get("family", "cells")
+        if family not in FAMILIES:
+            raise CheckpointError(
+                f"{path} holds a network of the family {family!r}; this version knows "
+                f"{', '.join(FAMILIES)}"
+            )
+        return load_state(FAMILIES[family].load(metadata), path).eval()
 
 
 def load_baseline(path: Path) -> nn.Module:
-    """Read the trained baseline of a run."""
-    metadata = read_metadata(path)
-    model = baseline(
-        int(metadata["macs"]),
-        classes=len(json.loads(metadata["classes"])),
-        image_shape=tuple(json.loads(metadata["image_shape"])),
-        seed=0,
-    )
-    return load_state(model, path).eval()
+    """Read the trained baseline of a run.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    with _understood(path):
+        metadata = read_metadata(path)
+        model = baseline(
+            int(metadata["macs"]),
+            classes=len(json.loads(metadata["classes"])),
+            image_shape=tuple(json.loads(metadata["image_shape"])),
+            seed=0,
+        )
+        return load_state(model, path).eval()
 
 
 def load_folded(run: str | Path) -> nn.Module:
@@ -81,9 +89,15 @@ def load_folded(run: str | Path) -> nn.Module:
     trained, folded = run / "checkpoints" / "trained.safetensors", run / "model.safetensors"
     if not (trained.exists() and folded.exists()):
         raise RunError(f"{run} has no folded network yet; `nascence resume {run}` finishes it")
-    shape = json.loads(read_metadata(folded)["image_shape"])
-    model = fold_network(load_trained(trained), torch.zeros(1, *shape))
-    return load_state(model, folded).eval()
+    network = load_trained(trained)
+    with _understood(folded):
+        example = torch.zeros(1, *json.loads(read_metadata(folded)["image_shape"]))
+        return load_state(fold_network(network, example), folded).eval()
+
+
+def _understood(path: Path) -> AbstractContextManager[None]:
+    remedy = "delete the result of the stage that wrote it to run that again, or start a new run"
+    return understood(path, remedy=remedy, error=CheckpointError)
 
 
 def load_state(model: nn.Module, path: Path) -> nn.Module:
@@ -98,6 +112,6 @@ def load_state(model: nn.Module, path: Path) -> nn.Module:
     try:
         load_model(model, str(path))
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} does not hold this network's weights ({reason})") from error
     return model

@@ -114,7 +114,8 @@ def device_of(settings: DesignSettings) -> torch.device:
 def _carry_on(folder: RunFolder, data: Dataset, progress: Progress) -> dict[str, Any]:
     settings = folder.settings
     with folder.held():
-        known = folder.plan("data", dict[str, str], lambda: {"fingerprint": data.fingerprint})
+        here = {"fingerprint": data.fingerprint}
+        known = folder.plan("data", dict[str, str], lambda: here, names=here)
         if known["fingerprint"] != data.fingerprint:
             raise RunError(
                 f"the images of {settings.data} have changed since the run in {folder.path} "

@@ -9,10 +9,17 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset
-from nascence.design.precision import faster_precision
 from nascence.design.results import TrainingPlan
 from nascence.optim import Learned
-from nascence.training import OptimizerFactory, Precision, adamw, cosine, sgd, train
+from nascence.training import (
+    OptimizerFactory,
+    Precision,
+    adamw,
+    cosine,
+    faster_precision,
+    sgd,
+    train,
+)
 
 WIDTHS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 CELLS = (1, 2, 3)

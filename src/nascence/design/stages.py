@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from nascence import export as exporting
 from nascence import report
+from nascence.core.weights import read_metadata
 from nascence.design import network, recipe, start
 from nascence.design.contents import report_contents, summary_of
 from nascence.design.families import family_of
-from nascence.design.precision import faster_precision
 from nascence.design.results import (
     DeployedCost,
     ExportResult,
@@ -24,7 +24,7 @@ from nascence.design.results import (
 )
 from nascence.design.run import Run
 from nascence.graph import count_macs, count_parameters, measure_latency
-from nascence.training import Training, evaluate
+from nascence.training import Training, evaluate, unmeasured_precision
 
 
 def search_stage(run: Run) -> SearchResult:
@@ -47,7 +47,7 @@ def train_stage(run: Run) -> TrainingResult:
 
     def make() -> TrainingPlan:
         if run.settings.steps:
-            return TrainingPlan(run.settings.steps, None)
+            return TrainingPlan(run.settings.steps, None, unmeasured_precision(run.device))
         return family.plan(run, model, max(left, 1.0))
 
     plan = run.folder.plan("train", TrainingPlan, make)
@@ -76,9 +76,9 @@ def baseline_stage(run: Run) -> TrainingResult:
 
     def make() -> TrainingPlan:
         if settings.steps:
-            return TrainingPlan(settings.steps, None)
+            return TrainingPlan(settings.steps, None, unmeasured_precision(run.device))
         seconds = run.needed("search", SearchResult).seconds + designed.seconds
-        return TrainingPlan(None, seconds, faster_precision(model, run.data, device=run.device))
+        return TrainingPlan(None, seconds)
 
     plan = run.folder.plan("baseline", TrainingPlan, make)
     training = run.train(model, plan, recipe.usual(), stream=4, name="baseline")
@@ -92,7 +92,7 @@ def fold_stage(run: Run) -> FoldResult:
     images = network.check_images(run.data)
     trained = network.load_trained(source)
     folded = network.fold_network(trained, images)
-    metadata = exporting.read_metadata(source)
+    metadata = read_metadata(source)
     exporting.save_weights(folded, run.path / "model.safetensors", metadata=metadata)
     run.progress("fold", 0.5, "measuring")
     accuracy = evaluate(folded, run.data.validation, run.data.normalise).accuracy

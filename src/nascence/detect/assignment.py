@@ -106,7 +106,10 @@ def assign(at: Places, objects: Objects, *, radius: float = 1.5) -> Targets:
 
 
 def centreness(distances: Tensor) -> Tensor:
-    """FCOS eq. 3: ``sqrt(min(l, r) / max(l, r) * min(t, b) / max(t, b))`` of (..., 4); 0 at 0."""
+    """FCOS eq. 3: ``sqrt(min(l, r) / max(l, r) * min(t, b) / max(t, b))``, 0 at 0.
+
+    Of distances ``(..., 4)`` to left, top, right and bottom: ``(...)``.
+    """
     least = torch.minimum(distances[..., :2], distances[..., 2:]).clamp(min=0)
     most = torch.maximum(distances[..., :2], distances[..., 2:]).clamp(min=1e-12)
     return (least / most).prod(-1).sqrt()

@@ -91,7 +91,11 @@ class Detector(nn.Module):
         return self.predict(images)[0]
 
     def losses(self, images: Tensor, objects: Sequence[Objects]) -> Losses:
-        """Losses of normalised images ``(B, C, H, W)`` with the objects that are in each."""
+        """Losses of normalised images ``(B, C, H, W)`` with the objects that are in each.
+
+        Raises:
+            ValueError: There is not one ``Objects`` for each image.
+        """
         if len(images) != len(objects):
             raise ValueError(f"{len(images)} images with objects of {len(objects)}; give one each")
         _check_labels(objects, self.head.classes)

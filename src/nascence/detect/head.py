@@ -19,6 +19,10 @@ class DetectionHead(nn.Module):
 
     A sequence of ``(B, channels, H_l, W_l)`` to :class:`Predictions` at the places in the order of
     :func:`nascence.detect.places`.
+
+    Raises:
+        ValueError: There is no class or no level, ``convolutions`` is negative, or ``prior`` not in
+            (0, 1).
     """
 
     LOG_LIMIT = 6.0  # of exp(): boxes up to 400 strides, and no overflow while learning starts
@@ -56,7 +60,11 @@ class DetectionHead(nn.Module):
         nn.init.constant_(self.class_output.bias, -math.log((1 - prior) / prior))
 
     def forward(self, levels: Sequence[Tensor]) -> Predictions:
-        """Return the predictions at all places of maps ``(B, channels, H_l, W_l)``."""
+        """Return the predictions at all places of maps ``(B, channels, H_l, W_l)``.
+
+        Raises:
+            ValueError: There are not as many levels as strides.
+        """
         if len(levels) != len(self.strides):
             raise ValueError(f"{len(levels)} levels; this head has {len(self.strides)} strides")
         logits, distances, centreness = [], [], []

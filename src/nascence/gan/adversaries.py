@@ -25,10 +25,15 @@ class Adversaries:
     The hinge loss (Lim and Ye, "Geometric GAN", 2017; Miyato et al., ICLR 2018, eq. 16 and 17) and
     Adam with beta_1 0 and beta_2 0.9, as AutoGAN (Gong et al., ICCV 2019, section 4.1).
 
+    Images are ``(B, C, H, W)`` in [-1, 1]; ``judge`` scores them, ``(B,)``.
+
     Args:
         generator, discriminator: copied.
         rates: of Adam, of the generator and of the discriminator.
         device: to train on.
+
+    Raises:
+        ValueError: a rate is not positive.
     """
 
     def __init__(

@@ -29,6 +29,9 @@ class ImageClassifier:
         network: that takes normalised images of ``data`` and ends in a linear layer, whose inputs
             are the features.
         data: with the side and the normalisation that the network was trained with.
+
+    Raises:
+        ValueError: the network has no linear layer.
     """
 
     def __init__(self, network: nn.Module, data: Dataset) -> None:
@@ -72,6 +75,9 @@ class ClassifierQuality:
 
     Attributes:
         reference_images, reference_score: how many real images, and their own score.
+
+    Raises:
+        ValueError: there are fewer than two real images.
     """
 
     def __init__(self, probabilities: Images, features: Images, reference: Tensor) -> None:

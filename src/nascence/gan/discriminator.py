@@ -37,6 +37,9 @@ class Discriminator(nn.Module):
         stages: for how many doublings from 4 pixels it is made.
         width: channels of every block.
         in_channels: of the images.
+
+    Raises:
+        ValueError: ``stages`` or ``width`` is below 1.
     """
 
     def __init__(self, *, stages: int, width: int = 128, in_channels: int = 3) -> None:

@@ -116,8 +116,8 @@ def train_generator(
 def generate(network: Callable[[Tensor], Tensor], vectors: Tensor) -> Tensor:
     """Return the images that a generator makes of latent vectors, in pieces of 250.
 
-    A generator whose BatchNorm takes its statistics from the batch, as a supernet's, takes them
-    from each piece.
+    ``(N, latent)`` to ``(N, C, H, W)``. A generator whose BatchNorm takes its statistics from the
+    batch, as a supernet's, takes them from each piece.
     """
     parts = vectors.split(list(pieces(len(vectors))))
     return torch.cat([network(part) for part in parts])

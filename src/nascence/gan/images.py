@@ -52,7 +52,7 @@ def latents(space: GeneratorSpace, count: int, *, generator: torch.Generator) ->
 
 
 def signed(images: Tensor) -> Tensor:
-    """uint8 0 to 255 to float32 in [-1, 1]."""
+    """uint8 ``(N, C, H, W)`` from 0 to 255 to float32 in [-1, 1]."""
     return images.float() / 127.5 - 1
 
 

@@ -92,7 +92,7 @@ class SharedGan:
             self._reset()
 
     def latents(self, count: int, *numbers: int) -> Tensor:
-        """Draw latent vectors that depend on the seed and the numbers alone."""
+        """Draw latent vectors ``(count, latent)`` that depend on the seed and the numbers alone."""
         return latents(
             self.space, count, generator=stream(self.seed, *numbers, derivation="search")
         ).to(self.device)

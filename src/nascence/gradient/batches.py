@@ -19,6 +19,9 @@ class Halves:
         crop, flip: of :func:`nascence.data.augment`.
         device: on which batches are put, normalised.
         whole: give the weights all images and the architecture the same batch.
+
+    Raises:
+        ValueError: fewer than 4 training images, or batches of fewer than 2.
     """
 
     def __init__(
@@ -44,11 +47,11 @@ class Halves:
         self.batch_size = min(batch_size, len(self.halves[0]))
 
     def weights(self, step: int) -> Batch:
-        """The batch of one step of the weights."""
+        """The batch of one step of the weights: ``(B, C, H, W)`` and ``(B,)``."""
         return self._batch(0, step)
 
     def architecture(self, step: int) -> Batch:
-        """The batch of one step of the architecture."""
+        """The batch of one step of the architecture: ``(B, C, H, W)`` and ``(B,)``."""
         return self._batch(1, step)
 
     def _batch(self, half: int, step: int) -> Batch:

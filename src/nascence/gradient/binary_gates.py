@@ -35,6 +35,10 @@ class BinaryGates:
         rate: of Adam with momenta 0 and 0.999, so that logits without a gradient stay.
         paths: choices of a decision that are sampled for a step, 2 or more, or None for all.
         latency: None where it counts for nothing.
+
+    Raises:
+        ValueError: the rate is not positive, ``paths`` is below 2, or the latencies are of another
+            space.
     """
 
     joint = False
@@ -77,7 +81,7 @@ class BinaryGates:
 
     @torch.no_grad()
     def choice(self, done: float, generator: torch.Generator) -> list[Tensor]:
-        """Return what the weights are trained on in this step; see :class:`Method`."""
+        """Return the gates of this step, ``(choices,)`` for each decision; see :class:`Method`."""
         return [
             _gates(drawn, torch.ones(1, device=vector.device), vector)
             for vector, drawn in self._drawn(1, generator)
@@ -93,7 +97,7 @@ class BinaryGates:
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
-        """Return the derivatives by the policy's parameters; see :class:`Method`."""
+        """Return derivatives by the policy's parameters, of their shapes; see :class:`Method`."""
         sampled, values, choice = [], [], []
         with torch.no_grad():
             for vector, drawn in self._drawn(self.paths, generator):
@@ -147,7 +151,11 @@ class BinaryGates:
         return found
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Return those of the choices held, for each decision; see :class:`Method`."""
+        """Return those of the choices held, ``(choices,)`` a decision; see :class:`Method`.
+
+        Raises:
+            DivergenceError: logits are not finite.
+        """
         for name, logits in zip(self.names, self.logits, strict=True):
             if not logits.isfinite().all():
                 raise DivergenceError(
@@ -159,7 +167,7 @@ class BinaryGates:
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
-        """Return the network to which the search has come; see :class:`Method`."""
+        """Return the network found; the batch ``(B, C, H, W)``, ``(B,)`` is not used."""
         return derive(supernet, self.probabilities(generator))
 
     def measured(self, supernet: SuperNet, architecture: Architecture) -> Choice:
@@ -168,7 +176,7 @@ class BinaryGates:
 
 
 def logit_gradient(by_gate: Tensor, probabilities: Tensor) -> Tensor:
-    """Return the derivative by the logits from that by binary gates, (choices,).
+    """Return the derivative by the logits from that by binary gates, ``(choices,)``.
 
     Eq. 4 of the paper: the derivative by a probability is taken to be that by its gate, so that
     that by logit i is the sum over j of ``by_gate[j] * p[j] * (delta(i, j) - p[i])``. It is exact

@@ -62,7 +62,10 @@ def check_derivable(supernet: SuperNet) -> None:
 
 
 def entropy(probabilities: Sequence[Tensor]) -> float:
-    """Mean over the decisions with a choice of the entropy over its greatest value, in [0, 1]."""
+    """Mean over the decisions with a choice of the entropy over its greatest value, in [0, 1].
+
+    Each decision's probabilities are ``(choices,)``.
+    """
     shares = [
         float(torch.special.entr(vector).sum()) / math.log(len(vector))
         for vector in probabilities

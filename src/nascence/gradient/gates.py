@@ -15,12 +15,12 @@ Gate = Callable[[Tensor, float, torch.Generator], Tensor]
 
 
 def softmax_gate(logits: Tensor, done: float, generator: torch.Generator) -> Tensor:
-    """Mix all choices (Liu et al., "DARTS", ICLR 2019, eq. 2). Nothing is random."""
+    """Mix all choices, ``(choices,)`` (Liu et al., "DARTS", ICLR 2019, eq. 2): not random."""
     return logits.softmax(0)
 
 
 def concrete(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
-    """Draw a soft gate, ``softmax((logits + Gumbel noise) / temperature)``.
+    """Draw a soft gate, ``softmax((logits + Gumbel noise) / temperature)``, of ``(choices,)``.
 
     Maddison, Mnih and Teh, "The Concrete Distribution", ICLR 2017, eq. 10; Xie et al., "SNAS",
     ICLR 2019, eq. 7. Its derivative is an unbiased estimate of that of the expected loss of such
@@ -30,7 +30,7 @@ def concrete(logits: Tensor, *, temperature: float, generator: torch.Generator) 
 
 
 def straight_through(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
-    """Draw a hard gate whose derivative is that of the soft one with the same noise.
+    """Draw a hard gate ``(choices,)`` whose derivative is that of the soft one with the same noise.
 
     Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours" (GDAS), CVPR
     2019, eq. 3 to 6. A choice is drawn with its softmax probability, at any temperature. The

@@ -20,7 +20,7 @@ class SinglePath(MixedOperation):
     """
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
-        """Mix what the candidates give, with weights (choices,), into one tensor (B, C, H, W)."""
+        """Mix what the candidates give, by weights ``(choices,)``, into one ``(B, C, H, W)``."""
         place = int(weights.detach().argmax())
         return list(self.candidates.values())[place](*inputs) * weights[place]
 
@@ -33,7 +33,7 @@ class SampledPaths(MixedOperation):
     """
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
-        """Mix what the candidates give, with weights (choices,), into one tensor (B, C, H, W)."""
+        """Mix what the candidates give, by weights ``(choices,)``, into one ``(B, C, H, W)``."""
         if not weights.is_sparse:
             return super().mixture(weights, *inputs)
         candidates = list(self.candidates.values())
@@ -72,7 +72,7 @@ class PartialOperation(MixedOperation):
     """The mixture of :class:`PartialCandidate`, whose bypass is computed once for all."""
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
-        """Mix what the candidates give, with weights (choices,), into one tensor (B, C, H, W)."""
+        """Mix what the candidates give, by weights ``(choices,)``, into one ``(B, C, H, W)``."""
         (x,) = inputs
         partial = [each for each in self.candidates.values() if isinstance(each, PartialCandidate)]
         parts = partial[0].parts

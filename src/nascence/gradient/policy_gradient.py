@@ -27,6 +27,9 @@ class PolicyGradient(RewardedController):
         baseline_decay: of the moving average of rewards.
         candidates: networks drawn to derive one, of which the most accurate on a batch is taken.
         hidden, scale, temperature: of :class:`Controller`.
+
+    Raises:
+        ValueError: ``candidates`` is below 1.
     """
 
     joint = False
@@ -79,13 +82,13 @@ class PolicyGradient(RewardedController):
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
-        """Return the derivatives by the policy's parameters; see :class:`Method`."""
+        """Return derivatives by the policy's parameters, of their shapes; see :class:`Method`."""
         return self.estimate(
             lambda each: _accuracy(supernet, validation, each), generator=generator
         )[0]
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Return those of the choices held, for each decision; see :class:`Method`."""
+        """Return those of the choices held, ``(choices,)`` a decision; see :class:`Method`."""
         with torch.no_grad():
             drawn = self.controller.draw(64, generator=generator)
         return [each.mean(0) for each in drawn.probabilities]
@@ -94,7 +97,10 @@ class PolicyGradient(RewardedController):
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
-        """Draw several networks and take the one with the highest reward (section 2.3)."""
+        """Draw several networks and take the one with the highest reward (section 2.3).
+
+        The reward is the accuracy on the batch, ``(B, C, H, W)`` and ``(B,)``.
+        """
         drawn = self.controller.draw(self.candidates, generator=generator).architectures
         return max(drawn, key=lambda each: _accuracy(supernet, validation, each))
 

@@ -51,15 +51,18 @@ class Method(Protocol):
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
-        """Derivatives by the policy's parameters; ``rate`` is that of the weights."""
+        """Derivatives by the policy's parameters, each of its parameter's shape.
+
+        Batches are images ``(B, C, H, W)`` and labels ``(B,)``; ``rate`` is that of the weights.
+        """
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Of the choices that are held, for each decision."""
+        """Of the choices held: ``(choices,)`` for each decision, with a sum of 1."""
 
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
-        """The network to which the search has come."""
+        """The network found, by a batch ``(B, C, H, W)``, ``(B,)`` if it needs one."""
 
     def measured(self, supernet: SuperNet, architecture: Architecture) -> Choice:
         """What the supernet computes to measure a derived network."""
@@ -111,6 +114,9 @@ class Relaxation:
         joint: logits and weights learn from one loss on one batch.
         edges: see :class:`Policy`.
         name: of the strategy, for the description.
+
+    Raises:
+        ValueError: ``order`` is not 1 or 2, ``rate`` not positive, or ``decay`` negative.
     """
 
     latency: LatencyTerm | None = None
@@ -142,7 +148,7 @@ class Relaxation:
         self.description = f"{name}, architecture rate {rate}, decay {decay}, order {order}"
 
     def choice(self, done: float, generator: torch.Generator) -> list[Tensor]:
-        """Return what the weights are trained on in this step; see :class:`Method`."""
+        """Return the gates of this step, ``(choices,)`` for each decision; see :class:`Method`."""
         gates = [self.gate(logits, done, generator) for logits in self.learned.logits]
         if not self.learned.edges:
             return gates
@@ -159,7 +165,7 @@ class Relaxation:
         rate: float,
         generator: torch.Generator,
     ) -> list[Tensor]:
-        """Return the derivatives by the policy's parameters; see :class:`Method`."""
+        """Return derivatives by the policy's parameters, of their shapes; see :class:`Method`."""
         own = list(self.policy.parameters())
         if self.order == 1:
             loss = cross_entropy(supernet, validation, self.choice(done, generator))
@@ -175,14 +181,14 @@ class Relaxation:
         return unrolled_gradients(loss_of, weights, own, train, validation, rate=rate)
 
     def probabilities(self, generator: torch.Generator) -> list[Tensor]:
-        """Return those of the choices held, for each decision; see :class:`Method`."""
+        """Return those of the choices held, ``(choices,)`` a decision; see :class:`Method`."""
         return [logits.detach().softmax(0) for logits in self.learned.logits]
 
     @torch.no_grad()
     def derive(
         self, supernet: SuperNet, validation: Batch, generator: torch.Generator
     ) -> Architecture:
-        """Return the network to which the search has come; see :class:`Method`."""
+        """Return the network found; the batch ``(B, C, H, W)``, ``(B,)`` is not used."""
         shares = self.learned.edge_weights()
         probabilities = self.probabilities(generator)
         weights = [each * share for each, share in zip(probabilities, shares, strict=True)]
@@ -210,7 +216,7 @@ class Relaxation:
 
 
 def cross_entropy(supernet: SuperNet, batch: Batch, choice: Choice) -> Tensor:
-    """Mean loss of a path or mixture on a batch."""
+    """Mean loss ``()`` of a path or mixture on a batch ``(B, C, H, W)``, ``(B,)``."""
     return functional.cross_entropy(supernet(batch[0], choice), batch[1])
 
 

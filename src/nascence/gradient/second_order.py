@@ -33,8 +33,9 @@ def unrolled_gradients(
     Args:
         loss: computed four times.
         weights: of the supernet, untouched.
-        architecture: tensors that require gradients; one derivative of each is returned.
-        train: images (B, C, H, W) and labels (B,) that the weights learn from.
+        architecture: tensors of any shape that require gradients; one derivative of each is
+            returned.
+        train: images ``(B, C, H, W)`` and labels ``(B,)`` that the weights learn from.
         validation: the same of what the architecture learns from.
         rate: learning rate of the inner step; 0 gives the first order.
         radius: length of the step of the difference.

@@ -40,13 +40,10 @@ def darts(
     with the settings of section 3.1.1.
 
     Args:
-        supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`.
         order: 1 takes the weights as they are, 2 as one step of training would leave them (eq. 7
             and 8), at about three times the cost.
-        architecture_rate: of the Adam that moves the architecture.
-        architecture_decay: its weight decay.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         settings: of :func:`gradient_search`; ``stop_at_skips=2`` is the early stop of DARTS+.
     """
     prepare = partial(
@@ -78,12 +75,9 @@ def pc_darts(
     fewer channels; the rest of the supernet keeps its weights. For spaces of cells.
 
     Args:
-        supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`.
         parts: K; it must divide the width.
-        architecture_rate: of the Adam that moves the architecture.
-        architecture_decay: its weight decay.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         warmup: first part of the search, in which the architecture rests.
         settings: of :func:`gradient_search`.
     """
@@ -110,12 +104,9 @@ def snas(
     step costs half of one of DARTS. The paper does not give its temperatures.
 
     Args:
-        supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`.
         temperature: of the gates at the start and at the end.
-        architecture_rate: of the Adam that moves the architecture.
-        architecture_decay: its weight decay.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -144,12 +135,9 @@ def gdas(
     Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019.
 
     Args:
-        supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`.
         temperature: of the gates' derivative at the start and at the end.
-        architecture_rate: of the Adam that moves the architecture.
-        architecture_decay: its weight decay.
+        architecture_rate, architecture_decay: of the Adam that moves the architecture.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -185,9 +173,7 @@ def enas(
     most accurate of ``candidates`` drawn networks on one batch.
 
     Args:
-        supernets: one, or the sub-supernets of a split one.
-        data: to search on.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`.
         controller_rate: of Adam.
         samples: networks drawn for a step of the controller.
         entropy: weight of the controller's entropy in its reward.
@@ -231,9 +217,8 @@ def proxyless(
     paths is computed, so that the memory of a step is that of one network.
 
     Args:
-        supernets: one, or the sub-supernets of a split one.
-        data: to search on; the logits learn on the other half.
-        generator: of all randomness.
+        supernets, data, generator: see :func:`gradient_search`; the logits learn on the other half
+            of the data.
         paths: sampled for a step of the architecture; None for all. See :class:`BinaryGates`.
         latency: weighs measured latency against accuracy; None for accuracy alone.
         architecture_rate: of Adam.

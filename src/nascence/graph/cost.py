@@ -78,7 +78,8 @@ def count_macs(model: nn.Module, *inputs: Tensor) -> int:
 
     Args:
         model: The network.
-        inputs: What its forward pass takes; divide by the batch size for the cost of one sample.
+        inputs: What its forward pass takes, such as ``(B, C, H, W)``; divide by the batch size for
+            the cost of one sample.
     """
     # fused attention, of modules or of functions, is one operation that the counter does not know
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -102,7 +103,7 @@ def measure_latency(
 
     Args:
         model: The network, on the device of the inputs.
-        inputs: What its forward pass takes.
+        inputs: What its forward pass takes, such as ``(B, C, H, W)``.
         repeats: Passes that are timed.
         warmup: Passes before them.
 

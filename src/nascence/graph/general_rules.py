@@ -46,7 +46,11 @@ def device(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def reading(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Reading a value: only constants have one."""
+    """Reading a value: only constants have one.
+
+    Raises:
+        GraphError: The value is of an activation.
+    """
     known = tensors_of(args)
     if any(tensor.device.type == "meta" or id(tensor) in recorder.lineage for tensor in known):
         raise GraphError(
@@ -75,7 +79,7 @@ def cast(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def write(recorder: Recorder, target: Tensor, lineage: tuple[int, ...]) -> Tensor:
-    """Record that ``target`` now comes from ``lineage``; what it is a view of, from both."""
+    """Record that ``target`` (any shape) comes from ``lineage``; its base, if a view, from both."""
     root = target._base
     if root is not None:
         recorder.mark(root, tuple(dict.fromkeys((*recorder.sources(root), *lineage))), None)

@@ -128,7 +128,11 @@ class Recorder(TorchFunctionMode):
     def node(
         self, op: str, sources: Iterable[int], parameters: Sequence[Owned] = (), macs: int = 0
     ) -> int:
-        """Record an operation, or meet again the one that owns the same parameters."""
+        """Record an operation, or meet again the one that owns the same parameters.
+
+        Raises:
+            GraphError: The network has more than ``max_nodes`` operations.
+        """
         fresh = [item for item in parameters if item[0] not in self.owner]
         if parameters and not fresh:
             index = self.owner[parameters[0][0]]
@@ -190,7 +194,7 @@ class Recorder(TorchFunctionMode):
 
 
 def tensors_of(values: Iterable[Any]) -> list[Tensor]:
-    """The tensors among ``values``, lists, tuples and dicts entered."""
+    """The tensors, of any shape, among ``values``; lists, tuples and dicts are entered."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
@@ -211,7 +215,7 @@ def is_tracing() -> bool:
 
 
 def loop(function: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
-    """``function(state)``, recorded as one cell whose output feeds it again.
+    """``function(state)``, recorded as one cell whose output, of the same shape, feeds it again.
 
     A fixed-point solver calls this in place of its iterations while :func:`is_tracing`, since
     a trace has no values to converge on. The graph then holds the cell once, with the pair

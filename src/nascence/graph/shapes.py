@@ -7,7 +7,11 @@ Shape = tuple[int, ...]
 
 
 def broadcast(first: Sequence[int], second: Sequence[int]) -> Shape:
-    """The shape that two operands broadcast to."""
+    """The shape that two operands broadcast to.
+
+    Raises:
+        ValueError: They do not broadcast.
+    """
     if len(first) < len(second):
         first, second = second, first
     offset = len(first) - len(second)
@@ -36,7 +40,11 @@ def convolution(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Shape:
-    """``(B, Cout, ...)`` of a convolution of ``x`` ``(B, Cin, ...)``; ``x`` may lack the batch."""
+    """``(B, Cout, ...)`` of a convolution of ``x`` ``(B, Cin, ...)``; ``x`` may lack the batch.
+
+    Raises:
+        ValueError: The input has other axes or channels, or the kernel does not fit.
+    """
     axes = len(weight) - 2
     if len(x) not in (axes + 1, axes + 2):
         raise ValueError(f"a {axes}-D convolution got an input of shape {tuple(x)}")
@@ -63,7 +71,11 @@ def convolution(
 
 
 def linear(x: Sequence[int], weight: Sequence[int]) -> Shape:
-    """``(..., out)`` for ``x`` ``(..., in)`` and a weight ``(out, in)``."""
+    """``(..., out)`` for ``x`` ``(..., in)`` and a weight ``(out, in)``.
+
+    Raises:
+        ValueError: The last axes differ.
+    """
     if not x or x[-1] != weight[-1]:
         raise ValueError(
             f"a linear layer with weight {tuple(weight)} got an input of shape {tuple(x)}"
@@ -80,7 +92,11 @@ def pooling(
     ceil: bool,
     axes: int,
 ) -> Shape:
-    """Shape after max or average pooling over the last ``axes`` axes."""
+    """Shape after max or average pooling over the last ``axes`` axes.
+
+    Raises:
+        ValueError: The window does not fit.
+    """
     kernels = _per_axis(kernel, axes)
     strides = kernels if stride is None or stride == [] else _per_axis(stride, axes)
     paddings, dilations = _per_axis(padding, axes), _per_axis(dilation, axes)
@@ -117,7 +133,11 @@ def reduction(x: Sequence[int], axes: Sequence[int], keepdim: bool) -> Shape:
 
 
 def concatenation(shapes: Sequence[Sequence[int]], axis: int) -> Shape:
-    """Shape of tensors joined along ``axis``."""
+    """Shape of tensors joined along ``axis``.
+
+    Raises:
+        ValueError: They differ on another axis.
+    """
     first = list(shapes[0])
     axis %= len(first)
     for shape in shapes[1:]:

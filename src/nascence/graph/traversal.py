@@ -13,8 +13,8 @@ _INVERSE = np.concatenate([[0.0], 1.0 / np.arange(1, 256)])  # of distances; 0 i
 class Traversal:
     """One walk over all nodes, level by level.
 
-    ``order`` lists the nodes, ``bounds`` the ends of the levels in it. Nodes of one level do
-    not depend on each other.
+    ``distances`` is ``(N, N)``; ``order`` lists the N nodes, ``bounds`` the ends of the levels in
+    it. Nodes of one level do not depend on each other.
     """
 
     def __init__(self, distances: Array, levels: Sequence[int]) -> None:
@@ -50,7 +50,10 @@ class Traversal:
 def both_ways(
     distances: Array, levels: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> tuple[Traversal, Traversal]:
-    """The walk along the edges and the walk against them; ``edges`` sorted by destination."""
+    """The walk along the edges and the one against them, by distances ``(N, N)``.
+
+    ``edges`` are sorted by destination.
+    """
     from_the_end = [0] * len(levels)
     for source, destination in reversed(edges):
         from_the_end[source] = max(from_the_end[source], from_the_end[destination] + 1)

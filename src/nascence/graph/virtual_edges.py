@@ -16,6 +16,9 @@ def shortest_paths(
     Paths longer than ``cutoff`` edges count as no path. Every node must come after its
     predecessors, so a row follows from the rows of the predecessors: d(u, v) =
     1 + min over the edges (w, v) of d(u, w), which costs one minimum per edge of rows of N.
+
+    Raises:
+        ValueError: ``cutoff`` is not in 1 to 254, or a node comes before its predecessor.
     """
     if not 0 < cutoff < 255:
         raise ValueError(f"cutoff is {cutoff}; it must be between 1 and 254")

@@ -15,7 +15,8 @@ def accuracy(
 ) -> float:
     """Share of ``images`` whose label has the largest logit, in evaluation mode.
 
-    ``values`` are parameters and buffers by name; the model keeps its own.
+    ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``; ``values`` are parameters and buffers by
+    name, and the model keeps its own.
     """
     right = 0
     with evaluation_mode(model):

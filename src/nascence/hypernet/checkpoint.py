@@ -45,7 +45,11 @@ def load(path: str | Path) -> GHN:
 
 
 def load_into(ghn: GHN, path: str | Path) -> None:
-    """Replace the weights of ``ghn`` by those in the file; raises, unchanged, if they differ."""
+    """Replace the weights of ``ghn`` by those in the file; raises, unchanged, if they differ.
+
+    Raises:
+        ValueError: The file was saved for another configuration.
+    """
     settings, _, tensors = _read(path)
     differing = [
         f"{key} is {settings.get(key)!r} in the file and {value!r} here"

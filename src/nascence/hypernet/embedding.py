@@ -35,6 +35,9 @@ class NodeEmbedding(nn.Module):
     Output and input channels share one table, kernel heights and widths another. A node
     without parameters has the dummy row of both. ``vocabulary="paper"`` has the fifteen
     operations of the paper and maps later ones to the nearest; ``"extended"`` embeds all.
+
+    Raises:
+        ValueError: The vocabulary is unknown, or ``width`` is no multiple of 4.
     """
 
     def __init__(self, width: int, classes: int, largest: int, vocabulary: str) -> None:

@@ -25,7 +25,8 @@ def network_accuracies(
 ) -> list[float]:
     """Accuracy in [0, 1] of every network, with predicted parameters and no gradient step.
 
-    Statistics of batch normalisation come from the batches ``calibration`` of training images.
+    ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``. Statistics of batch normalisation come
+    from the batches ``calibration`` of training images, ``(B, C, H, W)``.
     With ``ghn`` None the modules keep their own values: the baseline, treated alike.
     """
     found = []
@@ -49,7 +50,11 @@ def validation(
     *,
     calibration: Sequence[Tensor],
 ) -> Callable[[GHN], dict[str, float]]:
-    """A validation pass for :func:`meta_train`: the mean over ``count`` of each split."""
+    """A validation pass for :func:`meta_train`: the mean over ``count`` of each split.
+
+    ``images`` ``(N, C, H, W)``, ``labels`` and ``calibration`` are as for
+    :func:`network_accuracies`.
+    """
 
     def evaluate(ghn: GHN) -> dict[str, float]:
         with evaluation_mode(ghn):

@@ -38,6 +38,9 @@ class GHN(nn.Module):
     papers do; ``"low_rank"`` predicts factors of rank ``rank`` and repeats nothing.
     ``classes`` is the number of classes whose heads are exact; networks with another number
     are predicted like any other layer. ``normalise`` scales by fan-in and squashes vectors.
+
+    Raises:
+        ValueError: ``decoder`` is neither ``"conv"`` nor ``"low_rank"``.
     """
 
     def __init__(
@@ -132,6 +135,10 @@ class GHN(nn.Module):
         With gradients off, the values of one network share one buffer, which is written once;
         the last buffer is used again once nothing holds it. ``out`` are earlier predictions for
         the same graphs, made with gradients off, to overwrite.
+
+        Raises:
+            TypeError: ``graphs`` is one graph, not a list.
+            ValueError: ``out`` holds another number of predictions.
         """
         if isinstance(graphs, Graph):
             raise TypeError("a GHN takes a list of graphs: ghn([graph])")

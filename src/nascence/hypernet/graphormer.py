@@ -58,6 +58,9 @@ class Graphormer(nn.Module):
 
     In-degree, out-degree and distance to the input are embedded and added to the states; the
     distances of every pair, both ways, give an attention bias that all layers share.
+
+    Raises:
+        ValueError: ``width`` is no multiple of ``heads``.
     """
 
     def __init__(self, width: int = 64, *, layers: int = 3, heads: int = 8) -> None:

@@ -1,5 +1,8 @@
 """From a module to predicted values in one call, and values to start training from."""
 
+import copy
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -28,7 +31,8 @@ def predict(
 
     Args:
         model: Any network that can be traced.
-        inputs: ``(B, C, H, W)``; they give the statistics of batch normalisation.
+        inputs: ``(B, C, H, W)`` of any floating-point dtype; they give the statistics of batch
+            normalisation.
         ghn: The hypernetwork; None for the released weights.
         labels: ``(B,)``; the classifier is fitted to them in closed form, which suits any data and
             number of classes. None keeps the predicted one.
@@ -42,10 +46,11 @@ def predict(
         ValueError: A label is not below the number of outputs.
     """
     ghn = load(RELEASED) if ghn is None else ghn
-    graph = trace(model, inputs[:1])
+    single, inputs = single_precision(model), inputs.float()
+    graph = trace(single, inputs[:1])
     with torch.no_grad():
         params = ghn([graph])[0]
-    return _completed(model, graph, params, inputs, labels, batch_size)
+    return state_of(model, _completed(single, graph, params, inputs, labels, batch_size))
 
 
 def transfer(
@@ -77,7 +82,8 @@ def transfer(
         What ``model.load_state_dict`` takes.
     """
     ghn = load(RELEASED) if ghn is None else ghn
-    graph = trace(model, inputs[:1])
+    single, inputs = single_precision(model), inputs.float()
+    graph = trace(single, inputs[:1])
     with torch.no_grad():
         params = ghn([graph])[0]
     params = break_symmetry(params, generator=generator, scale=scale)
@@ -87,7 +93,18 @@ def transfer(
             bound = 0.0 if old.dim() < 2 else old[0].numel() ** -0.5
             drawn = torch.rand(old.shape, generator=generator, dtype=old.dtype)
             params[parameter.name] = (bound * (2 * drawn - 1)).to(old.device)
-    return _completed(model, graph, params, inputs, labels, batch_size)
+    return state_of(model, _completed(single, graph, params, inputs, labels, batch_size))
+
+
+def single_precision(model: nn.Module) -> nn.Module:
+    """The model, or a copy in float32 where it has parameters or buffers of another precision.
+
+    Hypernetworks predict in float32; `state_of` gives the values the dtypes of the model again.
+    """
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    if all(each.dtype == torch.float32 for each in tensors if each.is_floating_point()):
+        return model
+    return copy.deepcopy(model).float()
 
 
 def _completed(
@@ -103,13 +120,14 @@ def _completed(
     values = {**params, **recalibrate(model, params, batches)}
     if labels is not None:
         values.update(ridge_head(model, graph, values, inputs, labels))
-    return state_of(model, values)
+    return values
 
 
 def state_of(model: nn.Module, values: Params) -> Params:
     """``values`` by parameter and buffer as what ``model.load_state_dict`` takes.
 
-    That names a shared tensor by each of its names, and leaves out buffers that are not saved.
+    That names a shared tensor by each of its names, leaves out buffers that are not saved, and has
+    the model's dtypes.
     """
     owned = {
         id(tensor): name
@@ -117,7 +135,7 @@ def state_of(model: nn.Module, values: Params) -> Params:
         for name, tensor in found
     }
     state = model.state_dict(keep_vars=True)
-    return {name: values[owned[id(tensor)]] for name, tensor in state.items()}
+    return {name: values[owned[id(tensor)]].to(tensor.dtype) for name, tensor in state.items()}
 
 
 def break_symmetry(params: Params, *, generator: torch.Generator, scale: float = 1e-2) -> Params:
@@ -126,6 +144,9 @@ def break_symmetry(params: Params, *, generator: torch.Generator, scale: float =
     Tiling makes filters equal, and equal filters stay equal under gradient descent; a little
     noise lets training part them (Knyazev et al., 2023, section 4.3). Statistics of batch
     normalisation, which :func:`predict` returns as well, stay as they are.
+
+    Raises:
+        ValueError: ``scale`` is negative.
     """
     if scale < 0:
         raise ValueError(f"scale is {scale}; it must not be negative")

@@ -50,7 +50,8 @@ def properties(
 ) -> Properties:
     """The four properties of ``model`` with predicted ``values`` (parameters and buffers).
 
-    ``noise`` is the standard deviation of what is added to the images; the loss is that of
+    ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``. ``noise`` is the standard deviation of
+    what is added to the images; the loss is that of
     plain gradient descent on batches drawn with ``generator``. The model keeps its own values.
     """
     blurred = images + noise * torch.randn(images.shape, generator=generator)
@@ -118,6 +119,9 @@ class Regression:
     A Gaussian kernel on standardised embeddings with the median distance as its width; the
     strength has the lowest leave-one-out error, which is closed-form:
     ``e_i = alpha_i / (K + s I)^-1_ii``.
+
+    Raises:
+        ValueError: Embeddings and targets differ in number, or are fewer than 3.
     """
 
     def __init__(

@@ -33,6 +33,9 @@ def solve_ridge(
 
     ``s`` is the entry of ``strengths``, relative to the mean variance of the features, with
     the lowest generalised cross-validation error ``n |residual|^2 / (n - trace)^2``.
+
+    Raises:
+        ValueError: There are fewer than two samples.
     """
     x = features.double()
     count = len(x)
@@ -61,7 +64,11 @@ def solve_ridge(
 
 
 def classifier_name(graph: Graph) -> str:
-    """Dotted name of the linear layer that gives the network's first output."""
+    """Dotted name of the linear layer that gives the network's first output.
+
+    Raises:
+        ValueError: The first output is not that of a linear layer.
+    """
     stack, seen = [graph.outputs[0]], set()
     while stack:
         index = stack.pop()
@@ -101,8 +108,12 @@ def ridge_head(
 ) -> Params:
     """New weight and bias for the classifier of ``model``, fitted to ``images`` and ``labels``.
 
-    ``values`` are parameters and buffers by name; merge the result into them. The classes are
-    those of the model's last layer; every label must be below their number.
+    ``images`` are ``(n, C, H, W)``, ``labels`` ``(n,)``. ``values`` are parameters and buffers by
+    name; merge the result into them: a weight ``(classes, F)`` and a bias ``(classes,)``. The
+    classes are those of the model's last layer.
+
+    Raises:
+        ValueError: A label is not below their number, or there are fewer than two images.
     """
     name = classifier_name(graph)
     classes = len(values[f"{name}.weight"])

@@ -27,7 +27,12 @@ class RunSettings(NamedTuple):
 
 
 def check(settings: RunSettings, images: Tensor, labels: Tensor) -> None:
-    """Raise ValueError for settings or data that nothing can be trained with."""
+    """Refuse settings or data that nothing can be trained with.
+
+    Raises:
+        ValueError: A setting is out of its range, or the images are not floating-point
+            ``(N, C, H, W)`` with labels ``(N,)``.
+    """
     for name in ("networks", "steps", "meta_batch", "batch_size"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} is {getattr(settings, name)}; it must be at least 1")

@@ -39,7 +39,10 @@ def agreed(going: bool) -> bool:
 
 
 class Run:
-    """The state of a run: weights, optimiser, step and counters."""
+    """The state of a run: weights, optimizer, step and counters.
+
+    It trains on floating-point images ``(N, C, H, W)`` and labels ``(N,)``.
+    """
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class Run:
         return (ahead[index] for index in range(len(ahead)))
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Images and labels of this step, flipped and shifted at random."""
+        """Images ``(B, C, H, W)``, labels ``(B,)`` of this step, flipped and shifted at random."""
         generator = stream(self.settings.seed, self.step, derivation="hypernet")
         count = self.settings.batch_size
         rows = torch.randint(len(self.images), (count,), generator=generator)

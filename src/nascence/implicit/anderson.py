@@ -20,7 +20,7 @@ def anderson(
     ridge: float = 1e-8,
     damping: float = 1.0,
 ) -> Solution:
-    """Anderson acceleration on flat states (B, N): Walker & Ni 2011, algorithm AA, type II.
+    """Anderson acceleration on flat states ``(B, N)``: Walker & Ni 2011, algorithm AA, type II.
 
     The next iterate is the combination of the last ``memory`` images f(z) whose residuals,
     combined alike, are shortest. ``ridge`` is relative to the residuals' own size, so that it
@@ -63,7 +63,7 @@ def _weights(gram: Tensor, ridge: float) -> Tensor:
 
 
 def solve_definite(matrix: Tensor, right: Tensor) -> Tensor:
-    """Solve small positive definite systems (B, m, m) x = (B, m) by Gauss-Jordan elimination.
+    """Solve small positive definite systems ``(B, m, m) x = (B, m)`` by Gauss-Jordan elimination.
 
     Written in elementary operations, because ONNX has no linear solver.
     """

@@ -1,5 +1,6 @@
 """How gradients pass a fixed point: implicit, phantom, unrolled."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from nascence.implicit.broyden import broyden
 from nascence.implicit.newton_krylov import newton_krylov
 from nascence.implicit.picard import picard
 from nascence.implicit.solution import Norm, Solution, report
+from nascence.implicit.transforms import is_mapped, transforms
 
 Solver = Callable[..., Solution]
 Flat = Callable[[Tensor], Tensor]
@@ -113,17 +115,18 @@ def solver_of(name: str | Solver) -> Solver:
 
 
 def pack(tensors: Sequence[Tensor]) -> Tensor:
-    """One flat state (B, N), at least float32, of tensors (B, ...)."""
-    flat = [tensor.reshape(tensor.shape[0], -1) for tensor in tensors]
+    """One flat state ``(B, N)``, at least float32, of tensors ``(B, ...)``."""
+    # not reshape(B, -1), which is undefined for a batch of no samples
+    flat = [tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None] for tensor in tensors]
     joined = flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)
     return joined.float() if joined.dtype in (torch.float16, torch.bfloat16) else joined
 
 
 def unpack(flat: Tensor, like: Sequence[Tensor]) -> Tensors:
-    """The tensors of a flat state, shaped and typed like ``like``."""
+    """The tensors ``(B, ...)`` of a flat state ``(B, N)``, shaped and typed like ``like``."""
     if len(like) == 1:
         return (flat.reshape(like[0].shape).to(like[0].dtype),)
-    sizes = [tensor[0].numel() for tensor in like]
+    sizes = [math.prod(tensor.shape[1:]) for tensor in like]
     pieces = flat.split(sizes, dim=1)
     return tuple(
         piece.reshape(tensor.shape).to(tensor.dtype)
@@ -171,16 +174,39 @@ def attach(
     warn: bool,
 ) -> Tensors:
     """``states``, a fixed point of f, with the implicit gradient of what f depends on."""
+    if transforms():
+        raise ValueError(
+            f"torch.func's {transforms()[-1]} cannot take an implicit gradient; use torch.autograd "
+            "(torch.autograd.functional.jacobian for jacrev), or backward='phantom'"
+        )
     found, below = states, None
     for order in range(backward.order):
         inputs = found if order else tuple(state.detach().requires_grad_() for state in found)
         images = f(inputs)
-        if not any(image.requires_grad for image in images):
-            return states
+        if not (order or _depends_beyond(images, inputs)):
+            return states  # all that f reads is frozen
         below = _Linear(inputs, images, backward, strict, warn, below)
         # the first inputs are constants: what is sent to them would only be thrown away
         found = _FixedPoint.apply(below, *images, *(inputs if order else ()))
     return found
+
+
+def _depends_beyond(images: Tensors, inputs: Tensors) -> bool:
+    """Whether the graph of ``images`` has a leaf that is none of ``inputs``."""
+    own = set(map(id, inputs))
+    waiting = [image.grad_fn for image in images if image.grad_fn is not None]
+    if any(image.requires_grad and image.grad_fn is None for image in images):
+        return True  # a leaf that f gives back as it is
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) not in own:
+            return True
+        new = {before for before, _ in node.next_functions if before is not None} - seen
+        seen |= new
+        waiting += new
+    return False
 
 
 @dataclass
@@ -245,6 +271,11 @@ class _FixedPoint(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         linear = ctx.linear
+        if any(map(is_mapped, gradients)):
+            raise ValueError(
+                "an implicit gradient is solved for one set of gradients at a time; leave out "
+                "vectorize=True and is_grads_batched=True, or use backward='phantom'"
+            )
         nothing = (None,) * (1 + len(gradients) * (2 if ctx.linked else 1))
         negligible, linear.unsolved = linear.unsolved, 0.0
         if bool(torch.linalg.vector_norm(pack(gradients)) <= negligible):

@@ -18,7 +18,7 @@ def broyden(
     norm: Norm = "relative",
     memory: int = 8,
 ) -> Solution:
-    """Broyden's good method for f(z) - z = 0 on flat states (B, N): Broyden 1965, section 5.
+    """Broyden's good method for f(z) - z = 0 on flat states ``(B, N)``: Broyden 1965, section 5.
 
     The inverse Jacobian is -1 plus ``memory`` rank-one terms, of which the oldest gives way:
     it holds 2 ``memory`` states, however long it runs.

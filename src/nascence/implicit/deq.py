@@ -103,6 +103,9 @@ def fixed_iterations(
 
     The form for ``torch.compile``, ``torch.export`` and ONNX. The picard, anderson and broyden
     solvers have it; so do phantom and unrolled gradients.
+
+    Raises:
+        ValueError: ``iterations`` is below 1.
     """
     if iterations < 1:
         raise ValueError(f"iterations is {iterations}; it must be at least 1")

@@ -11,6 +11,9 @@ class SolveDropout(nn.Module):
 
     :class:`DEQ` calls :meth:`renew` before each solve; the mask is drawn at the first
     evaluation after it, from torch's global generator, as ``nn.Dropout`` does.
+
+    Raises:
+        ValueError: ``p`` is not in [0, 1).
     """
 
     def __init__(self, p: float = 0.5) -> None:

@@ -22,6 +22,7 @@ from nascence.implicit.backward import (
     unpack,
 )
 from nascence.implicit.solution import Norm, Solution, State, Status, report
+from nascence.implicit.transforms import unmapped
 
 
 def fixed_point(
@@ -71,7 +72,9 @@ def fixed_point(
 
     Raises:
         ValueError: Impossible settings, a ``z0`` that requires gradients where the solution does
-            not depend on it, or an f that changes shape, dtype or device.
+            not depend on it, an f that changes shape, dtype or device, a call in
+            ``torch.func.vmap`` (unless unrolled), or another of its transforms with an implicit
+            gradient.
         ConvergenceError: With ``strict``, a sample did not converge.
     """
     chosen, solve = backward_of(backward), solver_of(solver)
@@ -82,7 +85,10 @@ def fixed_point(
         return _traced(apply, states, single)
     if isinstance(chosen, Unrolled):
         return _unrolled(apply, states, chosen, single)
-    with torch.no_grad():
+    compiling = torch.compiler.is_compiling()
+    if not compiling and not states[0].shape[0]:
+        return _empty(apply(states), single)
+    with torch.no_grad(), unmapped():
         solution = solve(
             lambda flat: pack(apply(unpack(flat, states))),
             pack(states).detach(),
@@ -90,14 +96,14 @@ def fixed_point(
             max_iter=max_iter,
             norm=norm,
         )
+        if not compiling:
+            report(solution, strict=strict, warn=warn, what="the fixed point")
     assert isinstance(solution.state, Tensor)
-    if not torch.compiler.is_compiling():
-        report(solution, strict=strict, warn=warn, what="the fixed point")
     found = unpack(solution.state, states)
     if isinstance(chosen, Phantom):
         found = damped(apply, found, chosen.steps, chosen.damping) if _learning() else found
     elif _learning():
-        if torch.compiler.is_compiling():
+        if compiling:
             raise ValueError(
                 "an implicit gradient cannot be compiled; use backward='phantom', 'one_step' or "
                 "'unrolled', or compile under torch.no_grad()"
@@ -193,6 +199,13 @@ def _checked(
 def _unrolled(apply: _Map, states: Tensors, backward: Unrolled, single: bool) -> Solution:
     found = damped(apply, states, backward.steps, backward.damping)
     return _unchecked(found, backward.steps, single)
+
+
+def _empty(images: Tensors, single: bool) -> Solution:
+    """The solution of no samples, which one evaluation has connected to all that f reads."""
+    none = images[0].detach().new_empty(0)
+    status = torch.zeros(0, dtype=torch.long, device=none.device)
+    return Solution(images[0] if single else images, none, 1, status, none.new_empty(1, 0))
 
 
 def _traced(apply: _Map, states: Tensors, single: bool) -> Solution:

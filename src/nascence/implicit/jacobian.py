@@ -22,6 +22,9 @@ def jacobian_penalty(
     Hutchinson's estimator with normal probes e, ``E |e^T J|^2``, over the N values of a sample
     (Bai, Koltun, Kolter 2021, eq. 7). ``z`` is a tensor (B, ...) or a tuple of them, and constant
     here; gradients go to what f depends on. The probes come from ``generator``.
+
+    Raises:
+        ValueError: ``probes`` is below 1.
     """
     if probes < 1:
         raise ValueError(f"probes is {probes}; it must be at least 1")
@@ -45,11 +48,14 @@ def spectral_radius(
     iterations: int = 100,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Largest absolute eigenvalue (B,) of the Jacobian of f at each sample of ``z``.
+    """Largest absolute eigenvalue ``(B,)`` of the Jacobian of f at each sample of ``z``.
 
     Power iteration, then the eigenvalues of the Jacobian on the plane of the last two iterates
     (Saad 2011, section 4.1): that plane holds a dominant eigenvector, or the pair of a complex
     eigenvalue, which the iterates turn in for ever. Below 1, Picard iteration converges nearby.
+
+    Raises:
+        ValueError: ``iterations`` is below 1.
     """
     if iterations < 1:
         raise ValueError(f"iterations is {iterations}; it must be at least 1")

@@ -47,6 +47,9 @@ class MDEQBackbone(nn.Module):
     for images of about 32 pixels and 2 for large ones. The solver's settings are those of
     :class:`DEQ`; the published ones stop after 18 evaluations and do not ask how far they came,
     so samples that are cut off give no warning here.
+
+    Raises:
+        ValueError: ``channels`` is empty, or one is no multiple of ``groups``.
     """
 
     def __init__(
@@ -96,6 +99,9 @@ class MDEQClassifier(nn.Module):
 
     Stream i becomes 4 ``head_channels[i]`` channels wide; each is halved and added to the next
     lower one, and the lowest is widened to ``final_channels`` and averaged.
+
+    Raises:
+        ValueError: ``classes`` is below 1.
     """
 
     def __init__(
@@ -134,6 +140,9 @@ class MDEQSegmenter(nn.Module):
     """Images (B, in_channels, H, W) to a score of each class and pixel (B, classes, H, W).
 
     All streams, interpolated to the highest resolution, pass two 1x1 convolutions: section 4.3.
+
+    Raises:
+        ValueError: ``classes`` is below 1.
     """
 
     def __init__(self, backbone: MDEQBackbone, *, classes: int) -> None:

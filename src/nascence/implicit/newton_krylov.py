@@ -22,7 +22,7 @@ def newton_krylov(
     memory: int = 20,
     affine: bool = False,
 ) -> Solution:
-    """Inexact Newton for f(z) - z = 0 on flat states (B, N): Knoll & Keyes 2004.
+    """Inexact Newton for f(z) - z = 0 on flat states ``(B, N)``: Knoll & Keyes 2004.
 
     Products with the Jacobian are differences of f, each one evaluation; GMRES solves to the
     forcing term of Eisenstat & Walker 1996, eq. 2.6. Steps that make a residual grow are halved,

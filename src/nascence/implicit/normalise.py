@@ -62,7 +62,7 @@ class NormalisedLayer(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weight that the layer computes with."""
+        """The weight that the layer computes with, of the shape of the layer's own."""
         return self.normalise(self.layer.weight) if self._once is None else self._once
 
     def forward(self, x: Tensor) -> Tensor:

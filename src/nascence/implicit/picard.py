@@ -17,7 +17,7 @@ def picard(
     norm: Norm = "relative",
     damping: float = 1.0,
 ) -> Solution:
-    """Damped fixed-point iteration z <- damping f(z) + (1 - damping) z on flat states (B, N).
+    """Damped fixed-point iteration z <- damping f(z) + (1 - damping) z on flat states ``(B, N)``.
 
     Converges for contractions, at the rate of the spectral radius of their Jacobian.
     """

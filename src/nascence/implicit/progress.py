@@ -11,7 +11,7 @@ _BLOW_UP = 1e4  # growth of the residual over the scale of the start that ends a
 
 
 class Progress:
-    """Follows the samples of one solve on flat states (B, N).
+    """Follows the samples of one solve on flat states ``(B, N)``.
 
     A sample stops on its own when it converges, diverges, stalls or becomes non-finite, and
     its state then stays at the best iterate. Without a tolerance nothing is decided by values,
@@ -33,7 +33,7 @@ class Progress:
 
     @property
     def running(self) -> Tensor:
-        """Which samples are not finished, (B,) bool."""
+        """Which samples are not finished, ``(B,)`` bool."""
         return self.status == _RUNNING
 
     def spend(self) -> None:
@@ -41,7 +41,7 @@ class Progress:
         self.evaluations += 1
 
     def record(self, z: Tensor, fz: Tensor, residual: Tensor) -> bool:
-        """Note an evaluation, with ``residual`` = fz - z; whether the solve is over."""
+        """Note an evaluation, with ``residual`` = fz - z, ``(B, N)``; whether the solve is over."""
         self.evaluations += 1
         absolute = torch.linalg.vector_norm(residual, dim=1)
         scale = torch.linalg.vector_norm(fz, dim=1)
@@ -84,7 +84,7 @@ class Progress:
         return not any_left or self.left <= 0
 
     def advance(self, z: Tensor) -> Tensor:
-        """The next iterate: ``z`` where a sample still runs, its best state elsewhere."""
+        """The next iterate ``(B, N)``: ``z`` where a sample runs, its best state elsewhere."""
         if self.tol is None:
             self.best = z
             return z

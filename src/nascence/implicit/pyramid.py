@@ -72,6 +72,9 @@ class FusionCell(nn.Module):
     GroupNorm and ReLU after each.
 
     Tuple of ``(B, channels, H_l, W_l)``, finest first, to a tuple of the same shapes.
+
+    Raises:
+        ValueError: ``levels`` or ``depth`` is below 1.
     """
 
     def __init__(
@@ -156,7 +159,10 @@ class ImplicitPyramid(nn.Module):
         )
 
     def solve(self, maps: Sequence[Tensor], *, start: Sequence[Tensor] | None = None) -> Solution:
-        """The solution with its residuals and status; ``state`` is the tuple of levels."""
+        """The solution with its residuals and status, from maps ``(B, C, H, W)``, finest first.
+
+        Its ``state`` is the tuple of levels ``(B, channels, H, W)``, as ``start``.
+        """
         injected = self.laterals(maps)
 
         def step(state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -179,6 +185,9 @@ class ExplicitPyramid(nn.Module):
 
     With one block it has exactly the parameters of :class:`ImplicitPyramid`; with k blocks it
     costs what k iterations cost.
+
+    Raises:
+        ValueError: ``blocks`` is below 1.
     """
 
     def __init__(

@@ -65,6 +65,9 @@ def report(solution: Solution, *, strict: bool, warn: bool, what: str) -> None:
 
     With ``warn=False`` a stalled sample is no news (a solve cut off on purpose), but a diverged
     or non-finite one always is. The text holds no numbers, so that Python shows it once.
+
+    Raises:
+        ConvergenceError: A sample did not converge and ``strict`` is set.
     """
     status = solution.status
     # ascending severity: the worst decides what is said

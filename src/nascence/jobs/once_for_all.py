@@ -67,6 +67,7 @@ class OnceForAllJob:
         Raises:
             LimitError: No network keeps to the limits; what the folder held stays as it was.
             DivergenceError: The loss is not finite.
+            ValueError: The space is not elastic-mobile, or a setting is out of its range.
         """
         check_folder(self.out)
         check_workers(self.workers)
@@ -189,7 +190,11 @@ def network_weights(space: ElasticMobile, history: Specialised, data: Dataset) -
 def network_of(
     supernets: Sequence[ElasticSuperNet], architecture: Architecture, data: Dataset
 ) -> nn.Module:
-    """Return a network out of the supernet that holds it, with statistics of training images."""
+    """Return a network out of the supernet that holds it, with statistics of training images.
+
+    Raises:
+        ValueError: No supernet holds the architecture.
+    """
     batches = recalibration_batches(data, RECALIBRATION_IMAGES)
     for supernet in supernets:
         if all(index in held for index, held in zip(architecture, supernet.choices, strict=True)):

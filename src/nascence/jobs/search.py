@@ -88,7 +88,11 @@ class SearchJob:
         return TRIALS if self.trials is None and self.seconds is None else self.trials
 
     def run(self, *, progress: Progress | None = None) -> SearchOutcome:
-        """Carry the search out, or on, and write the report; see `nascence.jobs.job.Job`."""
+        """Carry the search out, or on, and write the report; see `nascence.jobs.job.Job`.
+
+        Raises:
+            ValueError: A setting is out of its range.
+        """
         check_folder(self.out)
         check_workers(self.workers)
         if self.trials is not None and self.trials < 1:

@@ -110,7 +110,8 @@ def observe(
 ) -> Observations:
     """Time choices in their places and ``plain`` whole networks in turn.
 
-    A machine that is slower for a while is slower for both. See :func:`measure_latencies`.
+    The images are one batch ``(B, C, H, W)``. A machine that is slower for a while is slower for
+    both. See :func:`measure_latencies`.
     """
     with steady(), seeded(drawn_seed(generator)):
         supernet = _deployed(space)
@@ -168,7 +169,8 @@ def network_milliseconds(
 ) -> list[list[float]]:
     """Milliseconds of passes of whole networks on one thread, interleaved, in evaluation mode.
 
-    Every pass follows one of the same network that is not timed.
+    Every pass is of one batch ``(B, C, H, W)`` and follows one of the same network that is not
+    timed.
     """
     times: list[list[float]] = [[] for _ in networks]
     with steady():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,8 @@ class LatencyTable:
         """Milliseconds to be expected where every decision is drawn on its own (eq. 5 to 7).
 
         Args:
-            probabilities: for each decision of the choices held; the result is differentiable by
-                them.
+            probabilities: of the choices held, ``(choices,)`` for each decision; the result,
+                ``()``, is differentiable by them.
             held: the choices of each decision that the probabilities are of; None for all.
         """
         total = torch.tensor(self.fixed, device=probabilities[0].device)
@@ -113,6 +114,7 @@ def read_latencies(path: Path, *, space: SearchSpace, side: int | None = None) -
     Raises:
         DataError: no such file, another space or side, or an operator that is missing, unknown or
             without a non-negative finite number; the message names it.
+        MissingDataError: there is no file.
     """
     name = printable(path)
     try:
@@ -173,8 +175,7 @@ def _number(path: str, what: str, value: object) -> float:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value < 0
+        or not 0 <= value < sys.float_info.max
     ):
         shown = printable(repr(value))[:40]
         raise DataError(

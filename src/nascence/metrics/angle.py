@@ -58,9 +58,12 @@ class AngleTable(NamedTuple):
 
 
 def squares(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Sums of squares (3,) of the (initial, current) tensors of one part of a network.
+    """Sums of squares ``(3,)`` of the (initial, current) tensors of one part of a network.
 
     The difference is summed itself, since it is lost when two nearly equal norms are subtracted.
+
+    Raises:
+        ValueError: the two tensors of a pair have different shapes.
     """
     total = torch.zeros(3, dtype=torch.float64)
     for initial, current in pairs:
@@ -76,7 +79,7 @@ def squares(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def angle(sums: Tensor) -> Tensor:
-    """Angles (...) in radians, from 0 to pi, of sums of squares (..., 3).
+    """Angles ``(...)`` in radians, from 0 to pi, of sums of squares ``(..., 3)``.
 
     With norms r and s and distance d it is 2 atan2(sqrt(d^2 - (r - s)^2), sqrt((r + s)^2 - d^2)),
     exact where an arc cosine loses half of the digits (Kahan, "Miscalculating Area and Angles of
@@ -98,13 +101,13 @@ def angles(
     live: Tensor | None = None,
     dead: Literal["fixed", "zero"] = "fixed",
 ) -> Tensor:
-    """Return the angles of many architectures, (N,) in radians, float64.
+    """Return the angles of many architectures, ``(N,)`` in radians, float64.
 
     Args:
         table: what each operation adds.
-        architectures: (N, decisions) indices of choices.
-        paths: (N, decisions), how many live paths lead through each, see :func:`live_paths`.
-        live: (N,) bool, whether there is any live path; all are by default.
+        architectures: ``(N, decisions)`` indices of choices.
+        paths: ``(N, decisions)``, how many live paths lead through each, see :func:`live_paths`.
+        live: ``(N,)`` bool, whether there is any live path; all are by default.
         dead: the angle where there is none, see :class:`Convention`.
 
     Raises:
@@ -137,11 +140,11 @@ def live_paths(
 
     Args:
         edges: source and target of each, every source below its target.
-        alive: (N, edges) bool, for N cells.
+        alive: ``(N, edges)`` bool, for N cells.
         outputs: nodes at which paths end; they may go on to a later one.
 
     Returns:
-        How many lead through each edge (N, edges), and how many there are (N,), int64.
+        How many lead through each edge ``(N, edges)``, and how many there are ``(N,)``, int64.
     """
     nodes = 1 + max(target for _, target in edges)
     targets = {target for _, target in edges}

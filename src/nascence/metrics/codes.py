@@ -76,7 +76,7 @@ class ActivationCodes(TorchDispatchMode, ABC):
 
     @abstractmethod
     def take(self, rows: Tensor) -> None:
-        """Take the code ``rows != 0``, (B, units)."""
+        """Take the code ``rows != 0``, ``(B, units)``."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -133,12 +133,12 @@ class CodeKernel(ActivationCodes):
         self._int8 = device.type == "cpu" and torch.cpu._is_vnni_supported()
 
     def kernel(self) -> Tensor:
-        """K[i, j] = number of bits in which images i and j agree: int64 of (B, B)."""
+        """K[i, j] = number of bits in which images i and j agree: int64 of ``(B, B)``."""
         ones = self._common.diagonal()
         return 2 * self._common - ones[:, None] - ones[None, :] + self.bits
 
     def take(self, rows: Tensor) -> None:
-        """Count the agreement of these codes, (images, activations)."""
+        """Count the agreement of these codes, ``(images, activations)``."""
         if not self._int8 or rows.shape[1] == 1:  # _int_mm of a single column is wrong, torch 2.13
             for part in rows.split(_BITS // self.images, dim=1):
                 code = part.ne(0).float()
@@ -152,7 +152,7 @@ class CodeKernel(ActivationCodes):
 
 
 def observe(model: nn.Module, images: Tensor, codes: ActivationCodes) -> None:
-    """Give ``codes`` what a pass over images (B, ...) in the batch's statistics activates.
+    """Give ``codes`` what a pass over images ``(B, ...)`` in the batch's statistics activates.
 
     Raises:
         ValueError: no activation that switches at zero; an activation whose first dimension is

@@ -14,7 +14,7 @@ from nascence.metrics.metric import Batch, Metric
 def population_scores(
     metrics: Sequence[Metric], networks: Iterable[nn.Module], batch: Batch
 ) -> NDArray:
-    """Score every network of a population with every metric: float64 of (networks, metrics)."""
+    """Score every network of a population with every metric: float64 of ``(networks, metrics)``."""
     rows = [[metric(network, batch) for metric in metrics] for network in networks]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(metrics))
 
@@ -90,7 +90,7 @@ class Vote(_Combination):
         self._networks = np.asarray(population, dtype=np.float64)
 
     def __call__(self, model: nn.Module, batch: Batch) -> float:
-        """Return the share of networks that lose against this one, 0 to 1."""
+        """Return the share that loses against this one on ``(B, C, H, W)``, ``(B,)``: 0 to 1."""
         values = np.array(self.scores(model, batch))
         for_it, against = values > self._networks, values < self._networks
         return float((for_it.sum(axis=1) > against.sum(axis=1)).mean())

@@ -49,7 +49,8 @@ def fisher(model: nn.Module, batch: Batch) -> float:
     Network Compression on a Budget", ICLR 2020, on the output a of every convolution
     and linear layer, whether module or function. As in the code of Abdelfattah et al. (2021) each
     weight is given its output channel's value, so that the sum counts a channel as often as it
-    has weights. L is the mean cross-entropy of the batch.
+    has weights. L is the mean cross-entropy of the batch, images ``(B, C, H, W)`` with labels
+    ``(B,)``.
 
     Raises:
         ValueError: no such layer; labels that do not fit; a loss or gradient that is not finite.

@@ -23,7 +23,7 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
 
     Args:
         model: gives one tensor, batch first.
-        batch: two images or more; no label is read.
+        batch: two images or more, ``(B, C, H, W)``; no label is read.
 
     Returns:
         The score. Each eigenvalue of zero costs about 1e5: an image that repeats another adds
@@ -46,7 +46,8 @@ def epe(model: nn.Module, batch: Batch) -> float:
     100 classes; for more, each class's sum is divided by its number of images, and
     the score is the sum of all differences between classes over the number of classes. The
     number of classes is that of the outputs. Jacobians are those of
-    :func:`jacobian_correlation`; k = 1e-5. A class with one image adds nothing to speak of.
+    :func:`jacobian_correlation`; k = 1e-5. The batch is ``(B, C, H, W)``, ``(B,)``. A class with
+    one image adds nothing to speak of.
 
     An image whose slope is zero or constant counts as equal to all others, so that a network
     whose output does not depend on its input has the least, about zero.

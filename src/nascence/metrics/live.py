@@ -15,7 +15,8 @@ from nascence.metrics.metric import Batch, refusals, unwrapped
 class Tape(TorchDispatchMode):
     """While active, notes which memory each operation makes of which, from ``image`` on.
 
-    Memory is told apart by its storage, which is held so that none is used again.
+    ``image`` has any shape. Memory is told apart by its storage, which is held so that none is
+    used again.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -48,7 +49,7 @@ class Tape(TorchDispatchMode):
 
 
 def live_macs(model: nn.Module, batch: Batch) -> float:
-    """Multiply-adds of one image that lie on a way from the image to the output.
+    """Multiply-adds of one image ``(1, C, H, W)`` that lie on a way from the image to the output.
 
     Left out is what reads only constants, and what nothing reads: the edges of a cell that are
     on no path, a branch that is dropped. Counted are convolutions and matrix products, as

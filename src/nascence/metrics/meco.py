@@ -91,10 +91,10 @@ def meco(model: nn.Module, batch: Batch) -> float:
 
     Args:
         model: any network.
-        batch: one image or more, (B, C, ...), of which the first is used; no label is read.
+        batch: one image or more, ``(B, C, ...)``, of which the first is used; no label is read.
 
     Raises:
-        ValueError: no module gives feature maps (1, C, ...) of two channels or more and two
+        ValueError: no module gives feature maps ``(1, C, ...)`` of two channels or more and two
             values or more each; feature maps that are not finite.
     """
     model, maps, handles = unwrapped(model), _FeatureMaps(), []
@@ -125,7 +125,11 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 def least_eigenvalue(maps: Tensor) -> float:
-    """Return that of the correlation of the rows of maps (C, values)."""
+    """Return that of the correlation of the rows of maps ``(C, values)``.
+
+    Raises:
+        ValueError: the maps are not finite.
+    """
     maps = maps.double()
     if not maps.isfinite().all():
         raise ValueError("the network's feature maps are not finite, so that they mean nothing")

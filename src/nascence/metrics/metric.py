@@ -51,11 +51,11 @@ def refusals(images: Tensor) -> Iterator[None]:
 
 
 def parameters(model: nn.Module, batch: Batch) -> float:
-    """Number of learnable values: the simplest baseline of a score. ``batch`` is not used."""
+    """Number of learnable scalars: the simplest baseline of a score. ``batch`` is not used."""
     return float(count_parameters(model))
 
 
 def macs(model: nn.Module, batch: Batch) -> float:
-    """Multiply-adds of one image of ``batch``: a baseline that is hard to beat."""
+    """Multiply-adds of one image ``(1, C, H, W)`` of the batch: a baseline hard to beat."""
     with refusals(batch[0]):
         return float(count_macs(unwrapped(model), batch[0][:1]))

@@ -30,7 +30,8 @@ def naswot(model: nn.Module, batch: Batch) -> float:
 
     Args:
         model: a network that keeps the batch as the first dimension of its activations.
-        batch: two images or more, (B, C, H, W) or what else the network takes; no label is read.
+        batch: two images or more, ``(B, C, H, W)`` or what else the network takes; no label is
+            read.
 
     Images whose codes are equal count once, so that a batch with repeated images ranks networks as
     the different ones alone do. (The determinant itself is then zero, whatever the network.)

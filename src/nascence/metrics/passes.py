@@ -143,12 +143,12 @@ class WithoutNormalisation(FunctionMode):
 
 
 def in_channels_last(images: Tensor) -> Tensor:
-    """Return images in channels-last order if they have four dimensions, else as they are."""
+    """Return images in channels-last order if they are ``(B, C, H, W)``, else as they are."""
     return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
 
 
 def one_tensor(output: Any) -> Tensor:
-    """Return what a network gave, or raise ``ValueError`` if it is not one tensor."""
+    """Return what a network gave, of any shape, or raise ``ValueError`` if it is not one tensor."""
     if not isinstance(output, Tensor):
         raise ValueError(
             f"the network gives a {type(output).__name__}; a score needs one that gives one tensor"
@@ -157,12 +157,12 @@ def one_tensor(output: Any) -> Tensor:
 
 
 def free_parameters(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters by name, their memory shared, as leaves of a graph of their own."""
+    """Return the parameters by name, of their shapes and memory, as leaves of a new graph."""
     return {name: value.detach().requires_grad_() for name, value in model.named_parameters()}
 
 
 def weights_of(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return those of two or more dimensions: kernels and matrices, not biases nor scales.
+    """Return those ``(out, in, ...)``, of two dimensions or more: no bias and no scale.
 
     Raises:
         ValueError: there is none.
@@ -219,7 +219,11 @@ def gradients(value: Tensor, inputs: Mapping[str, Tensor], *, graph: bool = Fals
 def loss_gradients(
     model: nn.Module, batch: Batch, *, graph: bool = False
 ) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """Return the weights, and for each the gradient of the batch's cross-entropy."""
+    """Return the weights, and for each, in its shape, the gradient of the batch's cross-entropy.
+
+    The batch is images ``(B, C, H, W)`` and labels ``(B,)``; ``graph`` keeps the gradients'
+    own graph, to differentiate them again.
+    """
     model = unwrapped(model)
     parameters = free_parameters(model)
     weights = weights_of(parameters)

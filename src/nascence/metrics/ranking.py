@@ -51,6 +51,9 @@ def top_kendall_tau(scores: ArrayLike, truth: ArrayLike, *, fraction: float) -> 
     """Return Kendall's tau-b among the best ``fraction`` by ``truth``, in (0, 1].
 
     The number kept is rounded up, at least 2; what ties with the last of them is kept as well.
+
+    Raises:
+        ValueError: ``fraction`` is not in (0, 1].
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; it must be above 0 and at most 1")

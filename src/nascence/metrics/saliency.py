@@ -20,7 +20,11 @@ from nascence.metrics.passes import gradients, loss_gradients, weights_of
 
 
 def saliencies(model: nn.Module, batch: Batch) -> dict[str, float]:
-    """Return the scores of :func:`snip`, :func:`plain` and :func:`gradient_norm` from one pass."""
+    """Return the scores of :func:`snip`, :func:`plain` and :func:`gradient_norm` from one pass.
+
+    L is the mean cross-entropy of the batch, images ``(B, C, H, W)`` and labels ``(B,)``, here and
+    in each of them.
+    """
     weights, slopes = loss_gradients(model, batch)
     products = [w.detach() * g for w, g in zip(weights.values(), slopes, strict=True)]
     return {
@@ -31,25 +35,29 @@ def saliencies(model: nn.Module, batch: Batch) -> dict[str, float]:
 
 
 def snip(model: nn.Module, batch: Batch) -> float:
-    """Return ``sum |w dL/dw|``: Lee, Ajanthan and Torr, "SNIP", ICLR 2019."""
+    """Return ``sum |w dL/dw|`` on a batch ``(B, C, H, W)``, ``(B,)``.
+
+    Lee, Ajanthan and Torr, "SNIP", ICLR 2019.
+    """
     return saliencies(model, batch)["snip"]
 
 
 def plain(model: nn.Module, batch: Batch) -> float:
     """Return ``sum w dL/dw``, "plain" of NAS-Bench-Suite-Zero (Krishnakumar et al., 2022).
 
-    Mozer and Smolensky, "Skeletonization", NeurIPS 1988, remove the units with the least of it.
+    The batch is ``(B, C, H, W)``, ``(B,)``. Mozer and Smolensky, "Skeletonization", NeurIPS 1988,
+    remove the units with the least of it.
     """
     return saliencies(model, batch)["plain"]
 
 
 def gradient_norm(model: nn.Module, batch: Batch) -> float:
-    """Return the sum over the weight tensors of the Euclidean norm of ``dL/dw``."""
+    """Return the sum over weights of the norm of ``dL/dw`` on ``(B, C, H, W)``, ``(B,)``."""
     return saliencies(model, batch)["gradient_norm"]
 
 
 def l2_norm(model: nn.Module, batch: Batch) -> float:
-    """Return the sum over the weight tensors of their Euclidean norm. ``batch`` is not used."""
+    """Return the sum of the norms of weights ``(out, in, ...)``; ``batch`` is not used."""
     weights = weights_of(dict(model.named_parameters()))
     return _total(weight.detach().norm() for weight in weights.values())
 
@@ -59,7 +67,8 @@ def grasp(model: nn.Module, batch: Batch) -> float:
 
     Wang, Zhang and Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow",
     ICLR 2020. Higher is better, as in Abdelfattah et al.; the product ``H g`` is the
-    gradient of ``<g, constant g>``, by differentiating twice.
+    gradient of ``<g, constant g>``, by differentiating twice. The batch is ``(B, C, H, W)``,
+    ``(B,)``.
     """
     with torch.enable_grad():
         weights, slopes = loss_gradients(model, batch, graph=True)
@@ -76,6 +85,7 @@ def zico(model: nn.Module, batch: Batch, *, batches: int = 2) -> float:
     Li, Yang, Bhardwaj and Marculescu, "ZiCo", ICLR 2023. As in the published code
     the gradients are those of whole batches, here ``batches`` equal parts of ``batch``, the
     deviation is that of the population, and weights whose gradient does not vary are left out.
+    The batch is ``(B, C, H, W)``, ``(B,)``.
 
     Returns:
         The score; 0 where no gradient of any weight varies, as between equal parts.

@@ -39,7 +39,8 @@ def swap(model: nn.Module, batch: Batch) -> float:
     Ultra-Fast NAS", ICLR 2024, without the regularisation by size. The pattern
     of a unit of an activation has a bit for each image, 1 where the unit's input is positive;
     the score is the number of different patterns over all units. Activations, modes and errors
-    are those of :func:`nascence.metrics.naswot`; one image gives at most 2.
+    are those of :func:`nascence.metrics.naswot`; one image gives at most 2. The
+    batch is images ``(B, C, H, W)``, or what else the network takes; no label is read.
     """
     codes = _Patterns(len(batch[0]))
     observe(model, batch[0], codes)

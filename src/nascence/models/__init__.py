@@ -10,10 +10,8 @@ from nascence.models.densenet import (
 )
 from nascence.models.dynamic import (
     DynamicConv2d,
-    annealed_temperature,
     dynamic_mobilenet_v2,
     dynamic_resnet18,
-    set_temperature_,
 )
 from nascence.models.mobilenet import MobileNetV2, mobilenet_v2
 from nascence.models.names import build, names
@@ -41,7 +39,6 @@ __all__ = [
     "ResNet",
     "ShuffleNetV2",
     "VisionTransformer",
-    "annealed_temperature",
     "build",
     "cifar_densenet",
     "cifar_resnet",
@@ -63,7 +60,6 @@ __all__ = [
     "resnet101",
     "resnet110",
     "resnet_of_macs",
-    "set_temperature_",
     "shufflenet_v2",
     "vit_base",
     "vit_cifar",

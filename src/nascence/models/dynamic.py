@@ -24,7 +24,8 @@ class DynamicConv2d(nn.Module):
     ``W(x) = Σ_k π_k(x) W_k``, the bias likewise, with ``π(x) = softmax(z(x) / temperature)`` and z
     two linear layers, ``in_channels // reduction`` ReLU units between them, on the image's average
     (equations 2 to 4). The mixing is one matrix product and the batch is one grouped convolution,
-    whose groups are the images: a graph exported from it holds for one batch size.
+    whose groups are the images: a graph exported from it holds for one batch size. In the paper's
+    training ``temperature`` falls linearly from 30 to 1 in the first ten epochs (section 3.3).
 
     ``(B, in_channels, H, W)`` to ``(B, out_channels, H', W')`` as ``torch.nn.Conv2d``. Raises
     ValueError where ``kernels``, ``reduction`` or ``temperature`` is not positive or ``groups``
@@ -85,25 +86,6 @@ class DynamicConv2d(nn.Module):
             groups=batch * self.groups,
         )
         return out.view(batch, self.filters[0], out.shape[2], out.shape[3])
-
-
-def annealed_temperature(
-    epoch: float, *, epochs: float = 10, start: float = 30.0, end: float = 1.0
-) -> float:
-    """The paper's schedule (section 3.3): linear from ``start`` to ``end`` in ``epochs``."""
-    return start + (end - start) * min(max(epoch / epochs, 0.0), 1.0)
-
-
-def set_temperature_(model: nn.Module, temperature: float) -> None:
-    """Set the temperature of every dynamic convolution in ``model``, in place.
-
-    Raises ValueError where ``temperature`` is not positive.
-    """
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}; it must be positive")
-    for module in model.modules():
-        if isinstance(module, DynamicConv2d):
-            module.temperature = temperature
 
 
 def dynamic_resnet18(

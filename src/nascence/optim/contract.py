@@ -24,6 +24,10 @@ class State(TypedDict):
     shared: Params
 
 
+Losses = tuple[Tensor | None, Tensor | None]
+"""Of training and of held-out data, where they are known."""
+
+
 class LearnedOptimizer(nn.Module, ABC):
     """An optimizer whose own parameters, theta, are what meta-training learns.
 
@@ -86,7 +90,7 @@ class LearnedOptimizer(nn.Module, ABC):
     def forward(
         self, grads: Params, state: State, params: Params, loss: Tensor | None = None
     ) -> tuple[Params, State]:
-        """`update` in the form that ``torch.func.functional_call`` needs."""
+        """`update` in the form that ``torch.func.functional_call`` needs; ``loss`` is ``()``."""
         return self.update(grads, state, params, loss=loss)
 
     def _kernel(self) -> "Kernel":
@@ -118,8 +122,13 @@ class Kernel:
 
         ``params``, contiguous float32 of any shape, and ``state`` are changed.
         """
+        self._step_one_(grads, state, params, rates, (loss, valid_loss))
+
+    def _step_one_(
+        self, grads: Params, state: State, params: Params, rates: dict[str, float], losses: Losses
+    ) -> None:
         updates, following = self.optimizer.update(
-            grads, state, params, loss=loss, valid_loss=valid_loss
+            grads, state, params, loss=losses[0], valid_loss=losses[1]
         )
         for name, update in updates.items():
             params[name].add_(update, alpha=rates[name])
@@ -179,7 +188,7 @@ def copied(state: State) -> State:
 
 
 def horizon(num_steps: Tensor | float | None) -> Tensor:
-    """Return ``num_steps`` as a float tensor, infinite where it is unknown.
+    """Return ``num_steps`` as float in its own shape, ``()`` for a number; infinite if unknown.
 
     Raises:
         ValueError: If it is a number that is not positive.
@@ -216,7 +225,7 @@ class TensorWise(LearnedOptimizer, ABC):
         """
 
     def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
-        """Return the state before the first step; see `LearnedOptimizer.init`."""
+        """Return the state for parameters of any shape; see `LearnedOptimizer.init`."""
         tensors = {}
         for name, value in params.items():
             shapes = {"step": (), **self.slots(value.shape)}
@@ -234,7 +243,7 @@ class TensorWise(LearnedOptimizer, ABC):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> tuple[Params, State]:
-        """Return updates and the next state; see `LearnedOptimizer.update`."""
+        """Return updates, of the shapes of ``grads``, and state; see `LearnedOptimizer.update`."""
         updates, tensors = {}, dict(state["tensors"])
         for name, grad in grads.items():
             old = state["tensors"][name]

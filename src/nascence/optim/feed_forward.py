@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nascence.optim import perceptron
-from nascence.optim.contract import Kernel, LearnedOptimizer, State, TensorWise
+from nascence.optim.contract import Kernel, Losses, State, TensorWise
 from nascence.optim.perceptron import (
     LARGEST_GRADIENT,
     SECOND,
@@ -85,27 +85,12 @@ class FeedForward(TensorWise):
         return step, new
 
 
-class _FeedForwardKernel(Kernel):
+class _FeedForwardKernel(perceptron.PerceptronKernel):
     """The step of `FeedForward` in pieces that stay in the cache."""
 
-    def __init__(
-        self, optimizer: LearnedOptimizer, network: nn.ParameterDict, *, nominal: float | None
+    def _step_one_(
+        self, grads: Params, state: State, params: Params, rates: dict[str, float], losses: Losses
     ) -> None:
-        super().__init__(optimizer)
-        self.network, self.nominal = PerceptronWeights(**dict(network.items())), nominal
-
-    @torch.no_grad()
-    def step_(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        rates: dict[str, float],
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> None:
-        """Take a step of one network; see `Kernel.step_`."""
         sizes = [grad.numel() for grad in grads.values()]
         room = perceptron.room_for(_Pieces.planes, self.network, sizes)
         for name, grad in grads.items():

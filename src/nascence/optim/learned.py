@@ -137,8 +137,8 @@ class Learned(Optimizer):
 
         Args:
             closure: Computes the gradients, or just the loss, and returns the loss.
-            loss: The training loss, one number.
-            valid_loss: The loss on held-out data, one number.
+            loss: The training loss, a number or one-element tensor such as ``()``.
+            valid_loss: The loss on held-out data, likewise.
 
         Returns:
             What the closure returns.

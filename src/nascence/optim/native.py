@@ -44,7 +44,7 @@ def compiled(optimizer: LearnedOptimizer) -> LearnedOptimizer:
 
 
 def address(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Where the values of a contiguous tensor lie, for a call of a `library`."""
+    """Where the values of a contiguous tensor of any shape lie, for a call of a `library`."""
     if tensor is None:
         return ctypes.c_void_p()
     assert tensor.is_contiguous()

@@ -13,6 +13,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nascence.optim.contract import Kernel, LearnedOptimizer
+
 PIECE = 8192
 LARGEST_D = 1e3
 LARGEST_A = 5e3
@@ -80,7 +82,7 @@ def averaged(old: Tensor, new: Tensor, decays: tuple[float, ...]) -> Tensor:
 
 
 def adam_step(first: Tensor, second: Tensor, step: Tensor, learning_rate: float) -> Tensor:
-    """Return the step of Adam from its averages at 0.9 and 0.999 (Kingma & Ba 2015)."""
+    """Return Adam's step (Kingma & Ba 2015) from its averages at 0.9 and 0.999, of one shape."""
     first = first / (1 - FIRST**step)
     return -learning_rate * first / ((second / (1 - SECOND**step)).sqrt() + 1e-8)
 
@@ -99,16 +101,29 @@ def normalised(inputs: Tensor) -> Tensor:
 
 
 def learned_step(out: Tensor, scale: float) -> Tensor:
-    """``-scale d exp(scale a)`` with d within 1000 and a within 5000 of zero (Metz et al. 2019)."""
+    """``-scale d exp(scale a)`` of outputs ``(..., 2)`` or more (Metz et al. 2019): ``(...)``.
+
+    The first is d, cut to 1000 from zero, the second a, cut to 5000.
+    """
     direction = out[..., 0].clamp(-LARGEST_D, LARGEST_D)
     return -scale * direction * torch.exp(scale * out[..., 1].clamp(-LARGEST_A, LARGEST_A))
 
 
 def room_for(planes: int, network: PerceptronWeights, sizes: Iterable[int]) -> Tensor:
-    """Room for the work on tensors of these sizes, one after the other."""
+    """Room, a flat ``(n,)``, for the work on tensors of these sizes, one after the other."""
     width = min(PIECE, max(sizes, default=0))
     hidden, second = len(network.second), network.second
     return second.new_empty((planes + 2 * hidden + 4) * width, dtype=torch.float32)
+
+
+class PerceptronKernel(Kernel):
+    """A kernel that reads the weights of its optimizer's perceptron where they are."""
+
+    def __init__(
+        self, optimizer: LearnedOptimizer, network: nn.ParameterDict, *, nominal: float | None
+    ) -> None:
+        super().__init__(optimizer)
+        self.network, self.nominal = PerceptronWeights(**dict(network.items())), nominal
 
 
 class Pieces(ABC):

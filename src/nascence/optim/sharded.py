@@ -8,25 +8,28 @@ from torch import Tensor
 
 
 def is_sharded(value: Tensor) -> bool:
-    """Whether a tensor is a ``DTensor``."""
+    """Whether a tensor, of any shape, is a ``DTensor``."""
     module = sys.modules.get("torch.distributed.tensor")  # without it there are none
     return module is not None and isinstance(value, module.DTensor)
 
 
 def local(value: Any) -> Tensor:
-    """Return what this process holds of a tensor, in the same memory; it may be empty."""
+    """Return this process's part of a tensor of any shape, in the same memory; it may be empty."""
     held: Tensor = value.to_local() if is_sharded(value) else value
     return held
 
 
 def whole(value: Any) -> Tensor:
-    """Return all of a tensor; of a sharded one a copy, which every process must ask for."""
+    """Return all of a tensor, in its whole shape.
+
+    Of a sharded one it is a copy, which every process must ask for.
+    """
     gathered: Tensor = value.full_tensor() if is_sharded(value) else value
     return gathered
 
 
 def write_(value: Any, content: Tensor) -> None:
-    """Write the whole of a tensor, in any real dtype; each process keeps its own part."""
+    """Write the whole of a tensor, of its shape and any real dtype; each process keeps its part."""
     if is_sharded(value):
         from torch.distributed.tensor import DTensor, Replicate
 

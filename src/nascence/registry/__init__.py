@@ -56,6 +56,7 @@ def find(name: str, *kinds: str, called: str = "") -> Entry:
 
     Raises:
         ValueError: There is nothing of that name, or two packages have registered it.
+        RegistrationError: Two packages, or two entries, have registered the name.
     """
     known = entries(*kinds)
     found = [entry for entry in known if entry.name == name]

@@ -47,7 +47,11 @@ def passes(found: Convolution, affine: ChannelAffine) -> None:
 
 
 def through(found: Commuting, affine: ChannelAffine, *, forward: bool) -> ChannelAffine:
-    """The map on the other side of ``found`` that has the same effect as ``affine`` here."""
+    """The map on the other side of ``found`` that has the same effect as ``affine`` here.
+
+    Raises:
+        NotExact: The channel axis does not survive the reshaping.
+    """
     if bool((affine.shift != 0).any()) and not found.constants:
         raise NotExact("a shift does not commute with the operator beside it")
     if affine.channels == 1:
@@ -95,7 +99,11 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
 
 
 def scale_opaque(found: OpaqueConvolution, affine: ChannelAffine) -> OpaqueConvolution:
-    """A scale after a convolution of which only the output channels are known."""
+    """A scale after a convolution of which only the output channels are known.
+
+    Raises:
+        NotExact: The scale acts on another axis.
+    """
     if affine.channels > 1 and affine.rank != found.weight.dim() - 2:
         raise NotExact("the scale acts on another axis than the channels of the convolution")
     affine = affine.expanded(found.weight.shape[0])
@@ -142,7 +150,11 @@ def absorb_after(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
 
 
 def embed(affine: ChannelAffine, found: Concatenation, index: int) -> ChannelAffine:
-    """``affine`` on block ``index`` of a concatenation and identity on the others."""
+    """``affine`` on block ``index`` of a concatenation and identity on the others.
+
+    Raises:
+        NotExact: The concatenation runs along another axis.
+    """
     if affine.channels > 1 and affine.rank != found.rank:
         raise NotExact("the concatenation runs along another axis")
     affine = affine.expanded(found.widths[index])

@@ -60,7 +60,10 @@ FREE = {"_to_copy", "detach", "empty", "lift_fresh", "sym_size", "_unsafe_view",
 
 
 def count_kernels(model: nn.Module, *inputs: Tensor) -> int:
-    """Number of operators that one forward pass in evaluation mode launches, views left out."""
+    """Number of operators that one forward pass in evaluation mode launches, views left out.
+
+    The inputs are of the shapes that the network takes.
+    """
     own = [x.clone() for x in inputs]
     with evaluation_mode(model), KernelCounter() as counter:
         model(*own)
@@ -68,7 +71,10 @@ def count_kernels(model: nn.Module, *inputs: Tensor) -> int:
 
 
 def count_norms(model: nn.Module, *inputs: Tensor) -> int:
-    """Number of BatchNorms that one forward pass launches, those left as ``ChannelScale`` too."""
+    """Number of BatchNorms that one forward pass launches, those left as ``ChannelScale`` too.
+
+    The inputs are of the shapes that the network takes.
+    """
     own = [x.clone() for x in inputs]
     with evaluation_mode(model), KernelCounter() as counter:
         model(*own)
@@ -78,7 +84,7 @@ def count_norms(model: nn.Module, *inputs: Tensor) -> int:
 def cost_of(model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> Cost:
     """Cost of a forward pass, without ``inputs`` the parameters alone.
 
-    ``repeats`` 0 leaves the latency out.
+    The inputs are of the shapes that the network takes; ``repeats`` 0 leaves the latency out.
     """
     if not inputs:
         return Cost(count_parameters(model), None, None, None, None)

@@ -92,7 +92,7 @@ def padding_of_list(amounts: list[int], rank: int) -> tuple[tuple[int, int], ...
 
 
 def double(tensor: Tensor | None, size: int, fill: float) -> Tensor:
-    """``tensor`` in float64, or ``size`` values ``fill`` where it is None."""
+    """``tensor``, of any shape, in float64; where it is None, ``fill`` as ``(size,)``."""
     if tensor is None:
         return torch.full((size,), fill, dtype=torch.float64)
     return tensor.detach().to(torch.float64)
@@ -108,7 +108,11 @@ def convolution_of(
     mode: str = "zeros",
     output_padding: Any = None,
 ) -> Convolution:
-    """A Convolution from torch's arguments; transposed where ``output_padding`` is given."""
+    """A Convolution from torch's arguments; transposed where ``output_padding`` is given.
+
+    ``weight`` is then ``(in, out / groups, *kernel)``, else ``(out, in / groups, *kernel)``;
+    ``bias`` is ``(out,)``.
+    """
     weight = weight.detach().to(torch.float64)
     rank = weight.dim() - 2
     transposed = output_padding is not None
@@ -138,7 +142,11 @@ def normalisation(
     eps: float,
     rank: int,
 ) -> ChannelAffine:
-    """BatchNorm in evaluation mode: s = γ / √(σ² + ε), y = s x + β - μ s."""
+    """BatchNorm in evaluation mode: s = γ / √(σ² + ε), y = s x + β - μ s, each ``(C,)``.
+
+    Raises:
+        NotFoldable: There are no running statistics, or the scale or the shift is not finite.
+    """
     if mean is None or variance is None:
         raise NotFoldable("it has no running statistics and normalises with those of the batch")
     mean, variance = mean.detach().to(torch.float64), variance.detach().to(torch.float64)
@@ -150,7 +158,7 @@ def normalisation(
 
 
 def per_channel(value: Any, data: fx.Node) -> tuple[Tensor, int | None] | None:
-    """A constant as one value per channel and the rank of its axis, None if it is not that."""
+    """A constant as values ``(C,)`` or ``(1,)`` and their axis's rank; None if it is not that."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return torch.tensor([float(value)], dtype=torch.float64), None
     if not isinstance(value, Tensor) or not value.is_floating_point():

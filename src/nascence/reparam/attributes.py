@@ -17,7 +17,8 @@ FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 def restored(folded: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...] | None) -> nn.Module:
     """A copy of ``folded``, each value in the dtype that it or its layer has in ``module``.
 
-    Kernels are channels-last if those of ``module`` are.
+    The inputs, of any shape, tell the dtype of a module without values. Kernels are channels-last
+    if those of ``module`` are.
     """
     result = copy.deepcopy(folded)
     named = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers())

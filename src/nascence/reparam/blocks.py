@@ -173,6 +173,9 @@ class MobileOneBlock(BranchedConvolution):
     """``copies`` k x k branches, a 1 x 1 branch and an identity branch, each with its BatchNorm.
 
     Vasu et al., "MobileOne: An Improved One millisecond Mobile Backbone", CVPR 2023, figure 3.
+
+    Raises:
+        ValueError: ``copies`` is below 1.
     """
 
     def __init__(

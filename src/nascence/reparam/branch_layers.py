@@ -13,7 +13,11 @@ Window = tuple[int, int, int, int]
 
 
 def pair_of(value: Size, name: str) -> Pair:
-    """``value`` for both spatial axes."""
+    """``value`` for both spatial axes.
+
+    Raises:
+        ValueError: ``value`` is not one number or two.
+    """
     values = (value, value) if isinstance(value, int) else tuple(value)
     if len(values) != 2:
         raise ValueError(f"{name} is {value}; allowed is one number or two")
@@ -30,7 +34,11 @@ class Geometry2d(NamedTuple):
 
     @classmethod
     def of(cls, kernel: Size, stride: Size, padding: Size | None, dilation: Size) -> "Geometry2d":
-        """Check and complete; ``padding`` None is half the reach of the kernel."""
+        """Check and complete; ``padding`` None is half the reach of the kernel.
+
+        Raises:
+            ValueError: a size, stride or dilation is below 1, or the padding negative.
+        """
         sizes, steps = pair_of(kernel, "kernel_size"), pair_of(dilation, "dilation")
         strides = pair_of(stride, "stride")
         if min(*sizes, *steps, *strides) < 1:

@@ -88,7 +88,11 @@ def branch_from(chain: list[fx.Node], source: fx.Node) -> Branch:
 def after(
     head: ChannelAffine | Convolution, tail: ChannelAffine | Convolution
 ) -> ChannelAffine | Convolution:
-    """``tail`` after ``head``."""
+    """``tail`` after ``head``.
+
+    Raises:
+        NotExact: The composed kernel would be too large.
+    """
     if isinstance(head, ChannelAffine):
         if isinstance(tail, ChannelAffine):
             return compose_affine(head, tail)
@@ -203,7 +207,11 @@ def cheapest_merge(
 def join(
     one: ChannelAffine | Convolution, two: ChannelAffine | Convolution, budget: float
 ) -> ChannelAffine | Convolution:
-    """The sum of two branches if it takes at most ``budget`` multiply-adds per position."""
+    """The sum of two branches if it takes at most ``budget`` multiply-adds per position.
+
+    Raises:
+        NotExact: It takes more, or both are poolings.
+    """
     if isinstance(one, ChannelAffine) and isinstance(two, ChannelAffine):
         if one.channels > 1 and two.channels > 1 and one.rank != two.rank:
             raise NotExact("the two scales act on different axes")

@@ -79,7 +79,10 @@ def _common_axis(branches: list[Convolution], axis: int) -> tuple[int, tuple[int
 
 
 def aligned(branch: Convolution, geometry: Geometry) -> Tensor:
-    """The kernel of ``branch`` written in ``geometry``, zeros where it has no tap."""
+    """The kernel of ``branch`` written in ``geometry``, zeros where it has no tap.
+
+    ``(out, in / groups, *kernel)``, both of ``geometry``.
+    """
     branch = regroup(branch, geometry.groups)
     starts, steps = [], []
     for axis, step in enumerate(geometry.dilation):
@@ -127,7 +130,11 @@ def _transposed_padding(
 
 
 def stack_branches(branches: list[Convolution]) -> Convolution:
-    """The channel concatenation of parallel convolutions of one input (transform IV)."""
+    """The channel concatenation of parallel convolutions of one input (transform IV).
+
+    Raises:
+        NotExact: One is transposed.
+    """
     if any(branch.transposed for branch in branches):
         raise NotExact("transposed convolutions are not stacked")
     geometry = common_geometry(branches, stacked=True)
@@ -246,7 +253,11 @@ def _tap_steps(
 
 
 def input_slice(convolution: Convolution, start: int, stop: int) -> Convolution:
-    """The part of an ungrouped convolution that reads channels ``start`` to ``stop``; no bias."""
+    """The part of an ungrouped convolution that reads channels ``start`` to ``stop``; no bias.
+
+    Raises:
+        NotExact: It is grouped.
+    """
     if convolution.groups != 1:
         raise NotExact("a grouped convolution after a concatenation is not split")
     return replace(

@@ -46,7 +46,11 @@ def branches_of(node: fx.Node) -> tuple[fx.Node, list[Branch]]:
 
 
 def written_out(branches: list[Branch], found: Concatenation) -> list[Convolution]:
-    """The operators of ``branches`` as convolutions of the rank of the concatenation."""
+    """The operators of ``branches`` as convolutions of the rank of the concatenation.
+
+    Raises:
+        NotExact: They are no convolutions along its axis.
+    """
     operators = []
     for branch, width in zip(branches, found.widths, strict=True):
         operator = branch.operator
@@ -86,7 +90,11 @@ def stack_concatenation(graph: LinearGraph, node: fx.Node) -> bool:
 
 
 def compose_concatenation(graph: LinearGraph, node: fx.Node) -> bool:
-    """A convolution after a concatenation of linear branches of one value becomes one."""
+    """A convolution after a concatenation of linear branches of one value becomes one.
+
+    Raises:
+        NotExact: It would take more multiply-adds.
+    """
     second = operator_of(node)
     if not isinstance(second, Convolution) or not node.users or len(node.args) != 1:
         return False
@@ -121,7 +129,11 @@ def compose_concatenation(graph: LinearGraph, node: fx.Node) -> bool:
 def sum_of_slices(
     operators: list[Convolution], second: Convolution, found: Concatenation
 ) -> Convolution:
-    """``second`` on the concatenation of ``operators``: each through its channels, summed."""
+    """``second`` on the concatenation of ``operators``: each through its channels, summed.
+
+    Raises:
+        NotExact: The branches read different numbers of channels.
+    """
     if len(value_set := {operator.in_channels for operator in operators}) > 1:
         raise NotExact(f"the branches read {sorted(value_set)} channels")
     parts, start = [], 0

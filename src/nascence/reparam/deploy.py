@@ -64,7 +64,7 @@ def try_forms(
 
     Args:
         model: The network; its mode is put back.
-        inputs: Example tensors, one per argument, the batch first.
+        inputs: Example tensors ``(B, ...)``, one per argument.
         onnx: The ONNX file to keep; a temporary one if None. It takes any batch size where that
             can be exported, which the ``limit`` of the form tells.
         forms: Which of ``FORMS`` to try, in order.
@@ -103,7 +103,10 @@ def attempt(
     truth: Any,
     repeats: int,
 ) -> Attempt:
-    """Build one form, compare its output, and time it."""
+    """Build one form, compare its output with ``truth``, and time it.
+
+    The inputs are of the shapes that the network takes. What fails is in the result, not raised.
+    """
     try:
         run = build()
         with torch.no_grad():
@@ -125,7 +128,7 @@ class Runner(nn.Module):
         self.run = [run]  # a list, so that a module in it is not a child
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Whatever the callable makes of ``inputs``."""
+        """Whatever the callable makes of ``inputs``, of any shape."""
         return self.run[0](*inputs)
 
 
@@ -134,7 +137,7 @@ def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> str
 
     Args:
         model: The network; its mode is put back.
-        inputs: Example tensors, one per argument, the batch first.
+        inputs: Example tensors ``(B, ...)``, one per argument.
         path: The file.
 
     Returns:
@@ -164,7 +167,7 @@ def export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> str
 
 
 def any_batch_model(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
-    """``model`` as an ``onnx.ModelProto`` that takes any batch size.
+    """``model`` as an ``onnx.ModelProto`` for any batch size, by example inputs ``(B, ...)``.
 
     Raises:
         ValueError: If it computes something else on another batch size than that of the export.
@@ -201,7 +204,7 @@ def session(source: Path | bytes) -> Callable[..., Any]:
 
 
 def quantised(path: Path, inputs: tuple[Tensor, ...], target: Path) -> Callable[..., Any]:
-    """Static int8 quantisation of an ONNX file, per output channel, calibrated on ``inputs``."""
+    """Static int8 quantisation of an ONNX file, per output channel, by inputs ``(B, ...)``."""
     import onnxruntime.quantization as quantization
 
     names = [value.name for value in _inputs_of(path)]
@@ -235,7 +238,8 @@ def diagnose_int8(model: nn.Module, *inputs: Tensor, per_channel: bool = True) -
 
     Each layer alone gets its weight rounded to 8 bits (symmetric, per output channel or per
     tensor) and, apart from that, its input (asymmetric, range of ``inputs``); the figures are the
-    relative errors of the network's output. ``model`` is not changed.
+    relative errors of the network's output. ``inputs`` are of the shapes that it takes, the batch
+    first: ``(B, ...)``. ``model`` is not changed.
     """
     layers = {
         name: layer
@@ -262,7 +266,7 @@ def diagnose_int8(model: nn.Module, *inputs: Tensor, per_channel: bool = True) -
 
 
 def rounded_weight(weight: Tensor, *, per_channel: bool) -> Tensor:
-    """``weight`` on the grid of symmetric int8."""
+    """``weight``, ``(out, ...)``, on the grid of symmetric int8, of each ``out`` or of all."""
     peak = weight.abs().flatten(1).amax(1) if per_channel else weight.abs().max().expand(1)
     step = (peak / 127).clamp_min(torch.finfo(weight.dtype).tiny)
     step = step.reshape(-1, *([1] * (weight.dim() - 1)))
@@ -270,7 +274,7 @@ def rounded_weight(weight: Tensor, *, per_channel: bool) -> Tensor:
 
 
 def round_input(layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The first argument on the grid of asymmetric int8 over its own range."""
+    """The first argument, of any shape, on the grid of asymmetric int8 over its own range."""
     x = args[0]
     low, high = x.min().clamp_max(0), x.max().clamp_min(0)
     step = ((high - low) / 255).clamp_min(torch.finfo(x.dtype).tiny)

@@ -119,7 +119,10 @@ def draw(block: nn.Module, generator: torch.Generator | None) -> None:
 
 
 def set_function(block: BranchedConvolution, weight: Tensor) -> None:
-    """Choose the k x k branch of ``block`` so that the sum is a convolution with ``weight``."""
+    """Choose the k x k branch of ``block`` so that the sum is a convolution with ``weight``.
+
+    ``weight`` is ``(out, in / groups, k, k)``.
+    """
     main = next(branch for branch in block.branches.values() if isinstance(branch, ConvNorm))
     convolution, norm = main[-2], main[-1]
     assert isinstance(convolution, nn.Conv2d)
@@ -138,7 +141,7 @@ def set_function(block: BranchedConvolution, weight: Tensor) -> None:
 
 
 def norm_scale(norm: nn.BatchNorm2d) -> Tensor:
-    """What a BatchNorm multiplies by in evaluation mode, per channel, in float64."""
+    """What a BatchNorm multiplies by in evaluation mode: ``(C,)``, float64."""
     assert norm.running_var is not None
     return norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
 
@@ -148,7 +151,11 @@ def _sizes(block: BranchedConvolution) -> tuple[Any, Any, Any]:
 
 
 def folded_weight(rest: nn.Module, weight: Tensor) -> Tensor:
-    """The kernel of a folded block, zeros where its branches vanish."""
+    """The kernel of a folded block, which has the shape of ``weight``.
+
+    Raises:
+        ValueError: The block has no such convolution.
+    """
     for layer in rest.modules():
         if isinstance(layer, nn.Conv2d) and layer.weight.shape == weight.shape:
             return layer.weight.detach()

@@ -44,7 +44,8 @@ def fold_with_report(
 ) -> tuple[nn.Module, FoldReport]:
     """``fold``, and what was folded, what was left and why, and the cost before and after.
 
-    Latency is the median of ``repeats`` forward passes on ``inputs``, 0 leaves it out.
+    Latency is the median of ``repeats`` forward passes on ``inputs``, of the shapes that the model
+    takes; 0 leaves it out.
     """
     folded, outcome = _fold(model, inputs, verify)
     model = uncompiled(model)
@@ -116,7 +117,10 @@ def approved(folded: nn.Module, model: nn.Module, truth: Truth, outcome: Outcome
 
 
 def borrows(work: nn.Module, model: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
-    """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself."""
+    """Whether ``work``, a copy of ``model``, computes with values of ``model`` itself.
+
+    It is run on ``inputs``, of the shapes that it takes.
+    """
     own = {id(value) for value in (*work.parameters(), *work.buffers())}
     theirs = {id(value) for value in (*model.parameters(), *model.buffers())} - own
     runner, example = copy.deepcopy(work), copied(inputs)
@@ -143,7 +147,14 @@ class Watch(TorchFunctionMode):
 
 
 def check(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> None:
-    """Raise ValueError where folding would not mean what the caller expects."""
+    """Check that folding would mean what the caller expects.
+
+    The inputs are of the shapes that the model takes.
+
+    Raises:
+        ValueError: It is no eager module in evaluation mode, an input is no tensor, or there is
+            none to verify with.
+    """
     if not isinstance(model, nn.Module):
         raise ValueError(f"got {type(model).__name__}; give a torch.nn.Module")
     if why := not_eager(model):

@@ -112,7 +112,11 @@ def put_parts(
 def fold_graph(
     module: nn.Module, inputs: Inputs | None, truth: Truth | None, outcome: Outcome, prefix: str
 ) -> tuple[nn.Module, LinearGraph, dict[str, str]]:
-    """The rewritten graph of ``module``, with rewrites that fail the check left out."""
+    """The rewritten graph of ``module``, with rewrites that fail the check left out.
+
+    Raises:
+        Untraceable: Too many rewrites failed the check.
+    """
     forbidden: frozenset[tuple[str, str]] = frozenset()
     for _ in range(MOST_ROLLBACKS):
         folded, graph, whole = build(module, inputs, truth, forbidden)
@@ -135,7 +139,11 @@ def build(
     forbidden: frozenset[tuple[str, str]],
     limit: int | None = None,
 ) -> tuple[nn.Module, LinearGraph, dict[str, str]]:
-    """Trace, rewrite and write out a copy, in float64 where the model runs in it."""
+    """Trace, rewrite and write out a copy, in float64 where the model runs in it.
+
+    Raises:
+        Untraceable: The trace does not run.
+    """
     wide = truth is None or truth.wide
     work = copy.deepcopy(module).double() if wide else copy.deepcopy(module)
     traced, whole = trace_linear(work, inputs)

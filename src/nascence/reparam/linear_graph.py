@@ -14,7 +14,11 @@ from nascence.reparam.tracing import mark_constants
 
 
 def linear_value(*inputs: Tensor) -> Tensor:
-    """Stands for a linear node while the graph is rewritten; never executed."""
+    """Stands for a linear node, of any shape, while the graph is rewritten; never executed.
+
+    Raises:
+        RuntimeError: It was executed.
+    """
     raise RuntimeError("a graph under rewriting was run")
 
 

@@ -104,7 +104,11 @@ def same(one: Operator, two: Operator) -> bool:
 
 
 def write_sum(node: fx.Node, found: Sum) -> None:
-    """A chain of two-input sums, the last one at ``node``."""
+    """A chain of two-input sums, the last one at ``node``.
+
+    Raises:
+        RuntimeError: All terms are negative.
+    """
     terms = sorted(zip(found.signs, node.args, strict=True), key=lambda term: -term[0])
     total = terms[0][1]
     if terms[0][0] < 0:

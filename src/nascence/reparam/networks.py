@@ -34,6 +34,9 @@ class RepVGG(nn.Sequential):
     ``name`` is one of A0, A1, A2, B0, B1, B2, B3, the B ones also as B1g2 or B1g4, where every
     second layer has 2 or 4 groups. ``conv`` builds each block from ``(in_channels, out_channels,
     kernel_size, stride=, padding=, groups=)``. Maps ``(B, 3, H, W)`` to ``(B, classes)``.
+
+    Raises:
+        ValueError: There is none of this name.
     """
 
     def __init__(self, name: str = "A0", *, classes: int = 1000, conv: Block = RepVGGBlock) -> None:
@@ -85,6 +88,9 @@ class MobileOne(nn.Sequential):
     S0 has four copies of each convolution, the others one; S4 has squeeze-and-excitation in half
     of the third stage and all of the fourth. ``conv`` takes what ``MobileOneBlock`` takes. Maps
     ``(B, 3, H, W)`` to ``(B, classes)``.
+
+    Raises:
+        ValueError: There is none of this name.
     """
 
     def __init__(

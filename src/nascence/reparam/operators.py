@@ -41,7 +41,11 @@ class ChannelAffine:
         return bool((self.scale == 1).all() and (self.shift == 0).all())
 
     def expanded(self, channels: int) -> "ChannelAffine":
-        """The same map written for ``channels`` channels."""
+        """The same map written for ``channels`` channels.
+
+        Raises:
+            NotExact: It has another number of channels, and not 1.
+        """
         if self.channels not in (1, channels):
             raise NotExact(f"a scale of {self.channels} channels meets {channels} channels")
         return replace(self, scale=self.scale.expand(channels), shift=self.shift.expand(channels))
@@ -173,7 +177,11 @@ Operator = (
 
 
 def as_convolution(affine: ChannelAffine, channels: int, rank: int) -> Convolution:
-    """A channel scale written as a depthwise convolution with kernel 1."""
+    """A channel scale written as a depthwise convolution with kernel 1.
+
+    Raises:
+        NotExact: The scale acts on another axis.
+    """
     if affine.rank not in (None, rank) and affine.channels > 1:
         raise NotExact("the scale acts on another axis than the convolution")
     affine = affine.expanded(channels)
@@ -211,7 +219,7 @@ def pooling(
 
 
 def added(one: Tensor, two: Tensor) -> Tensor:
-    """``one + two`` with what is left of a cancellation by rounding set to zero."""
+    """``one + two``, of one shape, with what rounding leaves of a cancellation set to zero."""
     total = one + two
     rounding = 8 * torch.finfo(total.dtype).eps * (one.abs() + two.abs())
     return torch.where(total.abs() <= rounding, torch.zeros_like(total), total)
@@ -257,7 +265,11 @@ def check_axis(convolution: Convolution, affine: ChannelAffine, channels: int) -
 
 
 def compose_affine(first: ChannelAffine, second: ChannelAffine) -> ChannelAffine:
-    """``second`` after ``first``."""
+    """``second`` after ``first``.
+
+    Raises:
+        NotExact: They act on different axes or numbers of channels.
+    """
     if first.channels > 1 and second.channels > 1 and first.rank != second.rank:
         raise NotExact("the two scales act on different axes")
     if first.channels > 1 and second.channels > 1 and first.channels != second.channels:
@@ -286,7 +298,7 @@ def regroup(convolution: Convolution, groups: int) -> Convolution:
 
 
 def place(weight: Tensor, sizes: list[int], starts: list[int], steps: list[int]) -> Tensor:
-    """Put the taps of ``weight`` at ``start + step * i`` of a zero kernel of these ``sizes``."""
+    """Put taps ``(out, in, *kernel)`` at ``start + step * i`` of zeros ``(out, in, *sizes)``."""
     wide = weight.new_zeros(*weight.shape[:2], *sizes)
     index = [slice(None), slice(None)]
     for taps, start, step in zip(weight.shape[2:], starts, steps, strict=True):

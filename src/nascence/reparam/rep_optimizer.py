@@ -30,6 +30,10 @@ def branch_mask(weight: Tensor, scales: BranchScales, *, power: int) -> Tensor:
 
     ``weight`` has shape ``(out, in, k, k)`` with odd k; ``power`` is 2 for the gradient of SGD, 1
     for the update of Adam.
+
+    Raises:
+        ValueError: A side of the kernel is even, or there is an identity and ``out`` is no multiple
+            of ``in``.
     """
     height, width = weight.shape[2:]
     if height % 2 == 0 or width % 2 == 0:
@@ -49,7 +53,11 @@ def branch_mask(weight: Tensor, scales: BranchScales, *, power: int) -> Tensor:
 
 
 def per_output(scale: Tensor, weight: Tensor) -> Tensor:
-    """Scales of output channels, in the shape that multiplies a kernel."""
+    """Scales of output channels, in the shape that multiplies a kernel.
+
+    Raises:
+        ValueError: The scales are not ``(out,)``.
+    """
     if scale.shape != (weight.shape[0],):
         raise ValueError(f"got scales of shape {tuple(scale.shape)}; need ({weight.shape[0]},)")
     return scale.to(weight).reshape(-1, 1, 1, 1)
@@ -74,7 +82,7 @@ def merged_weight(dense: Tensor, scales: BranchScales, pointwise: Tensor | None 
 def branch_masks(
     model: nn.Module, scales: Mapping[str, BranchScales], *, power: int
 ) -> dict[Tensor, Tensor]:
-    """``branch_mask`` for the weight of each named convolution, keyed by the parameter."""
+    """``branch_mask``, ``(out, in, k, k)``, for each named convolution, keyed by the parameter."""
     return {
         model.get_parameter(f"{name}.weight"): branch_mask(
             model.get_parameter(f"{name}.weight").detach(), scale, power=power
@@ -84,7 +92,10 @@ def branch_masks(
 
 
 class RepSGD(torch.optim.SGD):
-    """SGD with momentum whose gradients are multiplied by ``masks`` (``branch_masks``, power 2)."""
+    """SGD with momentum whose gradients are multiplied by ``masks`` (``branch_masks``, power 2).
+
+    A mask has the shape of its parameter, the key.
+    """
 
     def __init__(
         self,
@@ -116,7 +127,10 @@ class RepSGD(torch.optim.SGD):
 
 
 class RepAdamW(torch.optim.AdamW):
-    """AdamW whose updates are multiplied by ``masks`` (``branch_masks``, power 1)."""
+    """AdamW whose updates are multiplied by ``masks`` (``branch_masks``, power 1).
+
+    A mask has the shape of its parameter, the key.
+    """
 
     def __init__(
         self,

@@ -95,7 +95,11 @@ def fold_affine(graph: LinearGraph, node: fx.Node) -> bool:
 
 
 def move_padding(graph: LinearGraph, node: fx.Node) -> bool:
-    """Zero padding before convolutions moves into their own padding."""
+    """Zero padding before convolutions moves into their own padding.
+
+    Raises:
+        NotExact: What follows is no convolution, or cannot hold the padding.
+    """
     found = operator_of(node)
     if not is_pooling(found) or not node.users:
         return False
@@ -123,7 +127,11 @@ def move_padding(graph: LinearGraph, node: fx.Node) -> bool:
 
 
 def compose_pair(graph: LinearGraph, node: fx.Node) -> bool:
-    """Two convolutions in sequence become one, where exact and without more multiply-adds."""
+    """Two convolutions in sequence become one, where exact and without more multiply-adds.
+
+    Raises:
+        NotExact: It costs more, or torch has no such padding.
+    """
     second = operator_of(node)
     if not isinstance(second, Convolution) or not node.users:
         return False

@@ -114,7 +114,8 @@ def trace_linear(
 ) -> tuple[fx.GraphModule, dict[str, str]]:
     """The graph of ``model`` and the submodules kept whole, each with the reason.
 
-    Arguments of the forward beyond ``inputs`` take their default.
+    Only the number of ``inputs`` counts, not their shapes; further arguments of the forward take
+    their default.
 
     Raises:
         Untraceable: If the forward of ``model`` itself depends on values.

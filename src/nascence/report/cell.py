@@ -191,7 +191,6 @@ def draw_cell(
     edges: Iterable[tuple[int, int, str]],
     *,
     title: str = "The cell's graph",
-    node_names: Mapping[int, str] | None = None,
     identifier: str = "cell",
 ) -> str:
     """Draw a cell's graph as SVG, with a title and a description for screen readers.
@@ -200,8 +199,6 @@ def draw_cell(
         edges: (from node, to node, operation), from the lower node to the higher; several may
             join the same two nodes.
         title: Title of the drawing.
-        node_names: What to write in a node instead of its number; without it the first is ``in``
-            and the last ``out``.
         identifier: Prefix of the SVG's ids, unique in a page.
 
     Raises:
@@ -223,9 +220,7 @@ def draw_cell(
             f"nodes {first} to {last} are {last - first + 1}; a drawing has at most {MOST_NODES}"
         )
     tracks = assign_tracks(edges)
-    if node_names is None:
-        node_names = {first: "in", last: "out"}
-    layout = _Layout(tracks, node_names)
+    layout = _Layout(tracks, {first: "in", last: "out"})
     described = "; ".join(
         f"{layout.names[source]} to {layout.names[target]}: {operation}"
         for source, target, operation in sorted(edges)

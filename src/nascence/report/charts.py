@@ -255,7 +255,7 @@ def matrix_block(classes: int) -> int:
 
 
 def confusion_figure(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
-    """The confusion matrix as a heat map of each row's shares, counts on the cells if they fit."""
+    """Counts ``(K, K)`` as a heat map of each row's shares, counts on the cells if they fit."""
     block = matrix_block(len(classes))
     counts = downsample(confusion, block)
     shares = row_shares(counts)

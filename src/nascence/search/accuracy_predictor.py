@@ -60,7 +60,7 @@ class AccuracyPredictor:
         Args:
             space: of the architectures.
             architectures: at least :data:`FEWEST` different ones.
-            accuracies: one for each, finite.
+            accuracies: ``(n,)``, one for each, finite.
             generator: of the perceptrons' weights and batches; the kernel draws from it only
                 where there are more than 500 architectures.
             model: see :data:`Model`; 1,000 take less than a second with either, 100 a hundredth
@@ -102,14 +102,14 @@ class AccuracyPredictor:
         return float(self.predict([architecture])[0])
 
     def predict(self, architectures: Sequence[Architecture]) -> Tensor:
-        """Predict the accuracies of many architectures: (n,), float64."""
+        """Predict the accuracies of many architectures: ``(n,)``, float64."""
         if not len(architectures):
             return torch.zeros(0, dtype=torch.float64)
         keys = [self.space.canonical(architecture) for architecture in architectures]
         return self.predict_codes(self._codes(keys))
 
     def predict_codes(self, codes: Array) -> Tensor:
-        """Predict the accuracies at codes (n, codes) of canonical architectures: (n,), float64."""
+        """Predict accuracies ``(n,)``, float64, at canonical codes ``(n, codes)``."""
         return torch.from_numpy(self._restore(self._regress(codes)))
 
 

@@ -18,6 +18,9 @@ class Box:
         high: greatest value.
         dimensions: number of coordinates.
         levels: values of a coordinate.
+
+    Raises:
+        ValueError: ``low`` is not below ``high``, ``dimensions`` below 1 or ``levels`` below 2.
     """
 
     def __init__(
@@ -43,11 +46,11 @@ class Box:
         return f"Box({self.low}, {self.high}, dimensions={self.dimensions}, levels={self.levels})"
 
     def values(self, point: Architecture) -> Array:
-        """Coordinates of a point, (dimensions,)."""
+        """Coordinates of a point, ``(dimensions,)``."""
         return self.low + (self.high - self.low) * np.array(point) / (self.levels - 1)
 
     def codes(self, points: list[Architecture]) -> Array:
-        """Points scaled to the unit cube, (n, dimensions)."""
+        """Points scaled to the unit cube, ``(n, dimensions)``."""
         return np.array(points, dtype=np.float64) / (self.levels - 1)
 
     def sample(self, *, generator: torch.Generator) -> Architecture:

@@ -12,7 +12,7 @@ from nascence.spaces.decisions import one_hot
 
 
 def coder(space: SearchSpace) -> Callable[[Any], Array]:
-    """Return what writes architectures, (n, decisions), as points: (n, codes), float64.
+    """Return what writes architectures ``(n, decisions)`` as points ``(n, codes)``, float64.
 
     A :class:`nascence.spaces.Coded` space says how; the points of any other are the one-hot codes
     of all decisions side by side.
@@ -21,7 +21,7 @@ def coder(space: SearchSpace) -> Callable[[Any], Array]:
 
 
 def finite(scores: Sequence[float]) -> Array:
-    """Scores in which those that are not finite have the least of those that are."""
+    """Scores ``(n,)`` in which those that are not finite have the least of those that are."""
     values = np.array(scores, dtype=np.float64)
     known = np.isfinite(values)
     return np.where(known, values, values[known].min() if known.any() else 0.0)

@@ -27,6 +27,9 @@ class CrossoverEvolution(DistinctStrategy):
         mutation: probability that a decision of a mutant is drawn anew.
         allowed: tells which architectures may be proposed: a limit of FLOPs, as published.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: the space is not ``Crossable``, or the sizes do not go together.
     """
 
     def __init__(

@@ -26,8 +26,12 @@ class MetricEvaluator:
     Args:
         space: builds the networks.
         metric: scores them.
-        batch: images and labels for the metric; networks are scored on their device.
+        batch: images ``(B, C, H, W)`` and labels ``(B,)`` for the metric; networks are scored on
+            their device.
         seeds: one or more; the score is the mean over them.
+
+    Raises:
+        ValueError: ``seeds`` is empty.
     """
 
     def __init__(
@@ -101,6 +105,9 @@ class TrainingEvaluator:
         batch_size: images of a step.
         seed: of initialisation and batches.
         device: to train on.
+
+    Raises:
+        ValueError: neither ``steps`` nor ``seconds`` is given.
     """
 
     def __init__(
@@ -128,7 +135,7 @@ class TrainingEvaluator:
 
     def __call__(self, architecture: Architecture) -> float:
         """Train and return the accuracy, from 0 to 1; 0 where the loss is not finite."""
-        from nascence.training import DivergenceError, sgd, train
+        from nascence.training import DivergenceError, sgd, train, unmeasured_precision
 
         seed = derived_seed(self._seed, *architecture, derivation="search")
         with seeded(seed):
@@ -144,6 +151,7 @@ class TrainingEvaluator:
                 batch_size=self._batch_size,
                 measurements=1,
                 device=self._device,
+                precision=unmeasured_precision(self._device),  # one architecture has one score
             )
         except DivergenceError:
             return 0.0  # a network that cannot be trained so is one of the worst
@@ -160,6 +168,9 @@ class RankSumEvaluator:
         evaluators: by name.
         population: architectures to rank among, such as a random sample; each is scored by every
             evaluator when the first rank is asked for.
+
+    Raises:
+        ValueError: there is no evaluator, or no architecture.
     """
 
     def __init__(

@@ -37,7 +37,11 @@ class History:
 
     @property
     def best(self) -> Candidate:
-        """The candidate with the best score, the earliest of equals."""
+        """The candidate with the best score, the earliest of equals.
+
+        Raises:
+            ValueError: the history is empty.
+        """
         if not self.candidates:
             raise ValueError("the history is empty; allow the search at least one trial")
         pick = max if self.direction == "maximize" else min

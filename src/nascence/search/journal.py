@@ -19,6 +19,7 @@ def open_journal(path: Path) -> JournalFileBackend:
 
     Raises:
         ValueError: a file of another kind, which stays as it is.
+        IsADirectoryError: the path is a folder.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it for the journal")

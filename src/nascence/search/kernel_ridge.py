@@ -21,8 +21,8 @@ class KernelRidge:
     error, which an eigendecomposition of the kernel gives for every penalty at once.
 
     Args:
-        points: (n, codes), at most :data:`MOST`.
-        values: (n,).
+        points: ``(n, codes)``, at most :data:`MOST`.
+        values: ``(n,)``.
         decisions: number of them.
         rng: draws the points for the choice of settings where there are more than
             :data:`CHOSEN_ON`.
@@ -30,6 +30,9 @@ class KernelRidge:
     Attributes:
         scale, penalty: as chosen.
         error: mean squared leave-one-out error at that choice.
+
+    Raises:
+        ValueError: there are more points than :data:`MOST`.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class KernelRidge:
         self._weights = np.linalg.solve(kernel, centred)
 
     def __call__(self, points: Array) -> Array:
-        """Predict the values at points (n, codes): (n,)."""
+        """Predict the values at points ``(n, codes)``: ``(n,)``."""
         return np.exp(-self._distances(points) / self.scale) @ self._weights + self._offset
 
     def _distances(self, points: Array) -> Array:
@@ -67,7 +70,7 @@ class KernelRidge:
 
 
 def leave_one_out_errors(kernel: Array, values: Array) -> list[tuple[float, float]]:
-    """Pairs of a penalty and its mean squared leave-one-out error.
+    """Pairs of a penalty and its mean squared leave-one-out error, by ``(n, n)`` and ``(n,)``.
 
     Left out, a point is missed by ``a_i / (K + penalty)^-1_ii`` with ``a`` the weights fitted on
     all (Rasmussen and Williams, Gaussian Processes for Machine Learning, eq. 5.12).

@@ -33,6 +33,9 @@ class Limits:
 
     Unlike any function that tells so, it leads the way to architectures within tight limits, and
     tells how near the nearest came.
+
+    Raises:
+        ValueError: a limit is not above zero.
     """
 
     def __init__(self, *limits: Limit) -> None:

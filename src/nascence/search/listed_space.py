@@ -100,7 +100,7 @@ class ListedSpace(TableSpace):
     def derive(self, weights: Sequence[Tensor]) -> Architecture:
         """Choose the listed architecture with the greatest sum of weights, the first of equals.
 
-        ``weights`` holds one vector per decision, as long as its choices.
+        ``weights`` holds one ``(choices,)`` per decision.
         """
         check_weights(weights, self.decisions)
         columns = torch.from_numpy(self._listed.astype(np.int64))

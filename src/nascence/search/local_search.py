@@ -27,6 +27,9 @@ class LocalSearch(DistinctStrategy):
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: ``"functions"`` or ``"architectures"``: a neighbour that counts as one scored
             before has its score.
+
+    Raises:
+        ValueError: the space is not ``Crossable``, or a setting is not allowed.
     """
 
     def __init__(

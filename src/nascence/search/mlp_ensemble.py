@@ -14,13 +14,16 @@ class MLPEnsemble:
     members, of hidden units and of steps, and the cosine to zero are ours.
 
     Args:
-        points: (n, codes).
-        values: (n,), of about unit size.
+        points: ``(n, codes)``.
+        values: ``(n,)``, of about unit size.
         generator: for weights and batches.
         members: perceptrons; each draws batches of its own.
         width: hidden units of both hidden layers.
         steps: of training.
         batch_size: points of a step.
+
+    Raises:
+        ValueError: ``members``, ``width`` or ``steps`` is below 1.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class MLPEnsemble:
             schedule.step()
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Predict the values at points (n, codes): (n,), float64."""
+        """Predict the values at points ``(n, codes)``: ``(n,)``, float64."""
         with torch.no_grad():
             return self._forward(points.float().unsqueeze(0)).double().mean(dim=0)
 

@@ -109,6 +109,9 @@ class TPE(_OptunaStrategy):
         multivariate: whether decisions are drawn jointly.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: ``initial`` is below 1.
     """
 
     def __init__(
@@ -156,6 +159,9 @@ class NSGA2(_OptunaStrategy):
         population: architectures of a generation.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+
+    Raises:
+        ValueError: ``objectives`` is below 1, or ``population`` below 2.
     """
 
     repeats_count = True

@@ -88,7 +88,7 @@ def grow(
 
 
 def leaf_numbers(tree: Region, points: Array) -> NDArray[np.intp]:
-    """Number of the leaf that each of (n, d) points lies in, (n,)."""
+    """Number of the leaf that each of the points ``(n, d)`` lies in, ``(n,)``."""
     numbers = np.empty(len(points), dtype=np.intp)
 
     def fill(region: Region, members: NDArray[np.intp]) -> None:
@@ -104,7 +104,7 @@ def leaf_numbers(tree: Region, points: Array) -> NDArray[np.intp]:
 
 
 def add_score(tree: Region, point: Array, score: float) -> None:
-    """Count one more scored point, (d,), in every region that it lies in."""
+    """Count one more scored point ``(d,)`` in every region that it lies in."""
     region: Region | None = tree
     while region is not None:
         region.visits += 1
@@ -172,7 +172,7 @@ class _Curve:
 
 
 def divide_by_line(points: Array, scores: Array, generator: np.random.Generator) -> Side | None:
-    """Fit the scores by least squares; good is at or above the mean of the fitted values.
+    """Fit scores ``(n,)`` of points ``(n, d)`` by least squares; good is at or above their mean.
 
     Wang et al. (LaNAS), TPAMI 2021, section 3. The fit is solved, with a ridge of 1e-6 for codes
     that are not independent, not approached by gradient descent.
@@ -193,7 +193,7 @@ def divide_by_clusters(
     kernel: Kernel,
     penalty: float = 1.0,
 ) -> Side | None:
-    """Divide by two clusters of points and scores and a support-vector boundary.
+    """Divide points ``(n, d)`` with scores ``(n,)`` by two clusters and a support-vector boundary.
 
     Wang, Fonseca and Tian (LA-MCTS), NeurIPS 2020, section 3.1. The cluster of the higher mean is
     good. Points are scaled to a mean variance of one, and scores to that of all coordinates, so
@@ -219,7 +219,7 @@ def divide_by_clusters(
 def two_clusters(
     points: Array, generator: np.random.Generator, *, most_rounds: int = 50
 ) -> NDArray[np.bool_]:
-    """Tell which of (n, d) points belong to the first of two clusters, (n,).
+    """Tell which of the points ``(n, d)`` belong to the first of two clusters, ``(n,)``.
 
     Lloyd's algorithm from two points, the second drawn by its squared distance from the first
     (Arthur and Vassilvitskii, 2007).

@@ -38,6 +38,9 @@ class PredictorSearch(DistinctStrategy):
         most_listed: see above.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
         distinct: ``"functions"`` or ``"architectures"``: what is proposed once only.
+
+    Raises:
+        ValueError: the space is not ``Crossable``, or a setting is not allowed.
     """
 
     def __init__(

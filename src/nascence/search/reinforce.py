@@ -32,7 +32,6 @@ class Reinforce(DistinctStrategy):
 
     Args:
         space: what to draw from; it must have ``derive``.
-        generator: its source of randomness, to be used by nothing else.
         rate: of the logits.
         momentum: share of the old value in the moving averages.
         clip: see above.
@@ -40,8 +39,7 @@ class Reinforce(DistinctStrategy):
             eq. 2): the reward is ``score * (cost / at_most) ** exponent``, with scores above zero.
         exponent: see ``target``; -0.07 is the paper's.
         most_listed: see above.
-        allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        generator, allowed, distinct: see :class:`DistinctStrategy`.
     """
 
     def __init__(

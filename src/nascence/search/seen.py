@@ -10,7 +10,11 @@ architecture (isomorphic ones too, as the published benchmarks count them), or n
 
 
 class Seen:
-    """The architectures met so far: ``architecture in seen`` tells whether to pass it over."""
+    """The architectures met so far: ``architecture in seen`` tells whether to pass it over.
+
+    Raises:
+        ValueError: ``distinct`` is unknown.
+    """
 
     def __init__(self, space: SearchSpace, distinct: Distinct) -> None:
         if distinct not in ("functions", "architectures", "nothing"):

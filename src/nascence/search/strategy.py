@@ -98,9 +98,7 @@ class RandomSearch(DistinctStrategy):
 
     Args:
         space: what to draw from.
-        generator: its source of randomness, to be used by nothing else.
-        allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        generator, allowed, distinct: see :class:`DistinctStrategy`.
     """
 
     def __init__(
@@ -131,11 +129,9 @@ class Evolution(DistinctStrategy):
 
     Args:
         space: what to draw from.
-        generator: its source of randomness, to be used by nothing else.
         population: number of members.
         sample: number of members that compete to be the parent.
-        allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        generator, allowed, distinct: see :class:`DistinctStrategy`.
     """
 
     def __init__(

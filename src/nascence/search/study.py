@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nascence.core.files import understood
 from nascence.search.claims import Claims
 from nascence.search.history import Candidate, History
 from nascence.spaces import SearchSpace
@@ -49,7 +50,9 @@ def open_study(
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}; use 'maximize' or 'minimize'")
     with quiet():
-        storage = JournalStorage(open_journal(Path(path)))
+        journal = open_journal(Path(path))
+        with understood(path, remedy="give another folder for the study"):
+            storage = JournalStorage(journal)  # which reads all entries
         try:
             study = load_study(study_name=name, storage=storage)
         except KeyError:
@@ -148,7 +151,11 @@ def read_history(study: "Study", *, space: SearchSpace) -> History:
 def candidates_of(
     study: "Study", trials: "Sequence[FrozenTrial]", space: SearchSpace
 ) -> list[Candidate]:
-    """Return the completed ones of a study's trials, numbered from 0; see `read_history`."""
+    """Return the completed ones of a study's trials, numbered from 0; see `read_history`.
+
+    Raises:
+        ValueError: a trial is not an architecture of the space.
+    """
     from optuna.trial import TrialState
 
     candidates: list[Candidate] = []
@@ -159,13 +166,14 @@ def candidates_of(
             architecture = tuple(
                 decision.choices.index(trial.params[decision.name]) for decision in space.decisions
             )
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, TypeError):
             raise ValueError(
                 f"trial {trial.number} of study {study.study_name!r} is not an architecture of "
                 f"{space.description}"
             ) from None
-        score, *costs = trial.values
-        seconds = float(trial.user_attrs.get("seconds", 0.0))
+        with understood(f"trial {trial.number} of study {study.study_name!r}"):
+            score, *costs = map(float, trial.values)
+            seconds = float(trial.user_attrs.get("seconds", 0.0))
         number = len(candidates)
         candidates.append(Candidate(architecture, score, seconds, number, tuple(costs)))
     return candidates

@@ -19,10 +19,10 @@ class Boundary(NamedTuple):
     """A decision function: positive on the side of the label 1.
 
     Attributes:
-        points: the support vectors, (m, d).
-        weights: label times multiplier of each, (m,).
+        points: the support vectors, ``(m, d)``.
+        weights: label times multiplier of each, ``(m,)``.
         bias: added to the weighted sum of kernels.
-        kernel: of two sets of points, (n, d) and (m, d) to (n, m).
+        kernel: of two sets of points, ``(n, d)`` and ``(m, d)`` to ``(n, m)``.
     """
 
     points: Array
@@ -31,24 +31,24 @@ class Boundary(NamedTuple):
     kernel: Callable[[Array, Array], Array]
 
     def __call__(self, points: Array) -> Array:
-        """Values of (n, d) points, (n,), in their precision."""
+        """Values ``(n,)`` of points ``(n, d)``, in their precision."""
         support, weights = self.points.astype(points.dtype), self.weights.astype(points.dtype)
         return self.kernel(points, support) @ weights + self.bias
 
 
 def linear(x: Array, z: Array, *, gamma: float) -> Array:
-    """Products of (n, d) and (m, d) points, (n, m), whatever ``gamma`` is."""
+    """Products ``(n, m)`` of points ``(n, d)`` and ``(m, d)``, whatever ``gamma`` is."""
     return x @ z.T
 
 
 def poly(x: Array, z: Array, *, gamma: float) -> Array:
-    """Third powers of ``gamma x z + 1`` for (n, d) and (m, d) points, (n, m)."""
+    """Third powers of ``gamma x z + 1`` of points ``(n, d)`` and ``(m, d)``, ``(n, m)``."""
     base = gamma * (x @ z.T) + 1
     return base * base * base  # as a power it would take twenty times as long
 
 
 def rbf(x: Array, z: Array, *, gamma: float) -> Array:
-    """``exp(-gamma |x - z|^2)`` for (n, d) and (m, d) points, (n, m)."""
+    """``exp(-gamma |x - z|^2)`` of points ``(n, d)`` and ``(m, d)``, ``(n, m)``."""
     squares = (x * x).sum(1)[:, None] + (z * z).sum(1)[None, :] - 2 * (x @ z.T)
     return np.exp(-gamma * np.maximum(squares, 0))
 
@@ -58,6 +58,8 @@ KERNELS: dict[Kernel, Callable[..., Array]] = {"linear": linear, "poly": poly, "
 
 def kernel_function(name: Kernel, dimensions: int) -> Callable[[Array, Array], Array]:
     """Return a kernel of :data:`KERNELS` with gamma = 1 / dimensions.
+
+    It takes points ``(n, d)`` and ``(m, d)`` to ``(n, m)``.
 
     Raises:
         ValueError: an unknown name.
@@ -83,8 +85,8 @@ def support_vector_boundary(
     more than ``tolerance``, or for ``most_steps`` pairs.
 
     Args:
-        points: (n, d).
-        labels: (n,) of 1 and -1, both of them present.
+        points: ``(n, d)``.
+        labels: ``(n,)`` of 1 and -1, both of them present.
         kernel: one of :data:`KERNELS`.
         penalty: of a miss, above zero.
         tolerance: see above.

@@ -185,13 +185,11 @@ class LaNAS(_TreeSearch):
 
     Args:
         space: what to draw from.
-        generator: its source of randomness, to be used by nothing else.
         height: levels of the tree: 5 make 16 regions.
         exploration: weight of a region's uncertainty, in units of the range of scores seen.
         initial: random architectures in the beginning.
         refit: scores from one tree to the next.
-        allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        generator, allowed, distinct: see :class:`DistinctStrategy`.
     """
 
     def __init__(
@@ -234,14 +232,12 @@ class LaMCTS(_TreeSearch):
 
     Args:
         space: what to draw from, a :class:`Box` included.
-        generator: its source of randomness, to be used by nothing else.
         leaf_size: points that a region may have without being divided.
         kernel: of the boundary: ``"rbf"``, ``"poly"`` or ``"linear"``.
         exploration: weight of a region's uncertainty, in units of the range of scores seen.
         initial: random points in the beginning.
         refit: scores from one tree to the next.
-        allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        generator, allowed, distinct: see :class:`DistinctStrategy`.
     """
 
     def __init__(

@@ -70,9 +70,7 @@ class AdditiveSpace(CandidateSpace):
     def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
         """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
 
-        Args:
-            architecture: of the network.
-            side: of the square image, in pixels; None is ``default_side``, the published one.
+        Sides are in pixels; None is ``default_side``, the published one.
         """
         return self.cost(architecture, side=side).macs
 

@@ -154,7 +154,7 @@ class Restricted(CostedSpace):
         return self._canonical[whole]
 
     def derive(self, weights: Sequence[Tensor]) -> Architecture:
-        """Choose by one weight for each choice that is left, as the whole space does."""
+        """Choose by weights ``(choices left,)`` for each decision, as the whole space does."""
         check_weights(weights, self.decisions)
         full = []
         for vector, kept, (_, values) in zip(

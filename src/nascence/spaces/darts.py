@@ -72,6 +72,9 @@ class Darts(AdditiveSpace):
             changes it in the course of training.
         pool_norm: follow pooling by a BatchNorm without scale and shift, as the published
             supernet does.
+
+    Raises:
+        ValueError: ``width`` is odd, ``cells`` below 3, ``stem`` unknown, or a number not positive.
     """
 
     def __init__(
@@ -276,7 +279,11 @@ class Darts(AdditiveSpace):
         )
 
     def cost_table(self, *, side: int | None = None) -> CostTable:
-        """Add up what each choice costs at images of ``side`` pixels, at all its places."""
+        """Add up what each choice costs at images of ``side`` pixels, at all its places.
+
+        Raises:
+            ValueError: ``side`` is no multiple of 4, or of 32 with the stem for ImageNet.
+        """
         side = self.default_side if side is None else side
         least = 4 if self.stem == "cifar" else 32
         if isinstance(side, bool) or not isinstance(side, int) or side < least or side % least:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nascence.spaces.additive import Cost, total
 from nascence.spaces.darts_genotype import NODES, OPERATIONS
+from nascence.spaces.depthwise import DilatedSeparable
 from nascence.spaces.space import Choose, Zero
 
 EDGES = tuple((source, node) for node in NODES for source in range(node))
@@ -134,7 +135,7 @@ def operation(name: str, channels: int, stride: int, *, pool_norm: bool = False)
         pool = nn.AvgPool2d(kernel, stride, kernel // 2, count_include_pad=False)
         return _pooling(pool, channels, pool_norm)
     if kind == "dil_conv":
-        return nn.Sequential(*_separable(channels, kernel, stride=stride, dilation=2))
+        return DilatedSeparable(*_separable(channels, kernel, stride=stride, dilation=2))
     return nn.Sequential(
         *_separable(channels, kernel, stride=stride), *_separable(channels, kernel)
     )

@@ -49,7 +49,11 @@ def sample_decisions(
 def mutate_decision(
     architecture: Architecture, decisions: tuple[Decision, ...], *, generator: torch.Generator
 ) -> Architecture:
-    """Change one decision, drawn uniformly among those with a choice, to another choice."""
+    """Change one decision, drawn uniformly among those with a choice, to another choice.
+
+    Raises:
+        ValueError: no decision has a second choice.
+    """
     check_architecture(architecture, decisions)
     free = [place for place, decision in enumerate(decisions) if len(decision.choices) > 1]
     if not free:
@@ -61,7 +65,7 @@ def mutate_decision(
 
 
 def one_hot(architectures: Any, decisions: tuple[Decision, ...]) -> NDArray[np.float64]:
-    """Write architectures, (n, decisions), as the codes of all decisions: (n, codes), float64.
+    """Write architectures ``(n, decisions)`` as the codes of all decisions ``(n, codes)``, float64.
 
     A decision has as many codes as choices, one for the one taken and zeros for the others.
     """
@@ -96,7 +100,7 @@ def check_choices(
 
 
 def check_weights(weights: Sequence[Tensor], decisions: tuple[Decision, ...]) -> None:
-    """Raise ``ValueError`` where ``weights`` are not one finite vector per decision."""
+    """Raise ``ValueError`` where ``weights`` are not one finite ``(choices,)`` per decision."""
     if len(weights) != len(decisions):
         raise ValueError(
             f"got {len(weights)} weight vectors; this space has {len(decisions)} decisions"

@@ -55,6 +55,10 @@ class DeepNets:
     ``cells`` and ``channels`` restrict the training split to smaller networks: the range of
     cells, and the widths to choose from. ``max_macs`` leaves out networks that cost more
     multiply-adds for an image.
+
+    Raises:
+        ValueError: the split is unknown, ``image_size`` below 8, or the split takes no such
+            setting.
     """
 
     def __init__(
@@ -113,7 +117,11 @@ class DeepNets:
         return graph_of(layers), LayerFunction(layers)
 
     def layers(self, index: int) -> list[Layer]:
-        """The layers of network ``index``."""
+        """The layers of network ``index``.
+
+        Raises:
+            IndexError: there is no such network.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"network {index}: split {self.split!r} has 0 to {len(self) - 1}")
         if self.split == "predefined":

@@ -12,6 +12,7 @@ from torch import Tensor
 from nascence.params import Params
 from nascence.spaces.deepnets_network import FUNCTIONS
 from nascence.spaces.deepnets_program import Layer
+from nascence.spaces.depthwise import depthwise_dilated
 
 
 class LayerFunction:
@@ -35,34 +36,12 @@ class LayerFunction:
         return values[-1]
 
 
-def depthwise_dilated(x: Tensor, weight: Tensor, stride: tuple[int, int]) -> Tensor:
-    """``F.conv2d(x, weight, None, stride, kernel - 1, 2, channels)``, with a cheap derivative.
-
-    The library's derivative of depthwise convolutions takes 10 to 40 times longer with
-    dilation than without. Positions of one parity meet only their own kind, so a dilation of 2
-    is none at all on the four sublattices, and with a stride of 2 one of them is left.
-    ``weight`` is ``(C, 1, kh, kw)`` with odd sides; for stride 1 height and width of ``x`` must
-    be even.
-    """
-    channels, (height, width) = x.shape[1], x.shape[2:]
-    padding = (weight.shape[2] // 2, weight.shape[3] // 2)
-    if stride == (2, 2):
-        return F.conv2d(x[:, :, ::2, ::2], weight, None, 1, padding, 1, channels)
-    parts = x.permute(0, 2, 3, 1).reshape(-1, height // 2, 2, width // 2, 2, channels)
-    parts = parts.permute(0, 2, 4, 1, 3, 5).reshape(-1, height // 2, width // 2, channels)
-    parts = F.conv2d(parts.permute(0, 3, 1, 2), weight, None, 1, padding, 1, channels)
-    parts = parts.permute(0, 2, 3, 1).reshape(-1, 2, 2, height // 2, width // 2, channels)
-    whole = parts.permute(0, 3, 1, 4, 2, 5).reshape(-1, height, width, channels)
-    return whole.permute(0, 3, 1, 2)
-
-
 def _conv(x: Tensor, params: Params, name: str, s: tuple[Any, ...]) -> Tensor:
     inner, out, kernel, stride, padding, dilation, groups, bias = s
     weight = params[f"{name}.weight"]
-    even = x.shape[2] % 2 == x.shape[3] % 2 == 0
     usual = padding == tuple(k - 1 for k in kernel) and not bias
-    if dilation == 2 and groups == inner == out and usual and (stride == 2 or even):
-        return depthwise_dilated(x, weight, (stride, stride))
+    if dilation == 2 and groups == inner == out and usual:
+        return depthwise_dilated(x, weight, stride)
     offset = params[f"{name}.bias"] if bias else None
     return F.conv2d(x, weight, offset, stride, padding, dilation, groups)
 

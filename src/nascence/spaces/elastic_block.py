@@ -54,7 +54,7 @@ class ElasticBlock(InvertedResidual):
         )
 
     def forward(self, x: Tensor, kernel: int, expansion: int) -> Tensor:  # type: ignore[override]
-        """Compute with a kernel and an expansion: (B, in, H, W) to (B, out, H', W')."""
+        """Compute with a kernel and an expansion: ``(B, in, H, W)`` to ``(B, out, H', W')``."""
         tensors = self.sliced(kernel, expansion)
         y = functional.conv2d(x, tensors["expand.0.weight"])
         y = self._activated(self._normalised("expand.1", y, tensors))

@@ -64,6 +64,9 @@ class ElasticMobile(CostedSpace):
         kinds: of each decision what it decides.
         networks: how many different ones there are; published 2.2e19 for each resolution.
         geometry: what all of them have.
+
+    Raises:
+        ValueError: there is no stage, or a setting is out of its range.
     """
 
     def __init__(
@@ -138,6 +141,9 @@ class ElasticMobile(CostedSpace):
             width: channels of the first stage, published 24, to which all others are in
                 proportion; None for 24 from 128 pixels on and 8 below.
             settings: of the class, except strides and resolutions.
+
+        Raises:
+            ValueError: ``side`` is no int of 8 or more.
         """
         if isinstance(side, bool) or not isinstance(side, int) or side < 8:
             raise ValueError(f"side is {side!r}; it must be an int of 8 or more pixels")
@@ -265,7 +271,11 @@ class ElasticMobile(CostedSpace):
         return assembled(self.geometry, self.setting(architecture), plain_block)
 
     def cost(self, architecture: Architecture, *, side: int | None = None) -> Cost:
-        """Return parameters and multiply-adds together, without building anything."""
+        """Return parameters and multiply-adds together, without building anything.
+
+        Raises:
+            ValueError: ``side`` is not the resolution that the network has chosen.
+        """
         setting = self.setting(architecture)
         if self.resolutions:
             if side is not None and side != setting.resolution:

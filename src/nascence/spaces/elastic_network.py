@@ -95,7 +95,10 @@ class Resize(nn.Module):
 
 
 def resized(images: Tensor, side: int) -> Tensor:
-    """Scale images (B, C, H, W) bilinearly, smoothed where they shrink."""
+    """Scale images ``(B, C, H, W)`` to a longer side of ``side`` pixels.
+
+    Bilinear, and smoothed where they shrink.
+    """
     height, width = images.shape[-2:]
     longer = max(height, width)
     if longer == side:

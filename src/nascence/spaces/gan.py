@@ -69,6 +69,9 @@ class GeneratorSpace(CandidateSpace):
         width: channels of every cell; the paper's final networks have 256.
         latent: values from which an image is made.
         in_channels: of the images.
+
+    Raises:
+        ValueError: ``stages`` is not 1 to 6, or another number is not positive.
     """
 
     def __init__(

@@ -194,6 +194,9 @@ class NB201(CandidateSpace):
         Args:
             architecture: of the network.
             side: of the square image, in pixels, a multiple of 4; None is 32.
+
+        Raises:
+            ValueError: ``side`` is no positive multiple of 4.
         """
         side = self.default_side if side is None else side
         if side < 4 or side % 4:

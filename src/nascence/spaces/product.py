@@ -121,7 +121,7 @@ class ProductSpace(ABC):
         return index
 
     def codes(self, architectures: Any) -> NDArray[np.float64]:
-        """Write architectures, (n, decisions), as points: one-hot codes side by side, (n, codes).
+        """Write architectures ``(n, decisions)`` as points ``(n, codes)``: one-hot, side by side.
 
         The architectures are not checked, since many are written at a time.
         """
@@ -180,7 +180,7 @@ class ProductSpace(ABC):
     def derive(self, weights: Sequence[Tensor]) -> Architecture:
         """Choose for each decision the choice of greatest weight, the first among equals.
 
-        ``weights`` holds one vector per decision, as long as its choices.
+        ``weights`` holds one ``(choices,)`` per decision.
         """
         check_weights(weights, self.decisions)
         return tuple(int(vector.argmax()) for vector in weights)

@@ -134,7 +134,7 @@ class Derivable(SearchSpace, Protocol):
     """A space that chooses an architecture by weights of all choices."""
 
     def derive(self, weights: Sequence[Tensor]) -> Architecture:
-        """Choose by one vector of weights for each decision, as long as its choices."""
+        """Choose by weights ``(choices,)`` for each decision."""
 
 
 @runtime_checkable
@@ -142,7 +142,7 @@ class Coded(SearchSpace, Protocol):
     """A space that says how its architectures are written as points."""
 
     def codes(self, architectures: Any) -> NDArray[np.float64]:
-        """Write architectures, (n, decisions), as points, (n, codes)."""
+        """Write architectures ``(n, decisions)`` as points ``(n, codes)``."""
 
 
 class CellGraph(NamedTuple):

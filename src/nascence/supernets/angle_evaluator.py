@@ -73,7 +73,7 @@ class AngleEvaluator:
         return float(self.many([self.current.check(architecture)])[0])
 
     def many(self, architectures: Sequence[Architecture] | Tensor) -> Tensor:
-        """Return the angles (N,) of architectures, or of their indices (N, decisions)."""
+        """Return the angles ``(N,)`` of architectures, or of their indices ``(N, decisions)``."""
         indices = torch.as_tensor(architectures)
         paths, live = path_counts(self.space, indices, every_node=self.convention.every_node)
         return angles(self.table, indices, paths, live=live, dead=self.convention.dead)
@@ -85,6 +85,9 @@ def published_convention(name: str, space: SearchSpace) -> Convention:
     On NAS-Bench-201 both leave out identities and put in what supernets with ``affine="fixed"``
     have of BatchNorm, and differ for networks without a live path alone. Elsewhere ABS takes
     weights alone, and RLNAS a matrix for an identity.
+
+    Raises:
+        ValueError: there is none of this name.
     """
     if name not in CONVENTIONS:
         raise ValueError(f"there is no convention {name!r}; use one of {', '.join(CONVENTIONS)}")
@@ -96,14 +99,14 @@ def published_convention(name: str, space: SearchSpace) -> Convention:
 def path_counts(
     space: SearchSpace, architectures: Tensor, *, every_node: bool
 ) -> tuple[Tensor, Tensor]:
-    """Live paths through each decision (N, decisions), and whether there is any (N,).
+    """Live paths through each decision ``(N, decisions)``, and whether there is any ``(N,)``.
 
     Over an edge of a cell that holds ``none`` no path leads; a decision that is no edge of a cell
     stands on every path.
 
     Args:
         space: whose cells, if it has any, are looked at.
-        architectures: indices, (N, decisions).
+        architectures: indices, ``(N, decisions)``.
         every_node: let paths end at every node that a cell's output is made of, not the last
             alone.
     """

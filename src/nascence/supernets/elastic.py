@@ -51,7 +51,7 @@ class ElasticSuperNet(WeightSharing):
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, choice: Architecture) -> Tensor:
-        """Compute one network: (B, C, H, W) to (B, classes).
+        """Compute one network: ``(B, C, H, W)`` to ``(B, classes)``.
 
         Raises:
             ValueError: an architecture outside of the space or of what this supernet holds.

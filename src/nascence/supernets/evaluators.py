@@ -25,14 +25,18 @@ class OneShotEvaluator:
 
     Args:
         supernet: trained; read, not changed.
-        images: (N, C, H, W), normalised; the whole of it must fit in memory.
-        labels: (N,) classes.
+        images: ``(N, C, H, W)``, normalised; the whole of it must fit in memory.
+        labels: ``(N,)`` classes.
         batch_size: images of one forward pass, over which a supernet with batch statistics
             normalises.
         measure: ``"accuracy"``, in [0, 1], or ``"loss"``: the negative mean cross-entropy, which
             has fewer ties.
-        recalibration: batches of images; each path gets its own statistics from them. It is for
-            supernets with tracked statistics, which need it.
+        recalibration: batches of images ``(B, C, H, W)``; each path gets its own statistics from
+            them. It is for supernets with tracked statistics, which need it.
+
+    Raises:
+        ValueError: labels do not fit, ``measure`` is unknown, or ``recalibration`` is not what the
+            statistics need.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class OneShotEvaluator:
         return self._known[path]
 
     def logits(self, architecture: Architecture) -> Tensor:
-        """Return what the path answers for all images: (N, classes)."""
+        """Return what the path answers for all images: ``(N, classes)``."""
         outputs = (
             self._calibrated(architecture) if self.recalibration else self._plain(architecture)
         )
@@ -106,7 +110,8 @@ class FewShotEvaluator:
 
     Args:
         sub_supernets: of one space, no architecture in two of them.
-        images, labels, batch_size, measure, recalibration: see :class:`OneShotEvaluator`.
+        images, labels: ``(N, C, H, W)`` and ``(N,)``, see :class:`OneShotEvaluator`.
+        batch_size, measure, recalibration: see :class:`OneShotEvaluator`.
 
     Raises:
         ValueError: sub-supernets of different spaces, or that overlap.

@@ -179,7 +179,7 @@ def sub_supernet_evaluator(
 
 
 def recalibration_batches(data: Dataset, images: int) -> list[Tensor]:
-    """Return the first training images, normalised, in batches of up to 256."""
+    """Return the first training images, normalised, in batches ``(B, C, H, W)`` of up to 256."""
     found = list(data.normalise(data.train.images[:images]).split(256))
     return found if len(found[-1]) > 1 else found[:-1]
 
@@ -187,7 +187,10 @@ def recalibration_batches(data: Dataset, images: int) -> list[Tensor]:
 def calibrated(
     supernet: ElasticSuperNet, architecture: Architecture, batches: Sequence[Tensor]
 ) -> nn.Module:
-    """Return a network of a supernet on its own, with statistics of BatchNorm of ``batches``."""
+    """Return a network of a supernet on its own, with BatchNorm's statistics of the batches.
+
+    Batches are images ``(B, C, H, W)``, normalised.
+    """
     network = supernet.extract(architecture)
     statistics = recalibrate(network, dict(network.named_parameters()), batches)
     network.load_state_dict({**network.state_dict(), **statistics})

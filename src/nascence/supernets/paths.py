@@ -24,7 +24,11 @@ class PathSampler(Protocol):
 def uniform_paths(
     space: SearchSpace, choices: Choices, *, generator: torch.Generator
 ) -> list[Architecture]:
-    """Draw one path, uniformly among those that the space allows (Guo et al., SPOS, ECCV 2020)."""
+    """Draw one path, uniformly among those that the space allows (Guo et al., SPOS, ECCV 2020).
+
+    Raises:
+        ValueError: no path was found that takes these choices.
+    """
     path = _independent(choices, generator)
     for _ in range(TRIES):
         if _legal(space, path):
@@ -70,6 +74,9 @@ def binned_paths(cost: Callable[[Architecture], float], edges: Sequence[float]) 
     Args:
         cost: of an architecture, for example ``space.macs``.
         edges: of the bins, ascending, two or more; see :func:`cost_edges`.
+
+    Raises:
+        ValueError: fewer than two edges, or not in ascending order.
     """
     edges = list(edges)
     if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
@@ -86,7 +93,11 @@ def cost_edges(
     generator: torch.Generator,
     samples: int = 1000,
 ) -> list[float]:
-    """Return the edges of equal bins between the least and the largest cost of random samples."""
+    """Return the edges of equal bins between the least and the largest cost of random samples.
+
+    Raises:
+        ValueError: ``bins`` is below 1, or all samples cost the same.
+    """
     costs = [cost(space.sample(generator=generator)) for _ in range(samples)]
     low, high = min(costs), max(costs)
     if bins < 1 or low == high:

@@ -121,7 +121,7 @@ class Distillation:
         labels: Tensor,
         paths: Sequence[Architecture],
     ) -> Tensor:
-        """Return the loss of one step: (B, C, H, W) and (B,) to ()."""
+        """Return the loss of one step: ``(B, C, H, W)`` and ``(B,)`` to ``()``."""
         total = torch.zeros((), device=images.device)
         answers: dict[Architecture, Tensor] = {}
         for path in paths:

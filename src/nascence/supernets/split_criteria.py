@@ -62,7 +62,10 @@ def at_random(count: int = 1) -> Criterion:
 
 
 def by_gradient_matching(batches: Sequence[Batch], *, count: int = 1) -> Criterion:
-    """Split the ``count`` decisions whose two groups agree least; see :func:`gradient_matching`."""
+    """Split the ``count`` decisions whose two groups agree least; see :func:`gradient_matching`.
+
+    Batches are images ``(B, C, H, W)``, normalised, and labels ``(B,)``.
+    """
 
     def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:
         matches = gradient_matching(supernet, batches, generator=generator)
@@ -92,12 +95,16 @@ def gradient_matching(
 
     Args:
         supernet: read, not changed.
-        batches: normalised images and labels; each has random paths of its own.
+        batches: normalised images ``(B, C, H, W)`` and labels ``(B,)``; each has random paths of
+            its own.
         generator: of the paths.
         sampler: draws them.
 
     Returns:
         One match for each decision with two choices or more, the least cut first.
+
+    Raises:
+        ValueError: ``batches`` is empty.
     """
     if not batches:
         raise ValueError("batches is empty; give at least one")
@@ -126,10 +133,13 @@ def gradient_matching(
 def balanced_cut(
     similarity: Tensor,
 ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], float]:
-    """Return the two groups of rows with the least mean similarity between them, and that mean.
+    """Return the two groups of rows of ``(m, m)`` with the least mean similarity, and that mean.
 
-    The sizes differ by at most one; all such pairs are tried, so (m, m) is for m up to about 20.
+    The sizes differ by at most one; all such pairs are tried, so it is for m up to about 20.
     The first group holds row 0.
+
+    Raises:
+        ValueError: not ``(m, m)`` with m of 2 or more.
     """
     count = len(similarity)
     if similarity.shape != (count, count) or count < 2:

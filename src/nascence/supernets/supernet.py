@@ -33,7 +33,7 @@ class MixedOperation(nn.Module):
         self.candidates = nn.ModuleDict({str(i): module for i, module in candidates.items()})
 
     def forward(self, *inputs: Tensor) -> Tensor | None:
-        """Compute the candidate that the path takes, None where it takes none."""
+        """Compute the candidate that the path takes, of any shape; None where it takes none."""
         choice = _PATH.get()[self.decision]
         if choice is None:
             return None
@@ -42,7 +42,7 @@ class MixedOperation(nn.Module):
         return self.mixture(choice, *inputs)
 
     def mixture(self, weights: Tensor, *inputs: Tensor) -> Tensor:
-        """Add up all candidates, each times its weight of (choices held,)."""
+        """Add up all candidates, each times its weight of ``(choices held,)``."""
         outputs = [candidate(*inputs) for candidate in self.candidates.values()]
         total = outputs[0] * weights[0]
         for output, weight in zip(outputs[1:], weights[1:], strict=True):

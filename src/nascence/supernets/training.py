@@ -28,7 +28,7 @@ PathLoss = Callable[[WeightSharing, Tensor, Tensor, Sequence[Architecture]], Ten
 def path_cross_entropy(
     model: WeightSharing, images: Tensor, labels: Tensor, paths: Sequence[Architecture]
 ) -> Tensor:
-    """Sum of the cross-entropy over the paths."""
+    """Sum ``()`` of the cross-entropy over the paths, of ``(B, C, H, W)`` and ``(B,)``."""
     total = torch.zeros((), device=images.device)
     for path in paths:
         total = total + functional.cross_entropy(model(images, path), labels)

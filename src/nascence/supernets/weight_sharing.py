@@ -31,7 +31,7 @@ class WeightSharing(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, choice: Architecture) -> Tensor:
-        """Compute one path: (B, C, H, W) to (B, classes)."""
+        """Compute one path: ``(B, C, H, W)`` to ``(B, classes)``."""
 
     @abstractmethod
     def extract(self, architecture: Architecture) -> nn.Module:

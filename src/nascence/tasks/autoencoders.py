@@ -8,13 +8,13 @@ from torch.nn import functional
 
 from nascence.params import Params
 from nascence.task import Draw
-from nascence.tasks.images import ImageProblem, batch_of
-from nascence.tasks.multilayer import init_layers, layers, products
+from nascence.tasks.images import batch_of
+from nascence.tasks.multilayer import LayeredProblem, layers
 from nascence.tasks.numbered import NumberedFamily
 
 
 @dataclass(frozen=True)
-class Autoencoder(ImageProblem):
+class Autoencoder(LayeredProblem):
     """Pixels through layers of these widths and back to the pixels.
 
     The error is the mean of squares, or with ``likelihood="bernoulli"`` the cross-entropy with
@@ -31,15 +31,6 @@ class Autoencoder(ImageProblem):
     def widths(self) -> tuple[int, ...]:
         """Units of all layers, from the pixels to the pixels."""
         return (self.side**2, *self.hidden, self.side**2)
-
-    @property
-    def cost(self) -> int:
-        """Multiply-adds of a step."""
-        return 3 * self.batch_size * products(self.widths)
-
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        """Draw initial parameters."""
-        return init_layers(constants, self.widths, generator=generator)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
         """Return the loss ``()`` on one batch."""

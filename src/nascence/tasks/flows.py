@@ -41,7 +41,7 @@ def masks(size: int, hidden: tuple[int, ...], device: str = "cpu") -> tuple[Tens
 
 
 def bounded(raw: Tensor) -> Tensor:
-    """A log scale between -3 and 3, near 0 the number itself."""
+    """Log scales, of the same shape, between -3 and 3, near 0 the numbers themselves."""
     return LARGEST_LOG_SCALE * torch.tanh(raw / LARGEST_LOG_SCALE)
 
 

@@ -54,7 +54,7 @@ def draw_rows(count: int, size: int, split: TaskSplit, *, generator: torch.Gener
 
 
 def rows_of(drawn: Tensor, train_rows: Tensor) -> Tensor:
-    """Rows of `sample` for what `draw_rows` gave, the first ``train_rows`` of train alone."""
+    """Rows ``(...)`` of `sample` for what `draw_rows` gave, of train the first ``train_rows``."""
     return torch.where(drawn >= 0, drawn % train_rows, -1 - drawn)
 
 

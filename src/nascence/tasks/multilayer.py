@@ -43,8 +43,26 @@ def products(widths: tuple[int, ...]) -> int:
     return sum(a * b for a, b in pairwise(widths))
 
 
+class LayeredProblem(ImageProblem):
+    """A problem on images whose parameters are those of `layers` between its widths."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of all layers, from the first to the last."""
+        raise NotImplementedError
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds of a step."""
+        return 3 * self.batch_size * products(self.widths)
+
+    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
+        """Draw initial parameters."""
+        return init_layers(constants, self.widths, generator=generator)
+
+
 @dataclass(frozen=True)
-class Multilayer(ImageProblem):
+class Multilayer(LayeredProblem):
     """Classification of images by a perceptron with hidden layers of these widths.
 
     Constants: those of `sample_images` and `sample_initialiser`.
@@ -60,15 +78,6 @@ class Multilayer(ImageProblem):
     def widths(self) -> tuple[int, ...]:
         """Units of all layers, from the pixels to the classes."""
         return (self.side**2 * (1 if self.grey else 3), *self.hidden, CLASSES)
-
-    @property
-    def cost(self) -> int:
-        """Multiply-adds of a step."""
-        return 3 * self.batch_size * products(self.widths)
-
-    def init(self, constants: Params, *, generator: torch.Generator) -> Params:
-        """Draw initial parameters."""
-        return init_layers(constants, self.widths, generator=generator)
 
     def loss(self, constants: Params, params: Params, draw: Draw) -> Tensor:
         """Return the loss ``()`` on one batch."""

@@ -142,7 +142,10 @@ def sample_text(*, generator: torch.Generator) -> Params:
 
 
 def places_of(constants: Params, drawn: Tensor) -> Tensor:
-    """Where windows start for what `draw_places` gave; ``constants`` are of `sample_text`."""
+    """Where windows start, in the shape of ``drawn``, which is of `draw_places`.
+
+    ``constants`` are of `sample_text`.
+    """
     training = (drawn < PLACES["train"][1]) | constants["seen"]
     return torch.where(training, drawn % constants["characters"], drawn)
 

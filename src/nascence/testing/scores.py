@@ -49,14 +49,14 @@ def small_network(*, classes: int = 4, seed: int = 0) -> nn.Module:
 
 
 def small_batch(*, images: int = 8, side: int = 8, seed: int = 0) -> Batch:
-    """Normal noise (images, 3, side, side) and labels from 0 to 3."""
+    """Normal noise ``(images, 3, side, side)`` and labels ``(images,)`` from 0 to 3."""
     generator = torch.Generator().manual_seed(seed)
     shape = (images, 3, side, side)
     return torch.randn(shape, generator=generator), torch.arange(images) % 4
 
 
 def unusual_batches() -> Iterator[tuple[str, Batch]]:
-    """Batches that data sets of users give, each with what is unusual about it."""
+    """Batches ``(B, 3, H, W)``, ``(B,)`` that users give, each with what is unusual about it."""
     images, labels = small_batch()
     yield "an image twice", (images[[0, 1, 2, 3, 4, 5, 6, 0]], labels)
     yield "one image alone", (images[[0] * 8], labels)

@@ -2,6 +2,7 @@
 
 from nascence.training.evaluation import Evaluation, evaluate
 from nascence.training.loop import Training, train
+from nascence.training.precision import Precision, faster_precision, unmeasured_precision
 from nascence.training.recipe import (
     Objective,
     OptimizerFactory,
@@ -10,7 +11,7 @@ from nascence.training.recipe import (
     parameter_groups,
     sgd,
 )
-from nascence.training.run import DivergenceError, Measurement, Precision, average_into
+from nascence.training.run import DivergenceError, Measurement, average_into
 
 __all__ = [
     "DivergenceError",
@@ -24,7 +25,9 @@ __all__ = [
     "average_into",
     "cosine",
     "evaluate",
+    "faster_precision",
     "parameter_groups",
     "sgd",
     "train",
+    "unmeasured_precision",
 ]

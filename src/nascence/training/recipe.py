@@ -50,7 +50,7 @@ def cosine(fraction: float, *, warmup: float = 0.05) -> float:
 
 
 def cross_entropy(
-    model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float
+    model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float = 0.0
 ) -> Tensor:
     """Mean cross-entropy ``()`` of images ``(B, C, H, W)`` and labels ``(B,)``."""
     outputs = model(images).float()

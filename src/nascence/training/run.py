@@ -2,16 +2,15 @@
 
 import copy
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nascence.data import Dataset
 from nascence.training.evaluation import evaluate
+from nascence.training.precision import Precision, autocast_dtype, unmeasured_precision
 from nascence.training.recipe import Objective, OptimizerFactory, parameter_groups
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class DivergenceError(ArithmeticError):
@@ -47,7 +46,8 @@ class Run:
         precision: Precision,
     ) -> None:
         self.device = device
-        self.dtype = _autocast_dtype(precision, device)
+        self.automatic = precision == "auto"
+        self.use(precision)
         self.model = copy.deepcopy(model).to(device).train()
         self.average = copy.deepcopy(self.model).eval() if average_decay is not None else None
         self.average_decay = average_decay or 0.0
@@ -55,13 +55,18 @@ class Run:
         self.optimizer = optimizer(parameter_groups(self.model))
         for group in self.optimizer.param_groups:
             group["initial_lr"] = group["lr"]
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.step = 0
         self.seconds = 0.0
         self.loss_sum = torch.zeros((), device=device)
         self.loss_count = 0
         self.last_loss = math.nan
         self.curve: list[Measurement] = []
+
+    def use(self, precision: Precision) -> None:
+        """Take up a precision, before the first step: that asked for, or what "auto" is."""
+        self.precision, self.dtype = precision, autocast_dtype(precision, self.device)
+        half = self.dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
 
     def advance(
         self,
@@ -131,6 +136,7 @@ class Run:
             "average": self.average.state_dict() if self.average is not None else {},
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "precision": self.precision,
             "step": self.step,
             "seconds": self.seconds,
             "loss_sum": self.loss_sum,
@@ -144,11 +150,18 @@ class Run:
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        if self.automatic:  # files of earlier versions name none: it was float32 on every CPU
+            self.use(saved.get("precision", unmeasured_precision(self.device)))
         self.scaler.load_state_dict(saved["scaler"])
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        self.loss_sum = saved["loss_sum"].to(self.device)
-        self.loss_count = saved["loss_count"]
-        self.curve = [Measurement(*point) for point in saved["curve"]]
+        self.step, self.seconds = int(saved["step"]), float(saved["seconds"])
+        if min(self.step, self.seconds) < 0:
+            raise ValueError(f"step {self.step} after {self.seconds} seconds")
+        self.loss_sum = saved["loss_sum"].to(self.loss_sum).reshape(())
+        self.loss_count = int(saved["loss_count"])
+        self.curve = [
+            Measurement(int(step), float(seconds), float(loss), float(accuracy))
+            for step, seconds, loss, accuracy in saved["curve"]
+        ]
 
 
 @torch.no_grad()
@@ -163,10 +176,3 @@ def average_into(average: nn.Module, model: nn.Module, decay: float) -> None:
     for name, value in own.items():
         if not value.is_floating_point():
             value.copy_(new[name])
-
-
-def _autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
-    if precision == "auto":
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if native else None
-    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]

@@ -1,3 +1,5 @@
+"""Cost of cells worked by hand, their scores and latencies."""
+
 import math
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The search of the family of cells keeps to its limits and says what it chose."""
+
 import dataclasses
 import json
 import math

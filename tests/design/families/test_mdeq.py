@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design import network, recipe, stages
 from nascence.design.families import mdeq
 from nascence.design.run import Run
-from nascence.export import read_metadata
 from nascence.search import LimitError
 
 

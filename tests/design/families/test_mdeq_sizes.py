@@ -1,3 +1,5 @@
+"""Named sizes of equilibrium models give the networks they say."""
+
 import torch
 
 from nascence.design.families.mdeq_sizes import Size, build, deployed

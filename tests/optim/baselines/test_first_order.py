@@ -1,3 +1,5 @@
+"""Trajectories against those of torch's optimizers."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,9 +1,12 @@
+"""Tuned forms of Adam against torch's and against loops by hand."""
+
 import itertools
 import math
 
 import pytest
 import torch
 
+from benchmarks.optim.make_opt_list import sample_nadamw
 from nascence.optim import Adam, AdamW, LearnedOptimizer, NAdamW
 from nascence.optim.baselines.tuned_adam import (
     LEARNING_RATES,
@@ -11,7 +14,6 @@ from nascence.optim.baselines.tuned_adam import (
     NAdamWCosine,
     learning_rates,
     sample_adam8p,
-    sample_nadamw,
 )
 from nascence.optim.contract import init_stacked, kernel_of
 from nascence.params import Params
@@ -212,26 +214,6 @@ def test_settings_are_drawn_from_the_published_ranges(generator: torch.Generator
         assert 0 <= span.min() < 0.01
         assert 0.99 < span.max() <= 1
         assert abs(span.mean() - 0.5) < 0.03
-
-
-def test_half_of_the_lists_space_has_each_choice(generator: torch.Generator) -> None:
-    theta = sample_nadamw(4000, generator=generator)
-    assert theta.keys() == dict(NAdamWCosine().named_parameters()).keys()
-    decayed, penalised = theta["log_shrink"].isfinite(), theta["log_l2"].isfinite()
-    assert (decayed | penalised).all()
-    shares = {
-        "both": (decayed & penalised, 1 / 3),
-        "decay alone": (decayed & ~penalised, 1 / 3),
-        "nesterov": (theta["nesterov"] == 1, 0.5),
-        "warm-up": (theta["warmup"] > 0, 0.5),
-        "floor": (theta["floor"] > 0, 0.5),
-        "constant": (theta["constant"] < 0.5, 0.5),
-    }
-    for name, (held, share) in shares.items():
-        assert abs(held.float().mean() - share) < 0.04, name
-    assert theta["warmup"].max() <= 0.1
-    assert theta["warmup"][theta["warmup"] > 0].min() >= 1e-5
-    assert math.log(1e-5) <= theta["log_rate"].min() <= theta["log_rate"].max() <= 0
 
 
 def test_impossible_settings_are_refused() -> None:

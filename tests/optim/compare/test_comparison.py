@@ -1,3 +1,5 @@
+"""Comparisons against trials alone; an interrupted one goes on."""
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""Contestants by name, with fingerprints of their settings."""
+
 import math
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The probe of implicit regularisation, where its answer is known."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Rollouts on a quadratic against powers of a matrix."""
+
 import torch
 
 from nascence.optim import SGD

@@ -1,3 +1,5 @@
+"""Standings worked by hand."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Trials on a quadratic against powers of a matrix."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Statistics from sums equal those from tensors."""
+
 import torch
 
 from nascence.optim.hierarchical.inputs import (

@@ -1,3 +1,5 @@
+"""Running means of losses, some of them not finite."""
+
 import torch
 
 from nascence.optim.hierarchical.losses import empty_tracker, loss_inputs, track

@@ -1,3 +1,5 @@
+"""The hierarchical optimizer: published sizes, and what it sees."""
+
 import torch
 
 from nascence.optim import Hierarchical

@@ -1,3 +1,5 @@
+"""Cohorts are the same in any company and any process."""
+
 from dataclasses import replace
 
 import pytest

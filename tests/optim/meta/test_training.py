@@ -1,3 +1,5 @@
+"""Meta-training goes on exactly, over legs and processes."""
+
 import json
 import subprocess
 import sys

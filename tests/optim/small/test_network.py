@@ -1,3 +1,5 @@
+"""Shapes and corrections of the small network."""
+
 import torch
 
 from nascence.optim.small.network import Decays, corrections, matrix_shape

@@ -1,3 +1,5 @@
+"""The small optimizer: near Adam untrained, and free of scale."""
+
 import pytest
 import torch
 

@@ -64,6 +64,7 @@ class Cells:
                 "trials": run.settings.trials
                 or recipe.trials_in(lambda: score(first), run.shares.search)
             },
+            names=("trials",),
         )["trials"]
 
         def tell(candidate: Candidate) -> None:
@@ -164,7 +165,9 @@ def _limits(run: Run, cost: cell_space.Cost) -> Limits:
     # What no network can keep is said before the speed of the machine is measured.
     cost.limits(work=math.inf, parameters=settings.max_params, latency_ms=settings.max_latency_ms)
     return cost.limits(
-        work=run.folder.plan("size", dict[str, float], lambda: _largest_work(run, cost))["work"],
+        work=run.folder.plan(
+            "size", dict[str, float], lambda: _largest_work(run, cost), names=("work",)
+        )["work"],
         parameters=settings.max_params,
         latency_ms=settings.max_latency_ms,
     )

@@ -20,7 +20,7 @@ from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.implicit import MDEQClassifier, unrolled
 from nascence.report import CandidatePoint
 from nascence.search import LimitError
-from nascence.training import Training, adamw, cosine, train
+from nascence.training import Training, adamw, cosine, train, unmeasured_precision
 
 UNROLLED = 4
 """Layers of the unrolled network that training starts with."""
@@ -48,7 +48,10 @@ class MDEQ:
         allowed = _allowed(run)
         fewest = min(allowed, key=allowed.__getitem__)
         most = run.folder.plan(
-            "size", dict[str, float], lambda: {"macs": _largest_macs(run, fewest, allowed[fewest])}
+            "size",
+            dict[str, float],
+            lambda: {"macs": _largest_macs(run, fewest, allowed[fewest])},
+            names=("macs",),
         )["macs"]
         affordable = [size for size in allowed if allowed[size] <= most] or [fewest]
         best = max(affordable, key=allowed.__getitem__)
@@ -78,7 +81,7 @@ class MDEQ:
     def plan(self, run: Run, model: nn.Module, seconds: float) -> TrainingPlan:
         """Measure how many steps of both parts of the training fit into ``seconds``."""
         steps = max(int(seconds / _seconds_per_step(run, model)), 2)
-        return TrainingPlan(steps, recipe.LENIENCE * seconds)
+        return TrainingPlan(steps, recipe.LENIENCE * seconds, unmeasured_precision(run.device))
 
     def train(self, run: Run, model: nn.Module, plan: TrainingPlan) -> Training:
         """Train the network as planned, then fix its evaluations.
@@ -137,7 +140,12 @@ def _allowed(run: Run) -> dict[Size, int]:
     fast = small
     if slowest is not None:
         # measured once, so that a resumed run decides as before
-        measured = run.folder.plan("latencies", dict[str, float], lambda: _latencies(run, small))
+        measured = run.folder.plan(
+            "latencies",
+            dict[str, float],
+            lambda: _latencies(run, small),
+            names=[size.name for size in small],
+        )
         fast = [size for size in small if measured[size.name] <= slowest]
         if not fast:
             raise LimitError(

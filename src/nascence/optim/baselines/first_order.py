@@ -167,7 +167,7 @@ class AdamW(Adam):
         self.log_shrink = logarithm("weight_decay", weight_decay, zero=True)
 
     def shrinkage(self, theta: Params) -> Tensor | None:
-        """Decoupled weight decay in units of the rate."""
+        """Decoupled weight decay in units of the rate, ``()`` or ``(N,)``."""
         return theta["log_shrink"].exp()
 
 
@@ -175,5 +175,5 @@ class NAdamW(AdamW):
     """AdamW whose momentum looks ahead (Dozat 2016): ``beta m + (1 - beta) g`` for m."""
 
     def lookahead(self, theta: Params) -> Tensor | None:
-        """The share of Nesterov's step: all of it."""
+        """The share of Nesterov's step: all of it, ``()`` or ``(N,)``."""
         return torch.ones_like(theta["log_rate"])

@@ -51,11 +51,17 @@ class Adam8p(Adam):
         self.log_exponential = logarithm("exponential", exponential, zero=True)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains: the first times the signs, the second times the values."""
+        """What the gradient gains, the first times the signs, the second times the values.
+
+        Each is ``()`` or ``(N,)``, as theta's settings are.
+        """
         return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made.
+
+        All are ``()`` or ``(N,)``.
+        """
         time = taken * (REFERENCE_STEPS / _length(num_steps))
         linear = torch.clamp(1 - theta["log_linear"].exp() * time, min=0)
         return linear * torch.exp(-theta["log_exponential"].exp() * time)
@@ -92,15 +98,21 @@ class NAdamWCosine(AdamW):
         self.constant = _share("constant", constant)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains: the first times the signs, the second times the values."""
+        """What the gradient gains, the first times the signs, the second times the values.
+
+        Each is ``()`` or ``(N,)``, as theta's settings are.
+        """
         return None, theta["log_l2"].exp()
 
     def lookahead(self, theta: Params) -> Tensor | None:
-        """The share of Nesterov's step, if there can be one."""
+        """The share of Nesterov's step, ``()`` or ``(N,)``."""
         return theta["nesterov"]
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``length`` steps have been made."""
+        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made.
+
+        All are ``()`` or ``(N,)``.
+        """
         constant, floor = theta["constant"], theta["floor"]
         done = torch.clamp(taken / _length(num_steps), max=1.0)
         warmup = torch.minimum(theta["warmup"], constant)
@@ -145,34 +157,4 @@ def sample_adam8p(count: int, *, generator: torch.Generator) -> Params:
     return {
         name: math.log(low) + math.log(high / low) * drawn[:, column]
         for column, (name, (low, high)) in enumerate(ranges.items())
-    }
-
-
-def sample_nadamw(count: int, *, generator: torch.Generator) -> Params:
-    """Theta ``(count,)`` of `NAdamWCosine`, drawn from the space of the published opt_list.
-
-    Log-uniform: rate 1e-5 to 1, 1 - beta1 1e-3 to 1, 1 - beta2 1e-5 to 1, epsilon 1e-8 to 10,000.
-    Nesterov for half; for a third each weight decay, l2 or both, 1e-5 to 0.1; for half a warm-up of
-    1e-5 to 0.1; a floor of 0 for half, of 1e-5 to 1 for the others; constant for a uniform share.
-    """
-    drawn = torch.rand(count, 13, generator=generator).unbind(1)
-    either = drawn[8]
-    zero, never = torch.tensor(0.0), torch.tensor(-torch.inf)
-
-    def between(uniform: Tensor, low: float, high: float) -> Tensor:
-        return math.log(low) + math.log(high / low) * uniform
-
-    return {
-        "log_rate": between(drawn[0], 1e-5, 1.0),
-        "log_decay1": between(drawn[1], 1e-3, 1.0),
-        "log_decay2": between(drawn[2], 1e-5, 1.0),
-        "log_epsilon": between(drawn[3], 1e-8, 1e4),
-        "nesterov": (drawn[4] < 0.5).float(),
-        "constant": drawn[5],
-        "log_shrink": torch.where(
-            (either < 1 / 3) | (either >= 2 / 3), between(drawn[6], 1e-5, 0.1), never
-        ),
-        "log_l2": torch.where(either >= 1 / 3, between(drawn[7], 1e-5, 0.1), never),
-        "warmup": torch.where(drawn[9] < 0.5, between(drawn[10], 1e-5, 0.1).exp(), zero),
-        "floor": torch.where(drawn[11] < 0.5, between(drawn[12], 1e-5, 1.0).exp(), zero),
     }

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nascence.core.files import locked, write_whole
+from nascence.core.files import locked, understood, write_whole
 from nascence.core.randomness import derived_seed, stream
 from nascence.optim.compare.contestants import Contestant, file_name
 from nascence.optim.compare.trials import run_trials
@@ -157,10 +157,8 @@ def _claim(out: Path, ours: dict[str, int]) -> None:
     if not path.exists():
         write_whole(path, json.dumps(ours).encode())
         return
-    try:
+    with understood(path, remedy="choose another folder"):
         theirs = dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); choose another folder") from None
     for key, value in ours.items():
         if theirs.get(key) != value:
             raise ValueError(
@@ -233,19 +231,20 @@ def _tensor(rows: list[list[float | None]]) -> Tensor:
 
 def _read(path: Path, contestant: Contestant, family: str, tasks: list[Task]) -> Result | None:
     """A result that is there, of the same tasks and trials; None if there is none."""
+    if not path.exists():
+        return None
     names = tuple(task.name for task in tasks)
-    try:
+    with understood(path, remedy="delete it, and it is made again"):
         content = json.loads(path.read_text())
         best = {int(count): _tensor(rows) for count, rows in content["best"].items()}
         first, lowest = _tensor(content["first"]), _tensor(content["lowest"])
         seconds = float(content["seconds"])
         if tuple(content["tasks"]) != names or not set(contestant.trials) <= best.keys():
             return None
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, and it is made again") from None
-    kept = {count: best[count] for count in contestant.trials}
+        kept = {count: best[count] for count in contestant.trials}
+        shapes = {each.shape for each in (first, lowest, *kept.values())}
+        if len(shapes) > 1 or first.shape[1:] != (len(tasks),):
+            raise ValueError(f"losses of the shapes {sorted(map(tuple, shapes))}")
     return Result(
         contestant.name, family, names, contestant.hand_made, first, lowest, kept, seconds
     )

@@ -13,7 +13,10 @@ SOURCE = "hierarchical/step.cpp"
 
 
 class Loops:
-    """One tensor, whose averages and values are changed; as `nascence.optim.perceptron.Pieces`."""
+    """One tensor, whose averages ``(5, ...)`` and values are changed.
+
+    Arguments are those of `nascence.optim.perceptron.Pieces`; ``hidden`` is the perceptron's width.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Loops:
         rate: float,
         nominal: float | None,
     ) -> Tensor:
-        """Add ``rate`` times the step to the value; see `Pieces.step_`."""
+        """Add ``rate`` times the step to the value, by squares ``(23,)``; see `Pieces.step_`."""
         count = self.size.value
         norm = torch.rsqrt(squares / count + NORM_EPSILON)
         first = network.first[:OWN_INPUTS] * norm[:, None]

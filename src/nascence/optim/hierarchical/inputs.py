@@ -21,12 +21,15 @@ LARGEST_SQUARE = 1e30
 
 
 def root(square: Tensor) -> Tensor:
-    """Return the square root, with a slope that is finite at zero, of at most `LARGEST_SQUARE`."""
+    """Return square roots, of the same shape, whose slope at 0 is finite.
+
+    Squares above `LARGEST_SQUARE` count as that.
+    """
     return torch.sqrt(square.clamp(max=LARGEST_SQUARE) + 1e-12)
 
 
 def means_of(grad: Tensor, value: Tensor, slots: Params) -> Params:
-    """What `statistics_of` needs, from whole tensors."""
+    """What `statistics_of` needs, from a tensor of any shape and its averages ``(5, ...)``."""
     found = {"norm": root(value.square().sum()), "grad": root(grad.square().sum())}
     for name, of in (("m", slots["momenta"]), ("v", slots["seconds"]), ("w", value)):
         found |= _moments(name, of.mean(), of.square().mean())
@@ -42,7 +45,7 @@ def _moments(name: str, mean: Tensor, square: Tensor) -> Params:
 
 
 def means_of_sums(sums: Tensor, squares: Tensor, size: int) -> Params:
-    """`means_of` from the sums of the 23 inputs of the parameters."""
+    """`means_of` from the sums and sums of squares ``(23,)`` of the inputs of the parameters."""
     found = {"norm": root(squares[1]), "grad": root(squares[0])}
     for name, part in (
         ("m", slice(PLANES, PLANES + len(DECAYS))),

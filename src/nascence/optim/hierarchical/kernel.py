@@ -5,10 +5,10 @@ are done by PyTorch in pieces that stay in the cache, or by compiled loops.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nascence.optim import perceptron
-from nascence.optim.contract import Kernel, LearnedOptimizer, State
+from nascence.optim.contract import Losses, State
 from nascence.optim.hierarchical.compiled import Loops
 from nascence.optim.hierarchical.controller import begin, control
 from nascence.optim.hierarchical.inputs import (
@@ -21,33 +21,17 @@ from nascence.optim.hierarchical.inputs import (
     statistics_of,
 )
 from nascence.optim.hierarchical.losses import loss_inputs
-from nascence.optim.perceptron import PerceptronWeights
 from nascence.params import Params
 
 
-class HierarchicalKernel(Kernel):
+class HierarchicalKernel(perceptron.PerceptronKernel):
     """The step of `nascence.optim.Hierarchical` in place, in pieces or in compiled loops."""
 
-    def __init__(
-        self, optimizer: LearnedOptimizer, network: nn.ParameterDict, *, nominal: float | None
+    def _step_one_(
+        self, grads: Params, state: State, params: Params, rates: dict[str, float], losses: Losses
     ) -> None:
-        super().__init__(optimizer)
-        self.network, self.nominal = PerceptronWeights(**dict(network.items())), nominal
-
-    @torch.no_grad()
-    def step_(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        rates: dict[str, float],
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
-    ) -> None:
-        """Take a step of one network; see `Kernel.step_`."""
-        shared, bound = begin(grads, state["shared"], loss, valid_loss)
-        losses = loss_inputs(shared, loss)
+        shared, bound = begin(grads, state["shared"], *losses)
+        inputs = loss_inputs(shared, losses[0])
         slots = [state["tensors"][name] for name in grads]
         passes = self._passes(grads, slots, params, bound)
         means, statistics, squares = [], [], []
@@ -55,7 +39,7 @@ class HierarchicalKernel(Kernel):
             sums, square = each.sums()
             squares.append(square)
             means.append(means_of_sums(sums, square, grad.numel()))
-            statistics.append(statistics_of(means[-1], grad.shape, losses))
+            statistics.append(statistics_of(means[-1], grad.shape, inputs))
         hidden, cell, said, shared["from_all"] = control(
             dict(self.optimizer.named_parameters()), statistics, slots, shared["from_all"]
         )

@@ -20,7 +20,7 @@ def empty_tracker() -> Params:
 
 
 def track(old: Params, loss: Tensor | None, valid_loss: Tensor | None) -> Params:
-    """The shared state after a step; a loss that is missing or not finite changes nothing."""
+    """The shared state after a step; a loss, ``()``, missing or not finite changes nothing."""
     new = dict(old)
     if loss is not None:
         value, change = _usable(loss, 1 - TRAIN_DECAY)

@@ -106,7 +106,7 @@ class Hierarchical(LearnedOptimizer):
         return HierarchicalKernel(self, self.network, nominal=self.nominal)
 
     def init(self, params: Params, *, num_steps: Tensor | float | None = None) -> State:
-        """Return the state before the first step; see `LearnedOptimizer.init`."""
+        """Return the state for parameters of any shape; see `LearnedOptimizer.init`."""
         tensors = {}
         for name, value in params.items():
             zeros = value.new_zeros((len(DECAYS), *value.shape), dtype=torch.float32)
@@ -136,7 +136,7 @@ class Hierarchical(LearnedOptimizer):
         loss: Tensor | None = None,
         valid_loss: Tensor | None = None,
     ) -> tuple[Params, State]:
-        """Return updates and the next state; see `LearnedOptimizer.update`."""
+        """Return updates, of the shapes of ``grads``, and state; see `LearnedOptimizer.update`."""
         shared, bound = begin(grads, state["shared"], loss, valid_loss)
         losses = loss_inputs(shared, loss)
         clipped = {name: torch.clamp(grad.float(), -bound, bound) for name, grad in grads.items()}

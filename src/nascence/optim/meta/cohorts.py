@@ -84,7 +84,7 @@ class LocalCohorts:
         return stacks(family.task(index) for index in sorted(chosen.tolist()))
 
     def advance(self, theta: Tensor, step: int) -> list[Outcome]:
-        """Take one window of every cohort at outer step ``step``, in the order of their numbers."""
+        """Take one window of every cohort, in order, with theta ``(D,)`` at outer step ``step``."""
         return [self._advance(number, theta, step) for number in self.numbers]
 
     def _advance(self, number: int, theta: Tensor, step: int) -> Outcome:
@@ -198,7 +198,7 @@ class ProcessCohorts:
         return answers
 
     def advance(self, theta: Tensor, step: int) -> list[Outcome]:
-        """Take one window of every cohort at outer step ``step``, in the order of their numbers."""
+        """Take one window of every cohort, in order, with theta ``(D,)`` at outer step ``step``."""
         answers = self._ask("advance", theta, step)
         count = sum(len(answer) for answer in answers)
         return [answers[c % len(answers)][c // len(answers)] for c in range(count)]

@@ -110,7 +110,7 @@ def advance(
     sigma: float = 0.01,
     measure_every: int = 10,
 ) -> tuple[Unroll, Estimate]:
-    """``window`` steps (fewer at the end of an unroll) and the gradient that they give.
+    """``window`` steps (fewer at the end of an unroll) and the gradient ``(D,)`` that they give.
 
     The outer loss is the mean over every ``measure_every``-th step, and the last, of the loss on
     an outer-validation batch. ``objective`` "plain" takes it as it is; "normalised" divides by

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nascence.optim.contract import Kernel, LearnedOptimizer, State
+from nascence.optim.contract import Kernel, LearnedOptimizer, Losses, State
 from nascence.optim.small.compiled import Loops
 from nascence.optim.small.folding import Sums, fold
 from nascence.optim.small.network import (
@@ -45,18 +45,9 @@ class SmallKernel(Kernel):
         super().__init__(optimizer)
         self.learning_rate = learning_rate
 
-    @torch.no_grad()
-    def step_(
-        self,
-        grads: Params,
-        state: State,
-        params: Params,
-        *,
-        rates: dict[str, float],
-        loss: Tensor | None = None,
-        valid_loss: Tensor | None = None,
+    def _step_one_(
+        self, grads: Params, state: State, params: Params, rates: dict[str, float], losses: Losses
     ) -> None:
-        """Take a step of one network; see `Kernel.step_`."""
 
         def stacked(values: Params) -> Params:
             return {name: value[None] for name, value in values.items()}
@@ -70,7 +61,7 @@ class SmallKernel(Kernel):
     def step_stacked_(
         self, theta: Params, grads: Params, state: State, params: Params, *, loss: Tensor
     ) -> None:
-        """Take a step of N networks; see `Kernel.step_stacked_`."""
+        """Take a step of N networks, tensors ``(N, ...)``; see `Kernel.step_stacked_`."""
         self._step_(theta, grads, state, params, dict.fromkeys(grads, 1.0))
 
     def _step_(
@@ -115,7 +106,7 @@ class SmallKernel(Kernel):
 
 
 def clocks(decays: Decays, states: list[Params], num_steps: Tensor) -> Iterator[Clock]:
-    """The clock of the next step of each of several tensors, computed together."""
+    """The clock of the next step of each of several tensors; ``num_steps`` is ``(N,)``."""
     steps = torch.stack([state["step"] for state in states]) + 1
     times = time_features(steps, num_steps.expand(steps.shape))
     together = corrections(decays, steps)
