@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from nascence.design.precision import faster_precision
 from torch import nn
 
 from benchmarks.reliability.onnx_files import images
 from benchmarks.reliability.trying import Try, WrongError
 from nascence import models
 from nascence.spaces import NB201
+from nascence.training.precision import faster_precision
 
 
 def seconds(model: nn.Module, half: bool) -> float:
