@@ -5,7 +5,7 @@
 
 A try is silently wrong where the product says that all went well and it did not, lost where work
 or data is gone or cannot go on, and a traceback where an error comes through that is no refusal
-in one line. All data is made on the spot. Everything takes about ten minutes of one core.
+in one line. All data is made on the spot. Kills and Ctrl-C (kind 4) take five minutes of one core.
 """
 
 import argparse
