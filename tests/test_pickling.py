@@ -1,7 +1,9 @@
 """What may be sent to another process survives: names, jobs, outcomes, strategies, exceptions."""
 
+import dataclasses
 import importlib
 import inspect
+import json
 import pickle
 import pkgutil
 from collections.abc import Callable
@@ -15,8 +17,13 @@ import torch
 import nascence
 from nascence import registry
 from nascence.data import Dataset, Split, nb201
-from nascence.jobs import make_job
+from nascence.jobs import Job, Outcome, make_job
 from nascence.jobs.evaluators import Sources, evaluator_named
+from nascence.jobs.latency import LatencyJob
+from nascence.jobs.meta_training_ghn import GhnTrainingJob
+from nascence.jobs.meta_training_optimizer import OptimizerTrainingJob
+from nascence.jobs.optimizer_comparison import OptimizerComparisonJob
+from nascence.jobs.optimizer_probe import OptimizerProbeJob
 from nascence.search import Limit, Limits, Strategy
 from nascence.spaces import NB201
 
@@ -123,3 +130,45 @@ def test_jobs_and_their_outcomes(kind: str, tmp_path: Path) -> None:
     outcome = job.run()
     assert sent(outcome).facts() == outcome.facts()
     assert outcome.summary()
+
+
+def other_jobs(folder: Path) -> dict[str, Job]:
+    return {
+        "hypernetwork": GhnTrainingJob(
+            out=folder, kind="mlp", steps=1, batch_size=4, size=8, cells=(4, 4), channels=(8,),
+            max_macs=500_000, validation_networks=1,
+        ),
+        "optimizer": OptimizerTrainingJob(
+            out=folder, families="quadratic", cohorts=1, pairs=2, window=2, lengths=(2, 4), steps=1
+        ),
+        "comparison": OptimizerComparisonJob(
+            out=folder, optimizers=("adam",), families="quadratic", steps=2
+        ),
+        "probe": OptimizerProbeJob(out=folder, optimizers=("adam",), steps=2),
+        "latency": LatencyJob(
+            out=folder / "latency.json", space="shufflenet", sizes={"width": 0.1}, networks=1,
+            passes=1, check=1,
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["hypernetwork", "optimizer", "comparison", "probe", "latency"])
+def test_other_jobs_and_their_outcomes(kind: str, tmp_path: Path) -> None:
+    job = other_jobs(tmp_path / "run")[kind]
+    assert isinstance(job, Job)
+    assert sent(job) == job
+    outcome = job.run()
+    assert isinstance(outcome, Outcome)
+    assert json.loads(json.dumps(sent(outcome).facts())) == json.loads(json.dumps(outcome.facts()))
+    assert outcome.summary() == sent(outcome).summary()
+
+
+@pytest.mark.parametrize("kind", ["hypernetwork", "optimizer", "comparison", "probe", "latency"])
+def test_no_job_takes_the_address_of_a_database(kind: str, tmp_path: Path) -> None:
+    job = other_jobs(tmp_path)[kind]
+    with pytest.raises(ValueError, match="out is the address of a sqlite database"):
+        dataclasses.replace(job, out=Path("sqlite:///a.db")).run()  # type: ignore[type-var]
+    wrong = tmp_path / "wrong"
+    wrong.mkdir() if kind == "latency" else wrong.write_text("mine")
+    with pytest.raises(ValueError, match="is a folder; give a" if kind == "latency" else "is a f"):
+        dataclasses.replace(job, out=wrong).run()  # type: ignore[type-var]

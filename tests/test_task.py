@@ -54,7 +54,7 @@ def test_a_batch_of_a_task_is_of_the_generator(split: TaskSplit) -> None:
 
 
 def test_what_cannot_be_stacked_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"line/2\.0 is not of the problem of line/1.0"):
+    with pytest.raises(ValueError, match=r"line/2\.0 does not belong to the problem of line/1.0"):
         Stack.of([line(1.0), line(2.0, size=4)])
     with pytest.raises(ValueError, match="at least one"):
         Stack.of([])

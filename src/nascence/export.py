@@ -172,7 +172,7 @@ def onnx_model(
     found = next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))
     if opset is not None and found != opset:
         raise ExportError(
-            f"opset {opset} was asked for, and the exporter of torch {torch.__version__} writes "
+            f"opset {opset} was asked for, but the exporter of torch {torch.__version__} writes "
             f"{found}; use that one or a later one"
         )
     try:

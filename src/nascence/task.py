@@ -109,7 +109,7 @@ class Stack:
         for task in tasks:
             if task.problem != first.problem:
                 raise ValueError(
-                    f"{task.name} is not of the problem of {first.name}; "
+                    f"{task.name} does not belong to the problem of {first.name}; "
                     "group tasks with nascence.task.stacks first"
                 )
         constants = {

@@ -49,7 +49,7 @@ def test_families_come_by_groups_and_in_other_units(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--families", "words"], "task family is 'words'"),
-        (["--families", "mlp:metres"], "behind the colon stands units or"),
+        (["--families", "mlp:metres"], "after the colon give units or"),
         (["--max-cost", "1"], "no task family is left"),
         (["--architecture", "velo"], "there is no optimizer architecture 'velo'"),
         (["--lengths", "many"], "--lengths is 'many'"),

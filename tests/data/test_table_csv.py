@@ -49,7 +49,10 @@ def test_a_table_of_a_part_of_its_space(tmp_path: Path) -> None:
     [
         ("", "lacks the columns arch_eklse"),
         ("arch_eklse,val_top1\na\n", "has 1 cells in line 2"),
-        (ACCEL + "7310-4520-6330-6530-6520-1320-1320" + ",1" * 12 + "\n", "which is none"),
+        (
+            ACCEL + "7310-4520-6330-6530-6520-1320-1320" + ",1" * 12 + "\n",
+            "is not an architecture",
+        ),
         (ACCEL + ACCEL_ARCHITECTURE + ",x" * 12 + "\n", "holds what is no number"),
     ],
 )

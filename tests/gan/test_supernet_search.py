@@ -166,7 +166,9 @@ def test_one_image_whatever_is_given_is_told(shades: Dataset, generators: SuperN
     part = search_of(generators, shades)
     with torch.no_grad():
         part.gan.supernet.get_parameter("network.image.weight").zero_()
-    with pytest.raises(DivergenceError, match=r"candidate of stage 1 makes one image.*collapsed"):
+    with pytest.raises(
+        DivergenceError, match=r"candidate of stage 1 makes the same image.*collapsed"
+    ):
         part._grow()
 
 

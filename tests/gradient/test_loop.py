@@ -119,7 +119,7 @@ def test_the_history_is_that_of_candidates(supernet: SuperNet, brightness: Datas
         ({"seconds": 0.0}, "a positive time"),
         ({"steps": 2, "epochs": 0}, "epochs 0"),
         ({"steps": 2, "warmup": 1.0}, "warmup 1.0"),
-        ({"steps": 2, "learning_rate": 0.0001}, "the last is the lesser"),
+        ({"steps": 2, "learning_rate": 0.0001}, "a last rate from 0 to the first"),
         ({"steps": 2, "stop_at_skips": 0}, "stop_at_skips is 0"),
         ({"steps": 2, "batch_size": 1}, "batches of 2"),
         ({"steps": 2, "order": 3}, "order is 3"),

@@ -134,7 +134,7 @@ def test_decisions_that_are_no_edges() -> None:
     for space in (Mobile(width=0.1, last=16), NB201(width=(4, 8), cells=1)):
         supernet = SuperNet(SmallSpace(width=4))
         supernet.space = space
-        with pytest.raises(ValueError, match="is no edge of a cell"):
+        with pytest.raises(ValueError, match="is not an edge of a cell"):
             incoming_edges(supernet)
 
 

@@ -61,7 +61,7 @@ def test_spaces_without_cells(strategy: str, brightness: Dataset) -> None:
 
 
 def test_partial_channels_refuse_what_has_no_cells(brightness: Dataset) -> None:
-    with pytest.raises(ValueError, match="is no edge of a cell"):
+    with pytest.raises(ValueError, match="is not an edge of a cell"):
         GRADIENT_STRATEGIES["pc-darts"](
             SuperNet(Mobile(width=0.1, last=16)), brightness, generator=seeded(), steps=1
         )

@@ -347,7 +347,7 @@ def test_all_ways_to_give_the_loss_are_one() -> None:
             elif step:
                 optimizer.step()
             else:
-                with pytest.warns(RuntimeWarning, match="was told none"):
+                with pytest.warns(RuntimeWarning, match="did not get one"):
                     optimizer.step()
         ends.append(values(model))
     for end in ends[1:3]:

@@ -101,7 +101,7 @@ def test_the_first_step_without_a_loss_warns_once() -> None:
     value = parameter()
     optimizer = Learned([value], weights=Hierarchical())
     value.grad = torch.ones_like(value)
-    with pytest.warns(RuntimeWarning, match="told none"):
+    with pytest.warns(RuntimeWarning, match="did not get one"):
         optimizer.step()
     optimizer.step()
     frozen = Learned([value], weights=Hierarchical(), lr=0.0)

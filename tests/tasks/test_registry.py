@@ -78,8 +78,8 @@ def test_families_are_chosen_by_names_groups_and_cost() -> None:
         chosen("mlp", max_cost=10)
     with pytest.raises(ValueError, match="task family is 'words'"):
         chosen("mlp,words")
-    with pytest.raises(ValueError, match="behind the colon stands units or units-of-tensors"):
+    with pytest.raises(ValueError, match="after the colon give units or units-of-tensors"):
         chosen("mlp:metres")
-    with pytest.raises(ValueError, match="behind the colon"):
+    with pytest.raises(ValueError, match="after the colon"):
         family("mlp:")
     assert torch.equal(*(chosen("mlp")[0].task(1).constants["classes"] for _ in range(2)))

@@ -1,3 +1,5 @@
+"""Which arithmetic a training takes: measured once, kept in its checkpoint."""
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -62,7 +62,7 @@ def failures_as_lines() -> Iterator[None]:
 
 
 def check_new_file(path: Path | None) -> None:
-    """Raise ValueError for a file to write that is there already or has no folder."""
+    """Raise ValueError for an output file that already exists or whose folder does not."""
     if path is not None and path.exists():
         raise ValueError(f"{path} is there already; give another file or remove it")
     if path is not None and not path.parent.is_dir():
@@ -93,7 +93,7 @@ def say(message: str) -> None:
 
 
 def say_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a line and below it a table on stdout, its first column on the left."""
+    """Print a line and below it a table on stdout, with its first column left-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -109,13 +109,13 @@ def say_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def printable(text: str) -> str:
-    """``text`` with everything escaped that is no visible character, lone surrogates included."""
+    """Return ``text`` with everything invisible escaped, including lone surrogates."""
     shown = (each if each.isprintable() else repr(each)[1:-1] for each in text)
     return "".join(shown)
 
 
 def quieten_libraries() -> None:
-    """Keep warnings and log messages of libraries off the console; what fails raises."""
+    """Keep warnings and log messages of libraries off the console; failures still raise."""
     logging.getLogger().addHandler(logging.NullHandler())
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -123,7 +123,7 @@ def quieten_libraries() -> None:
 
 @contextmanager
 def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], None]]:
-    """Progress bars on stderr, one for each stage."""
+    """Show progress bars on stderr, one for each stage."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -20,7 +20,7 @@ from nascence.cli.console import (
 )
 
 LISTED = 5
-"""Remarks on the data that are printed; all are in the report."""
+"""Number of remarks on the data that are printed; the report has all of them."""
 
 
 def design(
@@ -39,7 +39,7 @@ def design(
     ] = None,
     max_latency_ms: Annotated[
         float | None,
-        typer.Option(help="Longest time in milliseconds for one image on this machine's CPU."),
+        typer.Option(help="Most milliseconds for one image on this machine's CPU."),
     ] = None,
     classes: Annotated[
         int | None, typer.Option(help="Number of classes; read from the data if not given.")
@@ -76,19 +76,19 @@ def design(
     ] = None,
     baseline: Annotated[
         bool,
-        typer.Option(help="Train a hand-designed network as long, to compare with."),
+        typer.Option(help="Train a hand-designed network for the same time, for comparison."),
     ] = True,
     opset: Annotated[
         int | None,
-        typer.Option(help="ONNX opset of the export; that of torch's exporter if not given."),
+        typer.Option(help="ONNX opset of the export; if not given, that of torch's exporter."),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="Architectures to score, in place of a share of the time.")
+        int | None, typer.Option(help="Architectures to score, instead of a share of the time.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of each training, in place of a share of the time.")
+        int | None, typer.Option(help="Steps of each training, instead of a share of the time.")
     ] = None,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 20.0,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 20.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -153,7 +153,7 @@ def _validated(settings: Callable[..., Any], **values: Any) -> Any:
 
 
 def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> None:
-    """The result on stdout: a table for people, or JSON."""
+    """Print the result on stdout: a table, or JSON."""
     if as_json:
         typer.echo(json.dumps({"run": str(path), **summary}))
         return

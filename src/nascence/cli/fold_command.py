@@ -21,16 +21,16 @@ def fold(
         ),
     ],
     architecture: Annotated[
-        str | None, typer.Option(help="Name of the network that a file of weights fills.")
+        str | None, typer.Option(help="Name of the network that a file of weights is for.")
     ] = None,
     shape: Annotated[
-        str, typer.Option(help="Shape of the example input, with commas.")
+        str, typer.Option(help="Shape of the example input, separated by commas.")
     ] = "1,3,224,224",
     verify: Annotated[
         bool, typer.Option(help="Compare before and after; roll back what fails.")
     ] = True,
     onnx: Annotated[
-        Path | None, typer.Option(help="ONNX file to write, for any batch size if it can.")
+        Path | None, typer.Option(help="ONNX file to write, for any batch size if possible.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
     deploy: Annotated[

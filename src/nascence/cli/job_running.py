@@ -1,6 +1,7 @@
 """Running a job from the command line: progress on stderr, the outcome on stdout."""
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,14 +12,27 @@ if TYPE_CHECKING:
     from nascence.jobs.job import Job
 
 
-def run_and_print(job: "Job", *, as_json: bool, quiet: bool) -> None:
-    """Carry a job out, or on, and print its facts as JSON or its summary for people."""
+def run_and_print(job: "Job", *, as_json: bool, quiet: bool, resumes: bool = True) -> None:
+    """Carry a job out, or on, and print its facts as JSON or its summary for people.
+
+    Args:
+        job: What to do.
+        as_json: Print the facts.
+        quiet: Show no progress.
+        resumes: Whether the job goes on from its folder after an interruption.
+    """
+    # torchrun starts a command several times; the first process speaks for all
+    speaks = os.environ.get("RANK", "0") == "0"
+    quiet = quiet or not speaks
     with shown(job.out, quiet=quiet) as progress:
         try:
-            outcome = job.run(progress=progress)
+            outcome = job.run(progress=None if quiet else progress)
         except KeyboardInterrupt:
-            line(f"stopped; the same command with --out {job.out} goes on")
+            if resumes:
+                line(f"stopped; the same command goes on with --out {job.out}")
             raise
+    if not speaks:
+        return
     if as_json:
         typer.echo(json.dumps(outcome.facts()))
         return

@@ -1,9 +1,8 @@
 """``nascence meta-train``: one command for each thing that is meta-trained."""
 
-import json
-import os
+import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,10 +15,9 @@ from nascence.cli.console import (
     Seed,
     between_commas,
     failures_as_lines,
-    line,
     numbers,
-    shown,
 )
+from nascence.cli.job_running import run_and_print
 from nascence.cli.meta_train_optimizer import optimizer
 from nascence.core.durations import parse_duration
 
@@ -30,12 +28,12 @@ meta_train = typer.Typer(
 
 @meta_train.callback()
 def _group() -> None:
-    """Meta-train what this package gives released weights of."""
+    """Meta-train a hypernetwork or an optimizer."""
 
 
 @meta_train.command()
 def ghn(
-    out: Annotated[Path, typer.Option(help="Folder of the run; it goes on if it is there.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
     kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
     steps: Annotated[
@@ -44,15 +42,17 @@ def ghn(
     leg: Leg = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare networks ahead.")] = 0,
     processes: Annotated[
-        int, typer.Option(help="CPU processes that share each meta-batch; torchrun does for GPUs.")
+        int, typer.Option(help="CPU processes that share each meta-batch; for GPUs, use torchrun.")
     ] = 1,
-    meta_batch: Annotated[int, typer.Option(help="Networks in a step.")] = 1,
-    batch: Annotated[int, typer.Option(help="Images in a step, the same for all networks.")] = 64,
+    meta_batch: Annotated[int, typer.Option(help="Networks in each step.")] = 1,
+    batch: Annotated[
+        int, typer.Option(help="Images in each step, the same for all networks.")
+    ] = 64,
     size: Annotated[int, typer.Option(help="Side in pixels that images are scaled to.")] = 16,
     cells: Annotated[str, typer.Option(help="Fewest and most cells of a network.")] = "4,8",
     channels: Annotated[str, typer.Option(help="Widths to choose from.")] = "16,32",
     max_macs: Annotated[
-        int, typer.Option(help="Most multiply-adds of a training network for an image.")
+        int, typer.Option(help="Most multiply-adds per image of a training network.")
     ] = 10_000_000,
     learning_rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 1e-3,
     schedule: Annotated[
@@ -63,7 +63,7 @@ def ghn(
         ),
     ] = "cosine",
     average: Annotated[
-        float, typer.Option(help="Share that a moving average of the weights keeps, as 0.999.")
+        float, typer.Option(help="Share that a moving average of the weights keeps, such as 0.999.")
     ] = 0.0,
     start: Annotated[
         str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
@@ -80,69 +80,37 @@ def ghn(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a graph hypernetwork on DeepNets-1M; an interrupted run goes on exactly."""
+    """Train a graph hypernetwork on DeepNets-1M; an interrupted run continues exactly."""
     with failures_as_lines():
-        import math
+        from nascence.jobs.meta_training_ghn import GhnTrainingJob
 
-        from nascence.cli.meta_training import Choices, run
-
-        choices = Choices(
+        job = GhnTrainingJob(
+            out=out,
             data=data if data == "cifar10-sample" else str(Path(data).absolute()),
             kind=kind,
             steps=steps,
             meta_batch=meta_batch,
-            batch=batch,
+            batch_size=batch,
             size=size,
-            cells=numbers("--cells", cells),  # type: ignore[arg-type]
+            cells=numbers("--cells", cells),
             channels=numbers("--channels", channels),
             max_macs=max_macs,
             learning_rate=learning_rate,
             label_smoothing=label_smoothing,
-            crop=crop,
-            schedule=schedule,
-            average=average,
-            start=str(Path(start).absolute()) if Path(start).exists() and start else start,
             splits=tuple(between_commas(splits)),
             validation_networks=validation_networks,
             validate_every=validate_every,
             seed=seed,
+            schedule=schedule,
+            average=average,
+            start=str(Path(start).absolute()) if Path(start).exists() and start else start,
+            crop=crop,
+            seconds=math.inf if leg is None else parse_duration(leg),
+            workers=workers,
+            processes=processes,
+            device=device,
         )
-        seconds = math.inf if leg is None else parse_duration(leg)
-        # torchrun starts this command several times; the first process speaks for all
-        quiet = quiet or os.environ.get("RANK", "0") != "0"
-        try:
-            with shown(out, quiet=quiet) as progress:
-                facts = run(
-                    out,
-                    choices,
-                    seconds=seconds,
-                    workers=workers,
-                    processes=processes,
-                    device=device,
-                    progress=None if quiet else progress,
-                )
-        except KeyboardInterrupt:
-            line(f"stopped; the same command goes on with {out}")
-            raise
-        if os.environ.get("RANK", "0") == "0":
-            typer.echo(json.dumps(facts) if as_json else _text(facts))
-
-
-def _text(facts: dict[str, Any]) -> str:
-    """The result for people."""
-    state = "finished" if facts["finished"] else "the same command goes on"
-    loss = "" if facts["loss"] is None else f"loss {facts['loss']:.3f}, "
-    rate = facts["network_steps_per_second"]
-    lines = [
-        f"step {facts['step']:,} of {facts['steps']:,}, {state}",
-        f"{loss}{rate:.2f} network-steps a second, {facts['cpu_seconds']:.0f} CPU-seconds, "
-        f"{facts['replaced']} networks replaced",
-    ]
-    lines += [
-        f"{name.removeprefix('accuracy_')}: {value:.1%} mean accuracy with no gradient step"
-        for name, value in facts["validation"].items()
-    ]
-    return "\n".join([*lines, f"wrote {facts['weights']}"])
+        run_and_print(job, as_json=as_json, quiet=quiet)
 
 
 meta_train.command()(optimizer)

@@ -1,4 +1,4 @@
-"""Networks that a command line names: of this package, of a library, or of a file."""
+"""Networks that a command line names: from this package, a library, or a file."""
 
 import importlib
 import importlib.util
@@ -51,7 +51,7 @@ def network(
     if path.suffix in WEIGHTS:
         state = read_state(path)
         if architecture is None:
-            raise ValueError(f"{source} holds weights alone; name its network with --architecture")
+            raise ValueError(f"{source} holds only weights; name its network with --architecture")
         model = network(architecture, classes=classes, in_channels=in_channels)
         if classes is None and (own := outputs_of(state, model)) is not None:
             model = network(architecture, classes=own, in_channels=in_channels)
@@ -87,7 +87,7 @@ def _of_branches(source: str, classes: int, in_channels: int) -> nn.Module:
 
 
 def zoo(name: str) -> Any:
-    """The module ``name`` of timm or torchvision, also beside a torch without CUDA.
+    """Import the module ``name`` of timm or torchvision, also with a torch without CUDA.
 
     Raises:
         ValueError: If it does not fit the installed torch.
@@ -154,7 +154,7 @@ def _of_python(path: Path, name: str) -> nn.Module:
 
 @contextmanager
 def foreign_failures_named(source: str) -> Iterator[None]:
-    """Turn what the code of a Python file raises, when its network runs, into one ValueError."""
+    """Turn whatever the code of a user's Python file raises into one ValueError."""
     try:
         yield
     except (ValueError, OSError, ImportError):

@@ -30,7 +30,7 @@ def predict(
     ],
     data: Images = "cifar10-sample",
     architecture: Annotated[
-        str | None, typer.Option(help="Name of the network that a file of weights fills.")
+        str | None, typer.Option(help="Name of the network that a file of weights is for.")
     ] = None,
     size: Side = None,
     classes: Annotated[
@@ -40,14 +40,16 @@ def predict(
         str, typer.Option(help="Hypernetwork: a released name or a .safetensors file.")
     ] = "ghn2-cifar10",
     images: Annotated[
-        int, typer.Option(help="Most training images to fit to, and validation images to judge by.")
+        int, typer.Option(help="Most training images to fit to, and validation images to test on.")
     ] = 1000,
     head: Annotated[
         str, typer.Option(help="Classifier to save: ridge (fitted in closed form) or predicted.")
     ] = "ridge",
     noise: Annotated[
         float,
-        typer.Option(help="Noise, relative to each tensor, that lets training part equal filters."),
+        typer.Option(
+            help="Noise, relative to each tensor, that lets training separate equal filters."
+        ),
     ] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
     seed: Seed = 0,
@@ -89,9 +91,9 @@ def _predicted(
 ) -> dict[str, Any]:
     import torch
 
-    from nascence.cli.devices import device_of
     from nascence.cli.networks import network
     from nascence.cli.prediction import predict_network, save_state
+    from nascence.core.devices import device_of
     from nascence.data import load as load_data
     from nascence.hypernet import load
 

@@ -1,4 +1,4 @@
-"""The work of ``nascence predict``: a network, predicted parameters, and what they are worth."""
+"""The work of ``nascence predict``: a network, predicted parameters, and how good they are."""
 
 import json
 import time
@@ -25,7 +25,7 @@ from nascence.params import Params
 
 
 class Prediction(NamedTuple):
-    """What ``predict_network`` found: facts to print, and the values to save by name."""
+    """The result of ``predict_network``: facts to print, and the values to save by name."""
 
     facts: dict[str, Any]
     state: Params
@@ -99,7 +99,7 @@ def _batches(images: Tensor) -> list[Tensor]:
 
 
 def _no_head(model: nn.Module, graph: Graph, classes: int) -> str | None:
-    """Why the classifier cannot be fitted in closed form; None where it can."""
+    """Return why the classifier cannot be fitted in closed form, or None if it can."""
     try:
         name = classifier_name(graph)
     except ValueError as error:
@@ -111,5 +111,5 @@ def _no_head(model: nn.Module, graph: Graph, classes: int) -> str | None:
 
 
 def save_state(state: Params, path: Path, facts: dict[str, Any]) -> None:
-    """Write a state as safetensors with ``facts`` as its card, whole or not at all."""
+    """Write a state atomically as safetensors, with ``facts`` as its card."""
     write_weights(path, state, metadata={"card": json.dumps(facts)}, parents=False)

@@ -32,16 +32,16 @@ def search(
     preset: Annotated[
         str,
         typer.Option(
-            help=f"Published recipe; other options win over its own: {', '.join(PRESETS)}."
+            help=f"Published recipe; options that you give take precedence: {', '.join(PRESETS)}."
         ),
     ] = "",
     setting: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VALUE of the strategy, such as population=50. Can be repeated."),
+        typer.Option(help="A setting of the strategy, such as population=50. Can be repeated."),
     ] = None,
     budget: Annotated[
         str,
-        typer.Option(help="Architectures to score, 500 by default, or time, such as 10m."),
+        typer.Option(help="Architectures to score, 500 by default, or a time, such as 10m."),
     ] = "",
     evaluator: Annotated[
         str | None,
@@ -54,45 +54,48 @@ def search(
     table: Annotated[
         str | None,
         typer.Option(
-            help="Accuracy that the table answers, such as cifar100/validation-12.",
+            help="Accuracy that the table evaluator returns, such as cifar100/validation-12.",
             rich_help_panel=JUDGED,
         ),
     ] = None,
     cost: Annotated[
         list[str] | None,
         typer.Option(
-            help="Minimise it too: parameters, macs, latency, latency/DEVICE. Can be repeated.",
+            help="Also minimise this: parameters, macs, latency, latency/DEVICE. Can be repeated.",
             rich_help_panel=JUDGED,
         ),
     ] = None,
     limit: Annotated[
         list[str] | None,
-        typer.Option(help="COST=MOST, such as macs=60e6. Can be repeated.", rich_help_panel=JUDGED),
+        typer.Option(
+            help="Most that a cost may be, such as macs=60e6. Can be repeated.",
+            rich_help_panel=JUDGED,
+        ),
     ] = None,
     latencies: Annotated[
         Path | None,
         typer.Option(
-            help="File of latencies, of nb201 or by nascence bench latency.",
+            help="File of latencies: for nb201, or made by nascence bench latency.",
             rich_help_panel=JUDGED,
         ),
     ] = None,
     latency_weight: Annotated[
         float | None,
         typer.Option(
-            help="Of latency beside the loss of proxyless; 0.2 with a file or limit.",
+            help="Weight of latency in the loss of proxyless; 0.2 if there is a file or limit.",
             rich_help_panel=JUDGED,
         ),
     ] = None,
     images: Annotated[
         int | None,
         typer.Option(
-            help="Images that a score sees: 64, or 500 of a generator.", rich_help_panel=JUDGED
+            help="Images that a score sees: 64, or 500 from a generator.", rich_help_panel=JUDGED
         ),
     ] = None,
     width: Annotated[
         float | None,
         typer.Option(
-            help="Width of the space's networks, of mobile a factor.", rich_help_panel=NETWORKS
+            help="Width of the space's networks; for mobile, a factor.", rich_help_panel=NETWORKS
         ),
     ] = None,
     cells: Annotated[
@@ -101,36 +104,36 @@ def search(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Images for all that builds networks.  [default: cifar10-sample]",
+            help="Images for everything that builds networks.  [default: cifar10-sample]",
             rich_help_panel=TRAINING,
         ),
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Steps of every training, of a gradient search or ofa as a whole.  [default: 500]",
+            help="Steps of each training; in all, for a gradient search or ofa.  [default: 500]",
             rich_help_panel=TRAINING,
         ),
     ] = None,
     split: Annotated[
         str,
         typer.Option(
-            help="Decisions at which the supernet of a gradient search, ofa or autogan is split: "
-            "edge_0_1,edge_0_2.",
+            help="Decisions at which the supernet of a gradient search, ofa or autogan is split, "
+            "such as edge_0_1,edge_0_2.",
             rich_help_panel=TRAINING,
         ),
     ] = "",
     stop_at_skips: Annotated[
         int | None,
         typer.Option(
-            help="End a gradient search at a cell with so many identities.",
+            help="End a gradient search once its cell has this many identities.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the search, resumed if there is one; a new one if not given.",
+            help="Folder of the search, which is resumed if it exists; a new one if not given.",
             rich_help_panel=KEPT,
         ),
     ] = None,

@@ -22,7 +22,7 @@ class Draw(NamedTuple):
         log_probabilities: natural, (count,), with their graph.
         entropies: of the decisions along each, added up, in nats, (count,), with their graph.
         probabilities: for each decision of the choices held, (count, choices), without graph.
-        states: of the LSTM after the last decision, (count, 2, hidden), without graph.
+        states: states of the LSTM after the last decision, (count, 2, hidden), without graph.
     """
 
     architectures: list[Architecture]
@@ -37,7 +37,7 @@ class Beam(NamedTuple):
 
     Attributes:
         architectures: the decisions before its first, of each.
-        states: of the LSTM that drew them, (count, 2, hidden).
+        states: states of the LSTM that drew them, (count, 2, hidden).
     """
 
     architectures: list[Architecture]

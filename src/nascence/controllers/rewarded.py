@@ -20,11 +20,11 @@ class RewardedController:
 
     Args:
         controller: learned in place.
-        rate: of Adam.
+        rate: learning rate of Adam.
         samples: networks drawn in each step of the controller.
         entropy: weight of the entropy of a draw, in nats.
-        baseline_decay: of the moving average of rewards.
-        betas: of Adam.
+        baseline_decay: decay of the moving average of rewards.
+        betas: momenta of Adam.
 
     Raises:
         ValueError: ``samples`` is below 1, ``baseline_decay`` not in [0, 1), or ``rate`` not

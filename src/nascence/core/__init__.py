@@ -1,1 +1,1 @@
-"""What everything else stands on: random seeds, module modes, files, locks and long loops."""
+"""The foundation of everything else: random seeds, module modes, files, locks and long loops."""

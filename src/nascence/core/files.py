@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and folders in which one process works at a time.
+"""Files that are complete or absent, and folders in which one process works at a time.
 
 Nothing here needs torch.
 """
@@ -58,7 +58,7 @@ def write_whole(
 
 
 def append_line(path: str | os.PathLike[str], line: str) -> None:
-    """Append a line to a text file; a kill can cut it short.
+    """Append a line to a text file; if the process is killed, the line may be cut short.
 
     Raises:
         WriteError: The disk is full, or the folder is missing or cannot be written.
@@ -179,7 +179,7 @@ def _unwritten(path: Path, error: OSError) -> WriteError:
 
 
 def _remove_parts(path: Path) -> None:
-    """Remove what killed processes of this machine left of ``path``."""
+    """Remove partial files of ``path`` that killed processes of this machine left."""
     start = f".{path.name}.{platform.node()}."
     for part in path.parent.glob(f"{glob.escape(start)}*.part"):
         number = part.name[len(start) : -len(".part")]

@@ -9,7 +9,7 @@ from torch import nn
 
 @contextmanager
 def modes_restored(model: nn.Module) -> Iterator[nn.Module]:
-    """Give every module of a model its mode back afterwards, whatever is done to it inside."""
+    """Restore the mode of every module of a model afterwards, whatever happens in the block."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield model
@@ -20,6 +20,6 @@ def modes_restored(model: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[nn.Module]:
-    """Hold a model in evaluation mode without gradients; every module's mode is restored."""
+    """Keep a model in evaluation mode, without gradients; the mode of every module is restored."""
     with modes_restored(model), torch.no_grad():
         yield model.eval()

@@ -1,4 +1,4 @@
-"""Processes that share the work of one: they stop with it, after their checkpoints.
+"""Processes that share the work of one process, and stop with it after their checkpoints.
 
 A process that is started here does not hear Ctrl-C itself, which would cut it short anywhere.
 The one that started it passes Ctrl-C on, by another signal and once.
@@ -24,7 +24,7 @@ _told = False  # whether this process was told to stop
 
 
 def follow_parent() -> None:
-    """Let Ctrl-C in this process be what its parent passes on, and end when the parent does.
+    """Make this process obey only the Ctrl-C that its parent passes on, and end with the parent.
 
     No process may go on writing once the one that holds a folder's lock is gone.
     """
@@ -49,7 +49,7 @@ def map_in_processes(
     prepare: Callable[..., None] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
-    """Results of ``function`` for each task, in order, from processes that are started anew.
+    """Yield the results of ``function`` for each task, in order, from new processes.
 
     Ctrl-C, and an error of one task, stop the others as Ctrl-C stops a loop: after a checkpoint.
     A second Ctrl-C ends them at once.
@@ -101,7 +101,7 @@ def _begin(threads: int, prepare: Callable[..., None] | None, arguments: tuple[A
 
 
 def _heard(function: Callable[[Task], Result], task: Task) -> Result:
-    """Do a task, in which an interrupt that is passed on is one; none after an interrupt."""
+    """Do a task that an interrupt from the parent can stop; after one, do none."""
     if _told:
         raise KeyboardInterrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,7 +23,7 @@ of `nascence.train` on ``"training"``, and those of a hypernetwork's meta-traini
 
 
 def derived_seed(*parts: Part, derivation: Derivation = "text") -> int:
-    """A seed from 0 to 2^63 - 1 that depends on the parts alone, on every machine and version.
+    """Return a seed from 0 to 2^63 - 1 that depends only on the parts, on every machine.
 
     Args:
         parts: Whatever tells this choice from all others, such as the seed of a run, the purpose
@@ -42,18 +42,18 @@ def derived_seed(*parts: Part, derivation: Derivation = "text") -> int:
 
 
 def stream(*parts: Part, derivation: Derivation = "text") -> torch.Generator:
-    """A generator on the CPU with the seed that `derived_seed` gives these parts."""
+    """Return a generator on the CPU with the seed that `derived_seed` gives these parts."""
     return torch.Generator().manual_seed(derived_seed(*parts, derivation=derivation))
 
 
 def drawn_seed(generator: torch.Generator, *, bits: int = 62) -> int:
-    """A seed of at most ``bits`` bits, which moves ``generator`` on by one draw."""
+    """Draw a seed of at most ``bits`` bits, which advances ``generator`` by one draw."""
     return int(torch.randint(2**bits, (), generator=generator))
 
 
 @contextmanager
 def seeded(seed: int | None, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seed PyTorch's global generators inside, and restore their states afterwards.
+    """Seed PyTorch's global generators within the block, and restore their states afterwards.
 
     This is how a module gets initial values from a seed. ``seed`` None leaves the states as they
     are on entry; ``device`` names the GPU whose generator is treated as the CPU's is.

@@ -1,4 +1,4 @@
-"""What every loop that takes long uses: a budget, a checkpoint, and a way to stop.
+"""What every long loop uses: a budget, a checkpoint, and a way to stop.
 
 A loop looks like this::
 
@@ -72,12 +72,12 @@ class Budget:
         self.read_clock()
 
     def read_clock(self) -> None:
-        """Let what was done since the last step, such as a measurement, count as time."""
+        """Count the time since the last step, such as that of a measurement."""
         self.elapsed = time.perf_counter() - self._begun
 
     @property
     def fraction(self) -> float:
-        """The part that is spent, in [0, 1]: the larger one of steps and time."""
+        """The part of the budget that is spent, in [0, 1]: of steps or of time, the larger one."""
         by_steps = self.step / self.steps if self.steps else 0.0
         by_clock = self.elapsed / self.seconds if self.seconds else 0.0
         return min(max(by_steps, by_clock), 1.0)
@@ -97,7 +97,7 @@ class Budget:
 
 
 class Stepped(Protocol):
-    """What a loop calls after every step, while all that it would save fits together."""
+    """What a loop calls after every step, when its state is consistent and can be saved."""
 
     def __call__(self, *, ended: bool = False, report: Callable[[], object] | None = None) -> None:
         """Save if it is time to or the loop has ended; report; stop if Ctrl-C was pressed.
@@ -181,7 +181,7 @@ def interrupts_held() -> Iterator[None]:
 
 
 class Checkpoint:
-    """A file from which a loop goes on, bound to what the loop was made of.
+    """A file from which a loop continues, bound to the settings that it was made with.
 
     Args:
         path: The file; None for a loop that keeps nothing.
@@ -204,7 +204,7 @@ class Checkpoint:
             save_checkpoint(self.path, {"identity": self.identity, "run": state})
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved, on the CPU; None if nothing was.
+        """Return what was saved, on the CPU; None if nothing was.
 
         Raises:
             CheckpointError: The file cannot be read, or is of a loop with another identity.
@@ -224,7 +224,7 @@ class Checkpoint:
         return state
 
     def resume(self, take: Callable[[dict[str, Any]], None]) -> bool:
-        """Let ``take`` read what was saved; whether there was anything.
+        """Let ``take`` read what was saved, and return whether there was anything.
 
         Raises:
             CheckpointError: As `load`, or ``take`` does not find what it looks for.

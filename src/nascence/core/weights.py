@@ -99,7 +99,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
 
 
 def find_weights(name: str | Path, *, of: str, start: str) -> Path:
-    """The file ``name``, or the released weights of that name.
+    """Return the file ``name``, or the released weights of that name.
 
     Args:
         name: A path, or the name of a released file without its suffix.

@@ -13,7 +13,7 @@ def augment(
     cutout: int = 0,
     generator: torch.Generator,
 ) -> Tensor:
-    """Flip, shift and cut each image at random; the batch is returned as a new tensor.
+    """Flip, shift and cut out parts of each image at random; returns the batch as a new tensor.
 
     Args:
         images: ``(N, C, H, W)``, uint8 or floating point.

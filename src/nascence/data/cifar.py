@@ -90,7 +90,7 @@ def _reader(folder: Path) -> Read:
     def read(name: str) -> bytes:
         if (folder / name).stat().st_size > MOST_BYTES:
             raise DataError(
-                f"{printable(name)} has more than {MOST_BYTES:,} bytes, as no file of CIFAR has; "
+                f"{printable(name)} has more than {MOST_BYTES:,} bytes, too many for a CIFAR file; "
                 "download it again"
             )
         return (folder / name).read_bytes()

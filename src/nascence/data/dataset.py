@@ -84,7 +84,7 @@ class Dataset:
         std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
         if images.shape[-3:-2] != mean.shape[:1]:
             raise ValueError(
-                f"images of shape {tuple(images.shape)} have not the {len(self.mean)} channels "
+                f"images of shape {tuple(images.shape)} do not have the {len(self.mean)} channels "
                 f"of {self.name}"
             )
         return torch.addcmul(-mean / std, images.float(), 1 / (255 * std))

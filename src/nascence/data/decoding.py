@@ -31,7 +31,7 @@ SMALL = 4096  # bytes
 
 @dataclass(frozen=True)
 class Form:
-    """What every image is brought to."""
+    """The size and channels that every image is converted to."""
 
     size: tuple[int, int]
     grey: bool
@@ -144,7 +144,7 @@ def _chunks(blocks: Iterator[list[Item]]) -> Iterator[tuple[int, list[Item]]]:
 
 
 def resize_arrays(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
-    """Bring decoded images ``(N, C, H, W)`` to the size that encoded ones would get."""
+    """Resize decoded images ``(N, C, H, W)`` to the size that encoded ones would get."""
     height, width = images.shape[2:]
     wanted = choose_size([(height, width)]) if size is None else (size, size)
     if wanted == (height, width):

@@ -1,4 +1,4 @@
-"""Errors of reading data: one line that says what was got, what is allowed, what to do."""
+"""Errors in reading data: one line that says what was found, what is allowed and what to do."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def printable(name: str | os.PathLike[str]) -> str:
 
 @contextmanager
 def foreign(what: str, remedy: str) -> Iterator[None]:
-    """Turn whatever is raised while a file from outside is read into a line that says so.
+    """Turn any error that is raised while reading a file from outside into one line.
 
     A damaged file may raise anything: the readers of zip, tar, NumPy, Arrow and Pillow each have
     kinds of their own, and some raise ``KeyError``, ``RecursionError`` or ``MemoryError``.

@@ -38,7 +38,7 @@ def _split_of(name: str) -> str | None:
 
 
 def read_idx(path: Path) -> Source:
-    """Images and labels beside each other, compressed or not, named as by their authors.
+    """Read images and labels from files in one place, compressed or not, named by their authors.
 
     A folder may hold one data set; of several (as EMNIST has), name the file of training images.
     ``t10k`` or ``test`` images are taken for validation if they are there. EMNIST stores its images

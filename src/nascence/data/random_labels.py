@@ -1,4 +1,4 @@
-"""Labels drawn at random, for networks that are to be judged without any."""
+"""Random labels, for networks that are compared without true ones."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Benchmark tables: what the architectures of a space reach when trained, measured by others."""
+"""Benchmark tables: measurements by others of the trained architectures of a space."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nascence.data.errors import DataError, MissingDataError, foreign, printable
 
 Decisions = tuple[tuple[str, tuple[str | int, ...]], ...]
-"""Name and choices of every decision of the space that a table is of."""
+"""Name and choices of every decision of the space of a table."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Table:
     as bases, the last decision fastest, unless ``rows`` says otherwise.
 
     Attributes:
-        name: of the benchmark.
+        name: name of the benchmark.
         decisions: names and choices of the decisions that an architecture indexes.
         columns: float64 arrays (rows,), NaN where nothing was measured. Accuracies are in percent
             and named ``"DATA/ACCURACY"``, such as ``"cifar10/test"``; the others are costs

@@ -103,7 +103,7 @@ def _indices_of(digits: str, decisions: Decisions, path: str | os.PathLike[str])
         )
     except ValueError:
         raise DataError(
-            f"{printable(path)} holds the architecture {digits!r}, which is none"
+            f"{printable(path)} holds {digits!r}, which is not an architecture"
         ) from None
 
 

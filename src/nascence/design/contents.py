@@ -1,4 +1,4 @@
-"""What a finished run has to say: the contents of its report and its summary."""
+"""The contents of a finished run's report and summary."""
 
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def _curves(results: Results) -> tuple[report.Curve, ...]:
 
 
 def _mistakes(logits: Tensor, data: Dataset) -> tuple[report.Mistake, ...]:
-    """The images that the network got wrong and was surest of."""
+    """Return the wrongly classified images of which the network was most certain."""
     confidence, chosen = logits.softmax(1).max(1)
     wrong = (chosen != data.validation.labels).nonzero().flatten()
     order = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES]
@@ -150,7 +150,7 @@ _OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "learned": "the released learned 
 
 
 def _beginning(run: Run, results: Results) -> str:
-    """Where the training began and what led it, in words, with the reason."""
+    """Describe how the training started and which optimizer was used, with the reason."""
     optimizer = f"Trained with {_OPTIMIZERS[run.optimizer]}"
     predicted = results.train.predicted
     if predicted is None:

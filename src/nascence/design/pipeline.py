@@ -29,7 +29,7 @@ def silent(stage: str, fraction: float, message: str) -> None:
 
 
 def design(path: Path, settings: DesignSettings, *, progress: Progress = silent) -> dict[str, Any]:
-    """Start a run in a new folder and carry it to its end.
+    """Start a run in a new folder and complete it.
 
     Args:
         path: The folder; it must be new or empty.
@@ -51,7 +51,7 @@ def design(path: Path, settings: DesignSettings, *, progress: Progress = silent)
 
 
 def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
-    """Carry a run on from where it was stopped; a finished one gives its summary again.
+    """Continue a run from where it was stopped; a finished one returns its summary again.
 
     Args:
         path: The folder of the run.

@@ -1,4 +1,4 @@
-"""What one stage of a run leaves for the next, as it stands in the folder of the run.
+"""What one stage of a run leaves for the next in the folder of the run.
 
 Seconds are wall time; an accuracy is the share of the validation images classified correctly, in
 [0, 1]; parameters are learnable values, and MACs the multiply-adds for one image.

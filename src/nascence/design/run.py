@@ -60,7 +60,7 @@ class Run:
         return max(self.data.image_shape[1:])
 
     def generator(self, stream: int) -> torch.Generator:
-        """The randomness of one purpose; one purpose does not disturb another."""
+        """Return the generator for one purpose; different purposes do not affect each other."""
         return torch.Generator().manual_seed(1000 * self.settings.seed + stream)
 
     def needed(self, stage: str, kind: type[T]) -> T:

@@ -1,4 +1,4 @@
-"""What a person can choose about a run, and how its time is shared out."""
+"""What a user can choose about a run, and how its time is divided."""
 
 from typing import Literal, NamedTuple
 
@@ -35,7 +35,7 @@ class DesignSettings(BaseModel):
 
 
 Settings = DesignSettings
-"""The name that it had before."""
+"""The name that this setting had before."""
 
 
 class Shares(NamedTuple):
@@ -50,7 +50,7 @@ class Shares(NamedTuple):
 
 
 def share(budget: float, *, baseline: bool) -> Shares:
-    """Share ``budget`` seconds out among the stages.
+    """Divide ``budget`` seconds among the stages.
 
     The hand-designed baseline gets as long as search and training together. What follows the
     training takes about as long whatever the budget is, so its share is bounded.

@@ -106,7 +106,7 @@ def starting_values(
 def sharp_head(
     model: nn.Module, layer: str, values: Params, images: Tensor, labels: Tensor
 ) -> Params:
-    """A ridge classifier for the linear ``layer``, as sure of itself as it may be.
+    """Fit a ridge classifier for the linear ``layer``, with logits as confident as they should be.
 
     Ridge regression on one-hot labels gives outputs between 0 and 1, which a softmax takes for
     nearly equal chances, and which training would first have to enlarge. They are multiplied by

@@ -13,7 +13,7 @@ from nascence.training import DivergenceError
 
 
 class Losses(NamedTuple):
-    """Of one step; the generator's is None where it rested."""
+    """The losses of one step; the generator's is None where it rested."""
 
     discriminator: float
     generator: float | None
@@ -29,8 +29,8 @@ class Adversaries:
 
     Args:
         generator, discriminator: copied.
-        rates: of Adam, of the generator and of the discriminator.
-        device: to train on.
+        rates: learning rates of Adam, of the generator and of the discriminator.
+        device: where to train.
 
     Raises:
         ValueError: a rate is not positive.

@@ -66,26 +66,26 @@ def autogan(
     Architecture Search", ICML 2021).
 
     Args:
-        supernets: of :class:`GeneratorSpace`, one, or the sub-supernets of a split one.
+        supernets: one supernet of :class:`GeneratorSpace`, or the sub-supernets of a split one.
         data: images of the side of the space's.
         generator: gives the one seed of all randomness.
         score: of generated images (N, C, H, W) in [-1, 1], such as ``ClassifierQuality.score``.
-        steps: of the discriminators of all sub-supernets together; None for no limit.
+        steps: steps of the discriminators of all sub-supernets together; None for no limit.
         seconds: wall time; whichever of the two ends first. Give one or both.
-        round_steps: of the shared weights in a round; published 15 epochs, 11,700 steps.
-        controller_steps: in a round.
+        round_steps: steps of the shared weights in a round; published 15 epochs, 11,700 steps.
+        controller_steps: steps of the controller in a round.
         samples: generators drawn in a step of the controller.
-        controller_rate: of the Adam that moves the controller.
+        controller_rate: learning rate of the Adam that moves the controller.
         entropy: weight of the controller's entropy in its reward.
-        baseline_decay: of the moving average that rewards are compared with.
+        baseline_decay: decay of the moving average that rewards are compared with.
         hidden: size of the controller's LSTM.
         candidates: drawn at the end of a stage; equal ones are scored once.
-        kept: of these, the best, which go on.
-        images: that a score sees.
+        kept: how many of these, the best, go on.
+        images: number of images that a score sees.
         batch_size: real images of a step, and as many generated ones.
         generated: images of a step of the generator.
         critic_steps: steps of the discriminator for one of the generator.
-        rates: of Adam, of generator and discriminator.
+        rates: learning rates of Adam, of generator and discriminator.
         reset_window: steps over which the variance of each loss is taken.
         reset_variance: the weights are drawn anew where one falls below it; 0 never does.
         discriminator_width: its channels.
@@ -157,7 +157,7 @@ def autogan(
 def _results(
     jobs: Sequence[dict[str, Any]], workers: int, progress: Progress | None
 ) -> Iterator[GanSupernetResult]:
-    """Of each part in turn, searched here or in processes."""
+    """Yield the result of each part in turn, searched here or in processes."""
     report: Progress = progress or (lambda fraction, ended: None)
     count = len(jobs)
     if workers == 1 or count == 1:

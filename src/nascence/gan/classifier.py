@@ -46,11 +46,11 @@ class ImageClassifier:
         self.std = torch.tensor(data.std).view(-1, 1, 1)
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Of the classes, ``(B, K)``."""
+        """Return the probabilities of the classes, ``(B, K)``."""
         return self._of(self.network, images).softmax(1)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last linear layer takes, ``(B, D)``."""
+        """Return the input of the last linear layer, ``(B, D)``."""
         return self._of(self.body, images)
 
     @torch.no_grad()
@@ -70,7 +70,7 @@ class ClassifierQuality:
     those of the published Inception network.
 
     Args:
-        probabilities, features: of images in [-1, 1].
+        probabilities, features: functions of images in [-1, 1].
         reference: real images, uint8 ``(N, C, H, W)``, from which distances are measured.
 
     Attributes:

@@ -34,9 +34,9 @@ class Discriminator(nn.Module):
     one, ReLU, the sum over pixels and a linear layer. The first two blocks halve the side.
 
     Args:
-        stages: for how many doublings from 4 pixels it is made.
+        stages: number of doublings from 4 pixels that it is made for.
         width: channels of every block.
-        in_channels: of the images.
+        in_channels: channels of the images.
 
     Raises:
         ValueError: ``stages`` or ``width`` is below 1.

@@ -27,7 +27,7 @@ class TrainedGenerator(NamedTuple):
     Attributes:
         generator: the moving average of its weights, in evaluation mode.
         discriminator: its adversary.
-        losses: of every step.
+        losses: losses of every step.
         seconds: wall time.
     """
 
@@ -65,20 +65,20 @@ def train_generator(
     an undisturbed one on a CPU.
 
     Args:
-        space: of generators.
+        space: a space of generators.
         architecture: which of them is built.
         data: images of the space's side.
         generator: gives the one seed of all randomness.
-        steps: of the discriminator; None for no limit.
+        steps: steps of the discriminator; None for no limit.
         seconds: wall time; whichever of the two ends first. Give one or both.
         batch_size: real images of a step, and as many generated ones.
         generated: images of a step of the generator.
         critic_steps: steps of the discriminator for one of the generator.
-        rates: of Adam, of generator and discriminator.
+        rates: learning rates of Adam, of generator and discriminator.
         average_decay: of the moving average of the generator's weights, by its steps, warmed up
             as (1 + k) / (10 + k).
         discriminator_width: its channels.
-        device: to train on.
+        device: where to train.
         checkpoint: file from which the same call goes on.
         checkpoint_seconds: between two checkpoints.
         progress: called with the fraction done; a KeyboardInterrupt raised in it ends the

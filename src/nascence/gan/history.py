@@ -1,4 +1,4 @@
-"""What a search for a generator went through."""
+"""The course of a search for a generator."""
 
 import json
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ class GanRound:
     Attributes:
         sub_supernet: number of the sub-supernet, 0 where there is one alone.
         stage: how many cells there were.
-        steps: of the shared weights since the start of its search.
+        steps: steps of the shared weights since the start of its search.
         discriminator_loss, generator_loss: means over the round.
         reward: mean score of what the controller drew, None where it made no step.
-        entropy: of the controller's draws, mean over them, in nats.
-        best: of what it drew, the decisions of these cells.
+        entropy: entropy of the controller's draws, mean over them, in nats.
+        best: the best of what it drew: the decisions of these cells.
         resets: how often the shared weights had been drawn anew until then.
         seconds: wall time since the start of its search.
     """
@@ -48,8 +48,8 @@ class Growth:
     Attributes:
         sub_supernet, stage: see :class:`GanRound`.
         architectures: the decisions of ``stage`` cells.
-        scores: with shared weights.
-        seconds: that all of them took.
+        scores: their scores with shared weights.
+        seconds: time that all of them took.
     """
 
     sub_supernet: int

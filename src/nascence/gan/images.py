@@ -17,10 +17,10 @@ class RealImages:
 
     Args:
         data: square images whose side is ``side`` times a power of two.
-        side: of the batches.
-        seed: of the orders.
+        side: side of the batches.
+        seed: seed of the orders.
         batch_size: at most all images.
-        device: on which batches are put.
+        device: where batches are put.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class GanSettings:
 
 
 PUBLISHED_ROUNDS = (15, 20, 30)
-"""Of the three stages: the cells grow at rounds 15 and 35 of 65."""
+"""Growth of the published three stages: at rounds 15 and 35 of 65."""
 
 
 def published_growth(stages: int) -> tuple[float, ...]:

@@ -24,11 +24,11 @@ class SharedGan:
     """A supernet of generators against one discriminator, as far as both have grown.
 
     Args:
-        supernet: of :class:`GeneratorSpace`; copied.
+        supernet: a supernet of :class:`GeneratorSpace`; copied.
         data: images of its side.
-        settings: of the search.
-        seed: of all randomness.
-        device: to train on.
+        settings: settings of the search.
+        seed: seed of all random choices.
+        device: where to train.
 
     Attributes:
         stage: how many cells there are.

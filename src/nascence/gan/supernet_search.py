@@ -27,7 +27,7 @@ from nascence.supernets.training import fingerprint
 from nascence.training import DivergenceError
 
 Score = Callable[[Tensor], float]
-"""Of images (N, C, H, W) in [-1, 1], of any side; higher is better."""
+"""Score of images (N, C, H, W) in [-1, 1], of any side; higher is better."""
 Progress = Callable[[float, GanRound | None], None]
 
 
@@ -195,8 +195,8 @@ class GanSupernetSearch:
         scored = {each: self._scored(each, vectors) for each in states}
         if not any(differ for _, differ in scored.values()):
             raise DivergenceError(
-                f"every candidate of stage {stage} makes one image whatever it is given: the "
-                "generator collapsed; lower the learning rates or take another seed"
+                f"every candidate of stage {stage} makes the same image from any input: the "
+                "generator collapsed; lower the learning rates or use another seed"
             )
         ranked = sorted(scored, key=lambda each: -scored[each][0])
         kept = ranked[: settings.kept]
@@ -230,7 +230,7 @@ class GanSupernetSearch:
         }
 
     def _take(self, state: dict[str, Any]) -> None:
-        """Go on from what `_state` gave."""
+        """Continue from what `_state` returned."""
         beam = state["beam"]
         if beam is not None:
             beam = Beam([tuple(each) for each in beam["architectures"]], beam["states"])

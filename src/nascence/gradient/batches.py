@@ -14,10 +14,10 @@ class Halves:
 
     Args:
         data: of which ``train`` is used.
-        seed: of the halves, orders and augmentation.
-        batch_size: of both; at most half of the images.
-        crop, flip: of :func:`nascence.data.augment`.
-        device: on which batches are put, normalised.
+        seed: seed of the halves, orders and augmentation.
+        batch_size: images in a batch of either half; at most half of the images.
+        crop, flip: settings of :func:`nascence.data.augment`.
+        device: where batches are put, normalised.
         whole: give the weights all images and the architecture the same batch.
 
     Raises:

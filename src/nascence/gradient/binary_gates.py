@@ -30,9 +30,9 @@ class BinaryGates:
     Latency enters by its expected value, whose derivative is exact, for all logits.
 
     Args:
-        supernet: of :class:`SampledPaths`.
-        generator: of the initial logits, normal with deviation 0.001.
-        rate: of Adam with momenta 0 and 0.999, so that logits without a gradient stay.
+        supernet: a supernet of :class:`SampledPaths`.
+        generator: source of the initial logits, normal with deviation 0.001.
+        rate: for Adam with momenta 0 and 0.999, so that logits without a gradient stay.
         paths: choices of a decision that are sampled for a step, 2 or more, or None for all.
         latency: None where it counts for nothing.
 
@@ -186,7 +186,7 @@ def logit_gradient(by_gate: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def _gates(drawn: Tensor, values: Tensor, of: Tensor) -> Tensor:
-    """Sparse weights of one decision: of what is drawn, and nothing elsewhere."""
+    """Sparse weights of one decision: those of what is drawn, and zero elsewhere."""
     return torch.sparse_coo_tensor(
         drawn[None], values, of.shape, check_invariants=True, is_coalesced=True
     )

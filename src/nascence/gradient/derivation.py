@@ -51,7 +51,7 @@ def derive(supernet: SuperNet, weights: Sequence[Tensor]) -> Architecture:
             raise ValueError(
                 f"a part of the split supernet holds only {names} at {name!r}, and no network can "
                 f"be derived there: the rule needs {values[index]!r}. It needs that decision "
-                "whole; split another, or into groups that leave it a choice"
+                "whole; split another one, or split it into groups that leave a choice"
             )
     return architecture
 
@@ -75,7 +75,7 @@ def entropy(probabilities: Sequence[Tensor]) -> float:
 
 
 def skips(supernet: SuperNet, architecture: Architecture) -> int:
-    """Count the identities of a network's cell, of two kinds of cells those of the normal one."""
+    """Count the identities in a network's cell: the normal one, where there are two kinds."""
     return sum(
         values[index] == SKIP and not name.startswith("reduce")
         for index, (name, values) in zip(architecture, supernet.space.decisions, strict=True)

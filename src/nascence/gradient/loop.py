@@ -57,16 +57,16 @@ def gradient_search(
 
     Args:
         supernets: one, or the sub-supernets of a split one, with BatchNorm over the batch.
-        data: to search on.
+        data: images to search on.
         prepare: makes the method; see :func:`darts` and its siblings.
         generator: gives the one seed of all randomness.
-        steps: of all supernets together; None for no limit.
-        seconds: of all together; whichever of the two ends first. Give one or both.
+        steps: steps of all supernets together; None for no limit.
+        seconds: time for all together; whichever of the two ends first. Give one or both.
         epochs: number of points of the history, for each supernet.
-        batch_size: of both halves.
-        learning_rate: of the weights, in the first step.
-        final_learning_rate: of the weights, in the last step.
-        weight_decay: of the weights.
+        batch_size: images in a batch of either half.
+        learning_rate: learning rate of the weights, in the first step.
+        final_learning_rate: learning rate of the weights in the last step.
+        weight_decay: weight decay of the weights.
         clip: largest norm of the weights' gradient.
         warmup: first part of the search, in [0, 1), in which the architecture rests.
         architecture_every: steps of the weights to each step of the architecture.
@@ -145,7 +145,7 @@ def gradient_search(
 
 
 class _Result(NamedTuple):
-    """What the search of one supernet gave; ``failure`` says why it ended early."""
+    """The result of searching one supernet; ``failure`` says why it ended early."""
 
     epochs: list[Epoch]
     stop: Stop | None
@@ -223,7 +223,7 @@ def _check(
     if epochs < 1 or not 0 <= warmup < 1 or not 0 <= last <= first:
         raise ValueError(
             f"epochs {epochs}, warmup {warmup}, learning rates {first} to {last}; give 1 or more, "
-            "a part in [0, 1), and rates of which the last is the lesser"
+            "a part in [0, 1), and a last rate from 0 to the first"
         )
     if stop_at_skips is not None and stop_at_skips < 1:
         raise ValueError(f"stop_at_skips is {stop_at_skips}; give 1 or more, or None")
@@ -236,7 +236,7 @@ def _check(
 
 
 def _shared(progress: Progress | None, number: int, parts: int) -> Progress:
-    """Progress of one of several searches as that of all."""
+    """Report the progress of one of several searches as that of all."""
     if progress is None:
         return lambda fraction, epoch: None
     return lambda fraction, epoch: progress((number + fraction) / parts, epoch)

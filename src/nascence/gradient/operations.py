@@ -13,7 +13,7 @@ from nascence.supernets import MixedOperation, SuperNet
 
 
 class SinglePath(MixedOperation):
-    """Computes the candidate of the greatest weight alone, times its weight.
+    """Computes only the candidate with the greatest weight, times its weight.
 
     With the gates of :func:`straight_through` that weight is 1 and carries the derivative; those
     of the others are left out (Dong and Yang, GDAS, CVPR 2019, section 3.2).
@@ -26,7 +26,7 @@ class SinglePath(MixedOperation):
 
 
 class SampledPaths(MixedOperation):
-    """Computes the candidates that a sparse vector of weights states, and no other.
+    """Computes the candidates that a sparse vector of weights names, and no others.
 
     Cai, Zhu and Han, "ProxylessNAS", ICLR 2019, section 3.2. One whose weight is 0 is computed
     without gradients of its own: it takes part in the derivative by the weights alone.
@@ -47,7 +47,7 @@ class SampledPaths(MixedOperation):
 
 
 class PartialCandidate(nn.Module):
-    """A candidate that computes the first of the channels; the others go by it.
+    """A candidate that computes the first part of the channels; the others bypass it.
 
     Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search",
     ICLR 2020, eq. 2. ``(B, C, H, W)``; where the candidate halves the side, what goes by is
@@ -94,7 +94,7 @@ def joined(computed: Tensor, bypassed: Tensor, *, parts: int) -> Tensor:
 def with_operations(
     supernet: SuperNet, make: Callable[[MixedOperation], MixedOperation]
 ) -> SuperNet:
-    """Return a copy of a supernet with ``make`` of each of its mixed operations in their places."""
+    """Return a copy of a supernet in which ``make`` replaces each of its mixed operations."""
     changed = supernet.restrict(supernet.choices)
     for name, module in list(changed.named_modules()):
         if isinstance(module, MixedOperation):

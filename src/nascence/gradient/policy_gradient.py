@@ -21,12 +21,12 @@ class PolicyGradient(RewardedController):
 
     Args:
         supernet: whose choices are drawn from.
-        rate: of Adam.
+        rate: learning rate of Adam.
         samples: networks drawn in each step of the controller.
         entropy: weight of the entropy of a draw, in nats.
-        baseline_decay: of the moving average of rewards.
+        baseline_decay: decay of the moving average of rewards.
         candidates: networks drawn to derive one, of which the most accurate on a batch is taken.
-        hidden, scale, temperature: of :class:`Controller`.
+        hidden, scale, temperature: settings of :class:`Controller`.
 
     Raises:
         ValueError: ``candidates`` is below 1.

@@ -22,11 +22,11 @@ Choice = Architecture | Sequence[Tensor]
 
 
 class Method(Protocol):
-    """What tells the strategies apart; the loop around them is one.
+    """Everything in which the strategies differ; they share one loop.
 
     Attributes:
         policy: holds all that the architecture side learns, and its state.
-        optimizer: of the policy.
+        optimizer: optimizer of the policy.
         joint: the policy learns from the batch and the loss of the weights.
         latency: what latency adds to the loss of the policy; None where it counts for nothing.
         description: the settings in one line.
@@ -39,7 +39,7 @@ class Method(Protocol):
     description: str
 
     def choice(self, done: float, generator: torch.Generator) -> Choice:
-        """What the weights are trained on in this step, ``done`` in [0, 1] of the search."""
+        """Return what the weights train on in this step, at ``done`` in [0, 1] of the search."""
 
     def gradients(
         self,
@@ -73,7 +73,7 @@ class Policy(nn.Module):
 
     Args:
         supernet: whose choices are weighted.
-        generator: of the logits, normal with deviation 0.001.
+        generator: source of the logits, normal with deviation 0.001.
         edges: groups of decisions among which a softmax weighs the edges; none for no weights.
     """
 
@@ -108,12 +108,12 @@ class Relaxation:
     Args:
         supernet: whose choices are weighted.
         gate: from logits to weights.
-        generator: of the initial logits.
-        rate, decay: of Adam with momenta 0.5 and 0.999 (Liu et al., 2019, section 3.1.1).
+        generator: source of the initial logits.
+        rate, decay: for Adam with momenta 0.5 and 0.999 (Liu et al., 2019, section 3.1.1).
         order: 2 differentiates through a step of the weights; see :func:`unrolled_gradients`.
         joint: logits and weights learn from one loss on one batch.
         edges: see :class:`Policy`.
-        name: of the strategy, for the description.
+        name: name of the strategy, for the description.
 
     Raises:
         ValueError: ``order`` is not 1 or 2, ``rate`` not positive, or ``decay`` negative.
@@ -231,7 +231,7 @@ def incoming_edges(supernet: SuperNet) -> list[list[int]]:
         kind, *nodes = name.rsplit("_", 2)
         if len(nodes) != 2 or not all(node.isdigit() for node in nodes):
             raise ValueError(
-                f"decision {name!r} is no edge of a cell, which edge normalisation needs; use "
+                f"decision {name!r} is not an edge of a cell, which edge normalisation needs; use "
                 "SmallSpace, NB201 with one width and depth, or Darts"
             )
         groups.setdefault((kind, nodes[1]), []).append(place)

@@ -9,7 +9,7 @@ from nascence.data import Batch
 from nascence.params import Params
 
 Loss = Callable[[Params, Batch], Tensor]
-"""Of these weights on a batch; it also depends on the architecture's parameters."""
+"""Loss of these weights on a batch; it also depends on the architecture's parameters."""
 RADIUS = 0.01
 
 
@@ -32,7 +32,7 @@ def unrolled_gradients(
 
     Args:
         loss: computed four times.
-        weights: of the supernet, untouched.
+        weights: weights of the supernet, untouched.
         architecture: tensors of any shape that require gradients; one derivative of each is
             returned.
         train: images ``(B, C, H, W)`` and labels ``(B,)`` that the weights learn from.

@@ -40,10 +40,13 @@ def darts(
     with the settings of section 3.1.1.
 
     Args:
-        supernets, data, generator: see :func:`gradient_search`.
+        supernets: one, or the sub-supernets of a split one.
+        data: to search on.
+        generator: of all randomness.
         order: 1 takes the weights as they are, 2 as one step of training would leave them (eq. 7
             and 8), at about three times the cost.
-        architecture_rate, architecture_decay: of the Adam that moves the architecture.
+        architecture_rate: of the Adam that moves the architecture.
+        architecture_decay: its weight decay.
         settings: of :func:`gradient_search`; ``stop_at_skips=2`` is the early stop of DARTS+.
     """
     prepare = partial(
@@ -75,11 +78,14 @@ def pc_darts(
     fewer channels; the rest of the supernet keeps its weights. For spaces of cells.
 
     Args:
-        supernets, data, generator: see :func:`gradient_search`.
+        supernets: one, or the sub-supernets of a split one.
+        data: to search on.
+        generator: of all randomness.
         parts: K; it must divide the width.
-        architecture_rate, architecture_decay: of the Adam that moves the architecture.
+        architecture_rate: of the Adam that moves the architecture.
+        architecture_decay: its weight decay.
         warmup: first part of the search, in which the architecture rests.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _partial_relaxed, parts=parts, rate=architecture_rate, decay=architecture_decay
@@ -104,9 +110,12 @@ def snas(
     step costs half of one of DARTS. The paper does not give its temperatures.
 
     Args:
-        supernets, data, generator: see :func:`gradient_search`.
+        supernets: one, or the sub-supernets of a split one.
+        data: to search on.
+        generator: of all randomness.
         temperature: of the gates at the start and at the end.
-        architecture_rate, architecture_decay: of the Adam that moves the architecture.
+        architecture_rate: of the Adam that moves the architecture.
+        architecture_decay: its weight decay.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -135,9 +144,12 @@ def gdas(
     Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019.
 
     Args:
-        supernets, data, generator: see :func:`gradient_search`.
+        supernets: one, or the sub-supernets of a split one.
+        data: to search on.
+        generator: of all randomness.
         temperature: of the gates' derivative at the start and at the end.
-        architecture_rate, architecture_decay: of the Adam that moves the architecture.
+        architecture_rate: of the Adam that moves the architecture.
+        architecture_decay: its weight decay.
         settings: of :func:`gradient_search`.
     """
     prepare = partial(
@@ -173,16 +185,18 @@ def enas(
     most accurate of ``candidates`` drawn networks on one batch.
 
     Args:
-        supernets, data, generator: see :func:`gradient_search`.
+        supernets: one, or the sub-supernets of a split one.
+        data: to search on.
+        generator: of all randomness.
         controller_rate: of Adam.
         samples: networks drawn for a step of the controller.
         entropy: weight of the controller's entropy in its reward.
-        baseline_decay: of the moving average that rewards are compared with.
+        baseline_decay: decay of the moving average that rewards are compared with.
         candidates: networks drawn at the end, of which the best is the result.
         hidden: size of the controller's LSTM.
         scale: bound of the controller's logits.
-        temperature: that the logits are divided by.
-        settings: of :func:`gradient_search`.
+        temperature: what the logits are divided by.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(
         _controlled,
@@ -217,15 +231,16 @@ def proxyless(
     paths is computed, so that the memory of a step is that of one network.
 
     Args:
-        supernets, data, generator: see :func:`gradient_search`; the logits learn on the other half
-            of the data.
+        supernets: one, or the sub-supernets of a split one.
+        data: to search on; the logits learn on the other half.
+        generator: of all randomness.
         paths: sampled for a step of the architecture; None for all. See :class:`BinaryGates`.
         latency: weighs measured latency against accuracy; None for accuracy alone.
-        architecture_rate: of Adam.
+        architecture_rate: learning rate of Adam.
         architecture_every: steps of the weights to each step of the architecture.
         warmup: first part of the search, in which the architecture rests; 40 of 160 epochs in the
             paper.
-        settings: of :func:`gradient_search`.
+        settings: keywords of :func:`gradient_search`.
     """
     prepare = partial(_gated, rate=architecture_rate, paths=paths, latency=latency)
     return gradient_search(

@@ -239,7 +239,7 @@ class SupernetSearch:
         }
 
     def _take(self, state: dict[str, Any]) -> None:
-        """Go on from what `_state` gave."""
+        """Continue from what `_state` returned."""
         self.supernet.load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.policy.load_state_dict(state["policy"])

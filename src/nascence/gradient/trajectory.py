@@ -1,4 +1,4 @@
-"""What a gradient search went through: the network that it would give after every epoch."""
+"""The course of a gradient search: the network that it would give after every epoch."""
 
 import json
 import math
@@ -19,13 +19,13 @@ class Epoch:
 
     Attributes:
         sub_supernet: number of the supernet, 0 where there is one alone.
-        architecture: that would be derived now.
-        accuracy: of that network by the shared weights, on validation images, in [0, 1].
+        architecture: the architecture that would be derived now.
+        accuracy: accuracy of that network by the shared weights, on validation images, in [0, 1].
         entropy: of the probabilities of a decision's choices over its greatest value, the mean of
             the decisions that have two or more: 1 undecided, 0 decided.
         probabilities: for each decision of the choices that the supernet holds.
         loss: mean training cross-entropy of the epoch.
-        steps: of the supernet's weights since the start of its search.
+        steps: steps of the supernet's weights since the start of its search.
         seconds: wall time since the start of its search.
         latency: predicted milliseconds of the network, where the search knows latencies.
         objective: validation cross-entropy of the network with its latency, where latency counts;
@@ -51,7 +51,7 @@ class Trajectory(History):
     Their score is the accuracy by the shared weights.
 
     Attributes:
-        epochs: in the order of the candidates.
+        epochs: all epochs, in the order of the candidates.
         stops: what ended the search of each sub-supernet.
     """
 
@@ -71,7 +71,7 @@ class Trajectory(History):
 
     @property
     def derived(self) -> Epoch:
-        """The result: the last epoch, of several sub-supernets that of the most accurate network.
+        """The result: the last epoch; of several sub-supernets, that of the most accurate network.
 
         Where latency counts, that with the least objective.
 
@@ -84,7 +84,7 @@ class Trajectory(History):
         )
 
     def derived_by(self, score: Callable[[Architecture], float]) -> Epoch:
-        """The last epoch of the sub-supernet whose network has the highest score, NaN below all.
+        """The last epoch of the sub-supernet whose network scores highest; NaN ranks lowest.
 
         The accuracies of different supernets compare badly: see the ledger. Any evaluator will do.
 

@@ -1,4 +1,4 @@
-"""The order in which a graph network walks a graph, and what each node hears on the way."""
+"""The order in which a graph network visits the nodes, and the messages that each receives."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -13,7 +13,7 @@ __all__ = ["accuracy", "recalibrate"]
 def accuracy(
     model: nn.Module, values: Params, images: Tensor, labels: Tensor, *, batch_size: int = 250
 ) -> float:
-    """Share of ``images`` whose label has the largest logit, in evaluation mode.
+    """Return the share of ``images`` whose label has the largest logit, in evaluation mode.
 
     ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``; ``values`` are parameters and buffers by
     name, and the model keeps its own.

@@ -14,7 +14,7 @@ _FORMAT = "nascence-ghn-1"
 
 
 def save(ghn: GHN, path: str | Path, *, card: dict[str, Any] | None = None) -> None:
-    """Write the weights, the settings they need, and a card: how trained, on what, which figures.
+    """Write the weights, the settings they need, and a card that says how they were trained.
 
     The file appears whole or not at all. A hypernetwork with a graph network of one's own is
     saved too, but only :func:`load_into` reads it back.
@@ -28,7 +28,7 @@ def save(ghn: GHN, path: str | Path, *, card: dict[str, Any] | None = None) -> N
 
 
 def load(path: str | Path) -> GHN:
-    """The hypernetwork that :func:`save` wrote, from a file or by the name of released weights.
+    """Load a hypernetwork that :func:`save` wrote, from a file or by the name of released weights.
 
     Raises ``ValueError`` for a file that is not one, or whose weights do not fit its settings.
     """
@@ -63,7 +63,7 @@ def load_into(ghn: GHN, path: str | Path) -> None:
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a file written by :func:`save`."""
+    """Read the card of a file that :func:`save` wrote."""
     return _read(path)[1]
 
 
@@ -78,7 +78,7 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, T
 
 
 def _check(ghn: GHN, tensors: dict[str, Tensor], path: str | Path) -> None:
-    """Raise ValueError where tensors are not those of ``ghn``."""
+    """Raise ValueError if the tensors are not those of ``ghn``."""
     own = ghn.state_dict()
     for name, value in own.items():
         if name not in tensors:

@@ -22,7 +22,7 @@ def kernel_sizes(largest: int) -> list[int]:
 
 
 def nearest(sizes: list[int], value: int) -> int:
-    """Index of the entry of sorted ``sizes`` nearest to ``value``, the larger of two at a tie."""
+    """Return the index of the entry of sorted ``sizes`` nearest to ``value``; ties go up."""
     right = min(bisect_left(sizes, value), len(sizes) - 1)
     if right and value - sizes[right - 1] < sizes[right] - value:
         return right - 1

@@ -23,7 +23,7 @@ def network_accuracies(
     *,
     calibration: Sequence[Tensor],
 ) -> list[float]:
-    """Accuracy in [0, 1] of every network, with predicted parameters and no gradient step.
+    """Return the accuracy in [0, 1] of every network, with predicted parameters and no training.
 
     ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``. Statistics of batch normalisation come
     from the batches ``calibration`` of training images, ``(B, C, H, W)``.

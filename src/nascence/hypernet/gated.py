@@ -41,7 +41,7 @@ class _Weights(NamedTuple):
 
 
 class _Saved(NamedTuple):
-    """What the derivative needs, every row in the order of the traversal."""
+    """What the derivative needs, with all rows in the order of the traversal."""
 
     x: Array
     gates: Array  # reset and update (N, 2d)
@@ -234,7 +234,7 @@ class GatedGraphNetwork(nn.Module):
 
 
 class NodeNetwork(nn.Module):
-    """The MLP baseline: the same d -> d -> d function of every node, the edges unseen."""
+    """The MLP baseline: the same d -> d -> d function of every node, which ignores the edges."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()

@@ -118,19 +118,19 @@ class GHN(nn.Module):
 
     @classmethod
     def mlp(cls, *, classes: int = 10, max_shape: Size = CIFAR_SHAPE) -> "GHN":
-        """The baseline that does not see the edges."""
+        """Make the MLP baseline, which ignores the edges."""
         return cls(classes=classes, max_shape=max_shape, graph_network="mlp")
 
     # Prediction
 
     def embed(self, graph: Graph) -> Tensor:
-        """Node states ``(N, width)`` after the graph network: the embedding of a network."""
+        """Return the node states ``(N, width)`` after the graph network: a network's embedding."""
         return self._states(graph, self._plan(graph))
 
     def forward(
         self, graphs: Sequence[Graph], *, out: Sequence[Params] | None = None
     ) -> list[Params]:
-        """Parameters of each graph's network, keyed as ``named_parameters()``.
+        """Predict the parameters of each graph's network, keyed like ``named_parameters()``.
 
         With gradients off, the values of one network share one buffer, which is written once;
         the last buffer is used again once nothing holds it. ``out`` are earlier predictions for
@@ -162,7 +162,7 @@ class GHN(nn.Module):
         return plans[key]
 
     def _asked(self, item: Layout) -> Size:
-        """The part of a kernel that the decoder predicts before it is repeated."""
+        """Return the part of a kernel that the decoder predicts, before it is repeated."""
         o, i, kh, kw = item.size
         if isinstance(self.decoder, LowRankDecoder):
             limit, kernel = self.decoder.max_channels, self.decoder.max_kernel
@@ -237,7 +237,7 @@ class GHN(nn.Module):
     def _joined(
         self, kernels: list[tuple[Layout, Tensor]], vectors: list[tuple[Layout, Tensor]]
     ) -> Params:
-        """Differentiable: every parameter a tensor of its own."""
+        """Predict differentiably: every parameter is a tensor of its own."""
         found = {}
         for item, block in kernels:
             found[item.name] = folded(repeat(block, *item.size[:2]), item)
@@ -255,7 +255,7 @@ class GHN(nn.Module):
         vectors: list[tuple[Layout, Tensor]],
         out: Params | None,
     ) -> Params:
-        """Without gradients: decoded block by block and written into one buffer."""
+        """Predict without gradients: decode block by block, and write into one buffer."""
         items = [item for one in plan.groups for item in one.items] + plan.vectors
         if out is None:
             out = self._buffer(items, plan.total)

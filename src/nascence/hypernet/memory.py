@@ -1,4 +1,4 @@
-"""Memory for predictions that is written again once nobody holds what was in it."""
+"""Memory for predictions that is reused once nothing refers to its contents any more."""
 
 from typing import Any
 from weakref import ReferenceType, ref
@@ -12,7 +12,7 @@ _SMALLEST = 2**20  # values; below, the allocator keeps the memory itself
 
 
 class Memory:
-    """Hands out buffers; the last one is kept and handed out again when it is free.
+    """Hands out buffers; keeps the last one, and hands it out again when it is free.
 
     Pages that were written before cost half as much to write as pages from the system. A
     buffer is free when no tensor is left of what was handed out; one that is still held is

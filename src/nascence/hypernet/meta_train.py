@@ -27,7 +27,7 @@ Validation = Callable[[GHN], dict[str, float]]
 
 
 class Report(NamedTuple):
-    """What one leg did."""
+    """The results of one leg of meta-training."""
 
     step: int  # steps done since the start of the run
     finished: bool
@@ -66,7 +66,7 @@ def meta_train(
     workers: int = 0,
     progress: Callable[[float, str], None] | None = None,
 ) -> Report:
-    """Train ``ghn`` in place for at most ``seconds``; call again to go on where it stopped.
+    """Train ``ghn`` in place for at most ``seconds``; call again to continue where it stopped.
 
     Every step flips a batch of images at random, shifts them, and takes a meta-batch of networks.
     A network whose loss or gradient is not finite, or that does not fit in memory, is replaced by
@@ -87,11 +87,11 @@ def meta_train(
         meta_batch: Networks in a step.
         batch_size: Images in a step, the same for all its networks.
         learning_rate: Largest learning rate of Adam.
-        weight_decay: Of Adam.
+        weight_decay: Weight decay of Adam.
         warmup: Steps in which the learning rate rises.
         clip: Largest norm of the gradient.
-        label_smoothing: In [0, 1].
-        seed: Of every random choice.
+        label_smoothing: Share of label smoothing, in [0, 1].
+        seed: Seed of every random choice.
         schedule: ``"cosine"`` to zero over ``steps``; ``"constant"``, with which ``steps`` may grow
             from leg to leg; or ``"decay"``, which ends a constant run named by ``start`` at zero,
             for which a fifth of its steps is enough.
@@ -150,7 +150,7 @@ def meta_train(
 
 @contextmanager
 def _stoppable(run: Run, checkpoint_seconds: float) -> Iterator[Stepped]:
-    """The first process saves, and stops at Ctrl-C; it tells the others, which do not hear it."""
+    """Let the first process save and stop at Ctrl-C, and tell the others, which do not hear it."""
     if run.rank:
         with interrupts_held():
             yield _unsaved
@@ -169,7 +169,7 @@ def _unsaved(*, ended: bool = False, report: Callable[[], object] | None = None)
 
 
 def _logged(run: Run, loss: float, rate: float) -> str:
-    """Log the loss and the network-steps per second; the same for people."""
+    """Log the loss and the network-steps per second, and return them as a line of text."""
     run.log(loss=loss, rate=rate, cpu_seconds=run.cpu_seconds)
     return (
         f"step {run.step}/{run.settings.steps} loss {loss:.3f} {rate:.2f} network-steps/s, "

@@ -1,4 +1,4 @@
-"""What a graph asks of a decoder, which stays the same for every prediction."""
+"""What a decoder has to produce for a graph, which is the same for every prediction."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Group(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a graph asks of the decoder, made once for each graph and kind of hypernetwork."""
+    """What the decoder has to produce, worked out once per graph and kind of hypernetwork."""
 
     rows: Tensor  # (N, 5) rows of the embedding tables
     groups: list[Group]
@@ -40,7 +40,7 @@ def make_plan(
     asked: Callable[[Layout], Size],
     gain: Callable[[Layout], float],
 ) -> Plan:
-    """The plan of ``graph``.
+    """Return the plan of ``graph``.
 
     ``asked`` says which part of a kernel the decoder predicts before it is repeated, and ``gain``
     what that is multiplied by.

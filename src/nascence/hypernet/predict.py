@@ -24,7 +24,7 @@ def predict(
     labels: Tensor | None = None,
     batch_size: int = 64,
 ) -> Params:
-    """Parameters and buffers for ``model``: trace, predict, recalibrate, and fit the head.
+    """Return parameters and buffers for ``model``: trace, predict, recalibrate, fit the head.
 
     The model is left as it is: ``model.load_state_dict(predict(model, inputs))`` puts the values
     in place.
@@ -63,7 +63,7 @@ def transfer(
     scale: float = 1e-2,
     batch_size: int = 64,
 ) -> Params:
-    """:func:`predict` for training on other data, or for a few images of it: a new classifier.
+    """Like :func:`predict`, for other data or a few images of it: with a new classifier.
 
     The layers that :attr:`Graph.classifiers` names are not predicted but drawn as PyTorch
     draws linear layers, biases zero (Knyazev et al., 2021, section 5.4), or with ``labels``
@@ -75,7 +75,7 @@ def transfer(
         generator: Draws classifier and noise.
         ghn: The hypernetwork; None for the released weights.
         labels: ``(B,)``, or None.
-        scale: Of the noise; 0 for none.
+        scale: Scale of the noise; 0 for none.
         batch_size: Inputs in a forward pass.
 
     Returns:
@@ -115,7 +115,7 @@ def _completed(
     labels: Tensor | None,
     batch_size: int,
 ) -> Params:
-    """Statistics of batch normalisation and, with labels, the closed-form head, added."""
+    """Add BatchNorm statistics and, if there are labels, the closed-form head."""
     batches = [batch for batch in inputs.split(batch_size) if len(batch) > 1]
     values = {**params, **recalibrate(model, params, batches)}
     if labels is not None:
@@ -124,7 +124,7 @@ def _completed(
 
 
 def state_of(model: nn.Module, values: Params) -> Params:
-    """``values`` by parameter and buffer as what ``model.load_state_dict`` takes.
+    """Return ``values`` by parameter and buffer in the form that ``load_state_dict`` takes.
 
     That names a shared tensor by each of its names, leaves out buffers that are not saved, and has
     the model's dtypes.
@@ -139,7 +139,7 @@ def state_of(model: nn.Module, values: Params) -> Params:
 
 
 def break_symmetry(params: Params, *, generator: torch.Generator, scale: float = 1e-2) -> Params:
-    """``params`` plus noise of ``scale`` times each tensor's root mean square.
+    """Return ``params`` plus noise of ``scale`` times each tensor's root mean square.
 
     Tiling makes filters equal, and equal filters stay equal under gradient descent; a little
     noise lets training part them (Knyazev et al., 2023, section 4.3). Statistics of batch

@@ -18,7 +18,7 @@ from nascence.core.resumable import interrupts_held
 
 
 def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``function(*arguments)`` returns in the first of ``count`` processes.
+    """Return the result of ``function(*arguments)`` in the first of ``count`` processes.
 
     The processes are started anew and form one group of ``torch.distributed`` over gloo, each
     with its share of the threads, so ``function`` must be importable and the arguments must
@@ -64,7 +64,7 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> A
 
 @contextmanager
 def _forwarded(group: list[SpawnProcess]) -> Iterator[list[int]]:
-    """Tell the first process of Ctrl-C, and raise at a second one; gives what was told."""
+    """Tell the first process about Ctrl-C, and raise at a second; yields what it was told."""
     told: list[int] = []
 
     def forward(number: int, _: object) -> None:
@@ -81,7 +81,7 @@ def _forwarded(group: list[SpawnProcess]) -> Iterator[list[int]]:
 
 
 def _outcome(here: Connection, group: list[SpawnProcess], told: list[int]) -> Any:
-    """The result that the first process sends; raises the first error of any."""
+    """Return the result that the first process sends, or raise the first error of any."""
     running = {process.sentinel: process for process in group}
     while True:
         ready = wait([here, *running])

@@ -48,7 +48,7 @@ def properties(
     learning_rate: float = 0.01,
     batch_size: int = 64,
 ) -> Properties:
-    """The four properties of ``model`` with predicted ``values`` (parameters and buffers).
+    """Measure the four properties of ``model`` with predicted ``values``.
 
     ``images`` are ``(N, C, H, W)``, ``labels`` ``(N,)``. ``noise`` is the standard deviation of
     what is added to the images; the loss is that of
@@ -65,7 +65,7 @@ def properties(
 
 
 def _seconds(model: nn.Module, values: Params, batch: Tensor) -> float:
-    """The fastest of five passes, after one that does not count."""
+    """Return the time of the fastest of five passes, after one to warm up."""
     best = float("inf")
     with evaluation_mode(model):
         for turn in range(6):
@@ -109,7 +109,7 @@ def _descent(
 
 @torch.no_grad()
 def mean_embedding(ghn: GHN, graph: Graph) -> Tensor:
-    """``(width,)`` mean of the node states: what the hypernetwork knows of the network."""
+    """Return the mean node state, ``(width,)``: what the hypernetwork knows about the network."""
     return ghn.embed(graph).mean(0)
 
 
@@ -154,6 +154,6 @@ class Regression:
         return torch.exp(-torch.cdist(x, self._known).square() / (2 * self._width**2))
 
     def __call__(self, embeddings: Tensor) -> Tensor:
-        """Predicted property ``(m,)`` for embeddings ``(m, width)``."""
+        """Predict the property ``(m,)`` for embeddings ``(m, width)``."""
         x = (embeddings.double() - self._mean) / self._deviation
         return self._kernel(x) @ self._alpha + self._offset

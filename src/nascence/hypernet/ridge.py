@@ -106,7 +106,7 @@ def features(
 def ridge_head(
     model: nn.Module, graph: Graph, values: Params, images: Tensor, labels: Tensor
 ) -> Params:
-    """New weight and bias for the classifier of ``model``, fitted to ``images`` and ``labels``.
+    """Return weight and bias of the classifier of ``model``, fitted to ``images`` and ``labels``.
 
     ``images`` are ``(n, C, H, W)``, ``labels`` ``(n,)``. ``values`` are parameters and buffers by
     name; merge the result into them: a weight ``(classes, F)`` and a bias ``(classes,)``. The

@@ -8,7 +8,7 @@ from nascence.hypernet.schedule import SCHEDULES
 
 
 class RunSettings(NamedTuple):
-    """What must not change between legs."""
+    """Settings that must not change between legs."""
 
     networks: int
     steps: int

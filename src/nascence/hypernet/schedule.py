@@ -6,7 +6,7 @@ SCHEDULES = ("cosine", "constant", "decay")
 
 
 def rate(schedule: str, step: int, steps: int, warmup: int) -> float:
-    """Share of the largest learning rate at ``step``, counted from 0, of ``steps``.
+    """Return the share of the largest learning rate at ``step`` of ``steps``, counted from 0.
 
     ``"cosine"`` and ``"constant"`` warm up linearly over ``warmup`` steps, at most half of the
     run; then the one falls to zero along half a cosine, and the other stays, so that it can be

@@ -1,4 +1,4 @@
-"""Repeating a predicted block until it fills a parameter, as the paper does."""
+"""Repeats a predicted block until it fills a parameter, as in the paper."""
 
 from math import prod
 

@@ -30,7 +30,7 @@ _AVERAGE_EVERY = 10  # steps; averaging at each would cost a hundredth of the ru
 
 
 def agreed(going: bool) -> bool:
-    """The first process decides for all whether to go on."""
+    """Let the first process decide for all whether to continue."""
     if not dist.is_initialized():
         return going
     flag = torch.tensor(int(going))
@@ -133,19 +133,19 @@ class Run:
 
     @torch.no_grad()
     def _move_average(self, average: GHN) -> None:
-        """Towards the weights, at first faster: the share kept is at most steps / (steps + 100)."""
+        """Move the average towards the weights, keeping at most steps / (steps + 100) of it."""
         kept = min(self.settings.average**_AVERAGE_EVERY, self.step / (self.step + 100))
         torch._foreach_lerp_(list(average.parameters()), list(self.ghn.parameters()), 1 - kept)
 
     @property
     def result(self) -> GHN:
-        """What is validated and released: the average of the weights where one is kept."""
+        """Return what is validated and released: the average of the weights, if one is kept."""
         return self.ghn if self.average is None else self.average
 
     def _gradient(
         self, slot: int, first: tuple[Graph, Network], images: Tensor, labels: Tensor
     ) -> tuple[float, list[Tensor]]:
-        """Loss and gradient of one network, of another one where they are not finite."""
+        """Return loss and gradient of one network, or of another one if they are not finite."""
         attempts = 20
         graph, model = first
         for attempt in range(1, attempts + 1):
@@ -170,7 +170,7 @@ class Run:
     def _loss(
         self, graph: Graph, model: Network, images: Tensor, labels: Tensor
     ) -> tuple[float, list[Tensor]] | None:
-        """Loss and gradient of one network, None where one is not finite."""
+        """Return loss and gradient of one network, None if one of them is not finite."""
         params = self.ghn([graph])[0]
         if isinstance(model, nn.Module):
             logits = functional_call(model.train(), params, (images,))
@@ -200,7 +200,7 @@ class Run:
     # Files
 
     def resume(self) -> None:
-        """Take up the run in the folder, or begin one there, from ``start`` if one is given."""
+        """Continue the run in the folder, or begin one there, from ``start`` if it is given."""
         if self._checkpoint(self.out).resume(self._continue):
             self._cut_log()
         elif self.settings.start:
@@ -213,7 +213,7 @@ class Run:
         return Checkpoint(folder / STATE, {"configuration": configuration}, of="hypernetwork")
 
     def _continue(self, state: dict[str, Any]) -> None:
-        """Go on from the state of a run with the same settings."""
+        """Continue from the state of a run with the same settings."""
         known = dict(state["settings"])
         if "batch" in known:  # as version 0.1.0 called it
             known["batch_size"] = known.pop("batch")
@@ -231,7 +231,7 @@ class Run:
         self.cpu_seconds = state.get("cpu_seconds", 0.0)
 
     def _begin(self, start: Path) -> None:
-        """From the state of another run, or from weights alone; steps count from zero."""
+        """Start from the state of another run, or from weights alone; steps count from zero."""
         if self._checkpoint(start).resume(self._take):
             return
         load_into(self.ghn, start)
@@ -250,7 +250,7 @@ class Run:
         self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
 
     def _cut_log(self) -> None:
-        """Drop the lines of steps that were done after the state was saved."""
+        """Remove the lines of steps that were taken after the state was saved."""
         path = self.out / LOG
         if self.rank or not path.exists():
             return
@@ -279,7 +279,7 @@ class Run:
         self.write_weights()
 
     def write_weights(self) -> None:
-        """Write what is released, with its card."""
+        """Write the weights to release, with their card."""
         card = {
             **self.card,
             "settings": self.settings._asdict(),

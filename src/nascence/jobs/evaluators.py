@@ -27,13 +27,13 @@ class Sources(NamedTuple):
     """What evaluators are made from; each takes what it needs.
 
     Attributes:
-        table: Of the space, if there is one.
-        column: Of the table, ``DATA/ACCURACY``; empty for the table's first.
+        table: Table of the space, if there is one.
+        column: Column of the table, ``DATA/ACCURACY``; empty for the table's first.
         data: Images to score or train on.
         images: Number of images in the batch that scores see.
-        steps: Of every training.
-        folder: For the checkpoints of supernets; None keeps none.
-        seed: Of all randomness.
+        steps: Steps of every training.
+        folder: Folder for the checkpoints of supernets; None keeps none.
+        seed: Seed of all random choices.
     """
 
     table: Table | None

@@ -29,9 +29,9 @@ from nascence.supernets import SuperNet, split
 
 SPACE, HISTORY, PICTURE = "gan", "history.json", "samples.png"
 ROUNDS = 20
-"""Of each part; the published search has 65, with 30 steps of the controller in each."""
+"""Rounds of each part; the published search has 65, with 30 steps of the controller in each."""
 RATES = (1e-3, 1e-3)
-"""Of Adam; published are 2e-4, for searches that are hundreds of times longer."""
+"""Learning rates of Adam; published are 2e-4, for searches that are hundreds of times longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class GanJob:
         data: Images to learn from, square, of 8, 16, 32, ... pixels.
         sizes: ``{"width": CHANNELS}``, of generators and discriminators; 32 if not given.
         settings: Settings of the strategy, such as ``{"critic_steps": 5}``.
-        steps: Of the shared weights of all parts together; also those of the classifier.
-        seconds: Of all parts together; None for no limit.
-        images: That a score sees.
+        steps: Steps of the shared weights of all parts together; also those of the classifier.
+        seconds: Time for all parts together; None for no limit.
+        images: Number of images that a score sees.
         workers: Processes that search the parts of a split supernet.
-        seed: Of all randomness.
+        seed: Seed of all random choices.
     """
 
     out: Path
@@ -67,9 +67,9 @@ class GanJob:
     seed: int = 0
 
     def run(self, *, progress: Progress | None = None) -> "GanOutcome":
-        """Carry the search out, or on; see `nascence.jobs.job.Job`.
+        """Start or continue the search; see `nascence.jobs.job.Job`.
 
-        The history stands in the folder when the search ends, however it ends.
+        The history is in the folder when the search ends, however it ends.
 
         Raises:
             ValueError: Images that no generator makes, or settings that do not fit.
@@ -194,10 +194,10 @@ class GanOutcome:
 
     Attributes:
         out: Folder of history and picture.
-        strategy, split: Of the job.
-        space: That was searched.
-        history: Of the search.
-        accuracy: Of the classifier on the validation images, in [0, 1].
+        strategy, split: Strategy and split of the job.
+        space: The space that was searched.
+        history: History of the search.
+        accuracy: Accuracy of the classifier on the validation images, in [0, 1].
         score, distance: Classifier score and Fréchet distance on classifier features of what the
             best candidate makes with shared weights, from as many images as there are real ones.
         real_score: Classifier score of the validation images.

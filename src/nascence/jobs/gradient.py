@@ -25,12 +25,12 @@ from nascence.supernets.trained import new_supernet
 
 HISTORY, LATENCIES = "history.json", "latency.json"
 PUBLISHED_STEPS = 19_500
-"""Of DARTS: 50 epochs of half of CIFAR-10's training images in batches of 64."""
+"""Steps of DARTS: 50 epochs of half of CIFAR-10's training images in batches of 64."""
 _RATES = {"darts": 3e-4, "darts-2nd": 3e-4, "pc-darts": 6e-4, "snas": 3e-4, "gdas": 3e-4}
 _RATES |= {"proxyless": 1e-3}
 _CONTROLLER_RATE = 3.5e-4
 WEIGHED = "proxyless"
-"""The strategy that knows latency."""
+"""The strategy that can optimise latency."""
 SCORE, SCORED = "channel_independence", 64
 """What compares the networks of sub-supernets, and on how many images."""
 
@@ -47,12 +47,12 @@ class GradientJob:
         data: Images to search on.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"batch_size": 256}``.
-        steps: Of all supernets together.
-        seconds: Of all together; None for no limit.
+        steps: Steps of all supernets together.
+        seconds: Time for all together; None for no limit.
         stop_at_skips: See `nascence.gradient.gradient_search`.
         epochs: Points of the history of each supernet.
         workers: Processes that search the parts of a split supernet.
-        seed: Of all randomness.
+        seed: Seed of all random choices.
         latencies: File of the operators' latencies, of ``proxyless``; where latency counts and
             there is none, they are measured and kept in the folder.
         latency_weight: See `nascence.latency.LatencyTerm`; None for 0.2 where a file or a limit
@@ -79,7 +79,7 @@ class GradientJob:
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, *, progress: Progress | None = None) -> GradientOutcome:
-        """Carry the search out, or on; see `nascence.jobs.job.Job`.
+        """Start or continue the search; see `nascence.jobs.job.Job`.
 
         The history stands in the folder when the search ends, however it ends.
 
@@ -178,8 +178,8 @@ def latency_term(job: GradientJob, space: SearchSpace, data: Dataset) -> Latency
     """
     if others := [name for name in job.limits if name != "latency"]:
         raise ValueError(
-            f"a limit is given for {', '.join(others)}; {job.strategy} has one limit at most, "
-            f"latency=MILLISECONDS, and only {WEIGHED} has it"
+            f"a limit is given for {', '.join(others)}; {job.strategy} takes at most one limit, "
+            f"latency=MILLISECONDS, and only {WEIGHED} takes it"
         )
     limit = job.limits.get("latency")
     if job.latencies is None and job.latency_weight is None and limit is None:

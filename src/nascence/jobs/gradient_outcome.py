@@ -19,15 +19,15 @@ class GradientOutcome:
 
     Attributes:
         out: Folder of the history.
-        strategy, split: Of the job.
-        space: That was searched.
+        strategy, split: Strategy and split of the job.
+        space: The space that was searched.
         history: The network that each supernet came to after every epoch.
         derived: The result: the last epoch, of several sub-supernets the one that ``chosen_by``
             says.
         chosen_by: What compared the sub-supernets.
         truth: What the result reaches when trained alone, in percent, by data set; by the table.
         truths: The same for each epoch; empty where there is no table.
-        latency_limit: Of the job, in milliseconds.
+        latency_limit: Latency limit of the job, in milliseconds.
     """
 
     out: Path

@@ -34,18 +34,18 @@ class Outcome(Protocol):
 
 @runtime_checkable
 class Job(Protocol):
-    """Work with options, kept in a folder from which it goes on after an interruption."""
+    """Work with options, kept in a folder from which it continues after an interruption."""
 
     @property
     def out(self) -> Path:
-        """The folder."""
+        """The folder, or the file of a job that writes one and keeps nothing else."""
 
     def run(self, *, progress: Progress | None = None) -> Outcome:
-        """Carry the work out, or on.
+        """Start or continue the work.
 
         Args:
-            progress: Told what is done. A KeyboardInterrupt raised in it ends the job after a
-                checkpoint.
+            progress: Called as the work goes on. If it raises KeyboardInterrupt, the job ends
+                after a checkpoint.
 
         Raises:
             ValueError: A name, option or file that cannot be used.
@@ -63,7 +63,7 @@ JOBS: Mapping[str, str] = {
 """The kind of job that each kind of strategy has."""
 FLAGS = {"trials": "budget as a number", "seconds": "budget as a time", "settings": "setting"}
 FLAGS |= {"costs": "cost", "limits": "limit", "sizes": "width and --cells"}
-"""Options whose name on the command line is another one."""
+"""Options that have another name on the command line."""
 EVERYWHERE = {"out", "space", "strategy", "data", "steps", "seconds", "seed", "workers"}
 
 
@@ -71,7 +71,7 @@ def make_job(*, preset: str = "", **options: Any) -> Job:
     """Make the job that the strategy asks for.
 
     Args:
-        preset: A published recipe, see `nascence.jobs.presets`; options that are given win.
+        preset: A published recipe, see `nascence.jobs.presets`; given options take precedence.
         options: Fields of the job, such as ``out``, ``space`` and ``strategy``.
 
     Raises:
@@ -103,7 +103,7 @@ def make_job(*, preset: str = "", **options: Any) -> Job:
 
 
 def _joined(published: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the published options, those that were given in their place; mappings are merged."""
+    """Return the published options with given ones in their place; mappings are merged."""
     if "seconds" in given:  # a time in place of the published number
         published = {name: value for name, value in published.items() if name != "trials"}
     joined = {**published, **given}
@@ -119,16 +119,24 @@ def _flag(name: str) -> str:
 
 def check_folder(out: Path) -> None:
     """Raise ``ValueError`` for a folder that is a file, or the address of a database."""
-    if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
-        raise ValueError(
-            f"out is the address of a {address[1]} database; give a folder, in which the study "
-            "is kept as a file"
-        )
+    _check_address(out, "a folder, in which the study is kept as a file")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; give a folder")
 
 
+def check_file(out: Path, what: str) -> None:
+    """Raise ``ValueError`` for a file to write that is a folder, or the address of a database."""
+    _check_address(out, f"a file for {what}")
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; give a file for {what}")
+
+
+def _check_address(out: Path, wanted: str) -> None:
+    if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
+        raise ValueError(f"out is the address of a {address[1]} database; give {wanted}")
+
+
 def check_workers(workers: int) -> None:
-    """Raise ``ValueError`` for less than one process."""
+    """Raise ``ValueError`` for fewer than one process."""
     if workers < 1:
         raise ValueError(f"workers is {workers}; give 1 or more")

@@ -31,7 +31,7 @@ def space_named(
     Networks that were published for images of 224 pixels get strides for those of ``data``.
 
     Args:
-        name: Of a space or a table.
+        name: Name of a space or a table.
         data: Decides the classes, channels and side of the networks; None for the published ones.
         sizes: Settings of the space, such as ``{"width": 8}``.
 
@@ -65,22 +65,22 @@ def strategy_named(
     objectives: int = 1,
     settings: Mapping[str, Any] | None = None,
 ) -> Strategy:
-    """Return a strategy that is told scores.
+    """Return a strategy that learns from scores.
 
     Args:
-        name: Of the strategy.
+        name: Name of the strategy.
         space: What it searches.
         generator: Its source of randomness.
         allowed: Tells which architectures may be proposed.
         objectives: One more than there are costs; passed on where the strategy takes it.
-        settings: Of the strategy, such as ``{"population": 50}``.
+        settings: Settings of the strategy, such as ``{"population": 50}``.
 
     Raises:
         ValueError: An unknown name or setting, or a space that the strategy cannot search.
     """
     entry = registry.find(name, *registry.STRATEGIES)
     if entry.kind == "gradient strategy":
-        raise ValueError(f"{name} is told no scores; nascence.gradient has it as a function")
+        raise ValueError(f"{name} does not learn from scores; use it from nascence.gradient")
     if entry.kind != "strategy":
         raise ValueError(f"{name} trains the networks that it scores; it is {entry.target}")
     make = entry.load()
@@ -103,7 +103,7 @@ def check_settings(name: str, *makes: Callable[..., Any] | Mapping[str, Any]) ->
 
 
 GIVEN = {"generator", "allowed", "progress", "out", "folder", "workers", "steps", "seconds"}
-"""Keywords that jobs give themselves."""
+"""Keywords that jobs set themselves."""
 
 
 def parameters_of(make: Callable[..., Any]) -> tuple[str, ...]:
@@ -126,8 +126,8 @@ def cost_named(
     Args:
         name: ``parameters``, ``macs``, ``latency``, or a column such as ``latency/pixel3``.
         space: Whose architectures are asked for.
-        table: Of the space, if there is one.
-        latencies: Of the operators; ``latency`` is their sum, in milliseconds.
+        table: Table of the space, if there is one.
+        latencies: Latencies of the operators; ``latency`` is their sum, in milliseconds.
 
     Raises:
         ValueError: Neither the space nor the table has that cost.
@@ -149,7 +149,7 @@ def cost_named(
 
 
 def sizes_of(space: SearchSpace) -> dict[str, Callable[[Architecture], float]]:
-    """Return what tells parameters and multiply-adds of an architecture, where a space knows."""
+    """Return functions for parameters and multiply-adds, where the space has them."""
     if not isinstance(space, Costed):
         return {}
     return {"parameters": space.parameters, "macs": space.macs}

@@ -37,12 +37,12 @@ class OnceForAllJob:
         data: Images to train on.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"verified": 20}``.
-        steps: Of all supernets together.
-        seconds: Of all together; None for no limit.
+        steps: Steps of all supernets together.
+        seconds: Time for all together; None for no limit.
         trials: Random networks that the supernet scores.
         limits: Largest values of costs, by name.
         workers: Processes that train the parts of a split supernet.
-        seed: Of all randomness.
+        seed: Seed of all random choices.
     """
 
     out: Path
@@ -60,7 +60,7 @@ class OnceForAllJob:
     seed: int = 0
 
     def run(self, *, progress: Progress | None = None) -> "OnceForAllOutcome":
-        """Carry the training and the search out, or on; see `nascence.jobs.job.Job`.
+        """Start or continue training and search; see `nascence.jobs.job.Job`.
 
         The best network's weights are written beside the history.
 
@@ -77,7 +77,7 @@ class OnceForAllJob:
         space = space_named(self.space, data=data, sizes=self.sizes)
         if not isinstance(space, ElasticMobile):
             raise ValueError(
-                f"the networks of {self.space} are no slices of one another; once-for-all is for "
+                f"the networks of {self.space} are not slices of one another; once-for-all is for "
                 "elastic-mobile"
             )
         limits = [Limit(name, cost_named(name, space, None), most) for name, most in
@@ -112,8 +112,8 @@ class OnceForAllOutcome:
 
     Attributes:
         out: Folder of history and network.
-        strategy, split: Of the job.
-        space: That was searched.
+        strategy, split: Strategy and split of the job.
+        space: The space that was searched.
         history: The networks that were scored, the best one the result.
     """
 

@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of a job as they were published; what is given beside a preset wins.
+    """Options of a job as they were published; options given beside it take precedence.
 
     Attributes:
         name: What ``--preset`` calls it.
         line: What was done, in a few words.
         paper: Who did it, and where it is written.
-        options: Of the job, by the names of its fields.
+        options: Options of the job, by the names of its fields.
     """
 
     name: str

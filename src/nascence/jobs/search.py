@@ -1,4 +1,4 @@
-"""A search that is told scores, as a job: everything by name, in a folder from which it resumes."""
+"""A search with scores as a job: everything by name, in a folder from which it resumes."""
 
 import math
 import multiprocessing
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 JOURNAL = "study.journal"
 NO_LIMIT = 10**9
 TRIALS = 500
-"""Of a search that is given neither a number nor a time."""
+"""Trials of a search that is given neither a number nor a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +44,19 @@ class SearchJob:
         out: Folder of the study, of the checkpoints of supernets, and of the report.
         space, strategy, evaluator: Names; see `nascence.registry`. An empty evaluator is the
             table's where there is one, and NASWOT elsewhere.
-        trials: Of the study as a whole; None for no limit, or 500 where there is no time either.
-        seconds: Of evaluations; None for no limit.
+        trials: Most trials of the study; None for no limit, or 500 where there is no time either.
+        seconds: Time for evaluations; None for no limit.
         data: Images for evaluators that need them.
-        table: Column of the space's table that the table evaluator answers; empty for its first.
+        table: Column of the space's table that the table evaluator returns; empty for the first.
         latencies: File of latencies: columns to join to the table of nb201, elsewhere those of
             the operators.
-        costs: Names of what to minimise beside the score.
+        costs: Names of the costs to minimise beside the score.
         limits: Largest values of costs, by name.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"population": 50}``.
         images: Number of images in the batch that scores see.
-        steps: Of every training.
-        seed: Of all randomness.
+        steps: Steps of every training.
+        seed: Seed of all random choices.
         workers: Processes that work on the study at once.
         shared: Whether other searches, each with a seed of its own, may join in.
         worker: Which of the processes this is.
@@ -84,7 +84,7 @@ class SearchJob:
 
     @property
     def most(self) -> int | None:
-        """Trials after which it ends; None for no limit."""
+        """Number of trials after which the search ends; None for no limit."""
         return TRIALS if self.trials is None and self.seconds is None else self.trials
 
     def run(self, *, progress: Progress | None = None) -> SearchOutcome:
@@ -205,7 +205,7 @@ class _Shown:
 def _search_in_processes(
     job: SearchJob, sources: _SearchSources, progress: Progress | None
 ) -> "Study":
-    """Search here and in other processes beside, and return the study."""
+    """Search in this process and in others at the same time, and return the study."""
     job = replace(job, shared=True)
     context = multiprocessing.get_context("spawn")
     others = [

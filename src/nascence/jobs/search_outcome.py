@@ -1,4 +1,4 @@
-"""What a search that is told scores found: facts, words, and the report."""
+"""What a search with scores found: facts, words, and the report."""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class SearchOutcome:
 
     Attributes:
         out: Folder of the study and the report.
-        space: That was searched.
+        space: The space that was searched.
         history: All candidates of the study.
         rankings: How well the scores rank by the table, if there is one.
         truth: True accuracy of the best candidate in percent, if it is known.
@@ -95,12 +95,12 @@ def outcome_of(
     """Compare a history with the table of its space, and write the report.
 
     Args:
-        history: Of the search.
-        space: That was searched.
-        table: Of the space, if there is one.
+        history: History of the search.
+        space: The space that was searched.
+        table: Table of the space, if there is one.
         out: Folder for the report.
-        names: Of space, strategy and evaluator.
-        column: Of the table, ``DATA/ACCURACY``; empty for its first.
+        names: Names of space, strategy and evaluator.
+        column: Column of the table, ``DATA/ACCURACY``; empty for its first.
         seconds: Wall time of the search.
     """
     name, strategy, evaluator = names
@@ -119,7 +119,7 @@ def outcome_of(
 
 
 def _with_sizes(history: History, space: SearchSpace) -> History:
-    """Return the history with costs to draw the score against: its own, or else sizes."""
+    """Return the history with costs to plot the score against: its own, or else sizes."""
     if history.costs:
         return history
     known = sizes_of(space)
@@ -133,7 +133,7 @@ def _with_sizes(history: History, space: SearchSpace) -> History:
 def _compared(
     history: History, table: AccuracyTable | None, name: str, column: str
 ) -> tuple[tuple[Ranking, ...], float | None]:
-    """Return how scores and sizes rank by what the networks reach, and the best one's accuracy."""
+    """Return how well scores and sizes rank the networks, and the accuracy of the best one."""
     if table is None or not len(history):
         return (), None
     rows = [table.row(candidate.architecture) for candidate in history.candidates]

@@ -61,12 +61,12 @@ def measure_latencies(
 
     Args:
         space: ``Darts``, ``Mobile``, ``ShuffleNetSpace`` or another :class:`AdditiveSpace`.
-        side: of the images in pixels, None for the default of the space.
+        side: side of the images in pixels, None for the default of the space.
         batch_size: images of a forward pass.
-        generator: of the networks, their weights and the images.
+        generator: source of the networks, their weights and the images.
         networks: random networks in which every choice is measured, at least.
-        passes: of each network, interleaved, each after one to warm up.
-        reduce: of all passes, :func:`statistics.median` or :func:`min`.
+        passes: passes of each network, interleaved, each after one to warm up.
+        reduce: what all passes are reduced by, :func:`statistics.median` or :func:`min`.
         clock: seconds; the CPU time of this thread.
         progress: called with the fraction done.
 

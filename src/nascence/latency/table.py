@@ -29,9 +29,9 @@ class LatencyTable:
 
     Attributes:
         space: description of the space that was measured.
-        side: of the images, in pixels.
+        side: side of the images in pixels.
         batch: images of a forward pass.
-        decisions: of the space.
+        decisions: decisions of the space.
         fixed: milliseconds of what every network has.
         choices: for each decision the milliseconds of each choice, at all its places together.
     """
@@ -109,7 +109,7 @@ def read_latencies(path: Path, *, space: SearchSpace, side: int | None = None) -
     Args:
         path: JSON that :meth:`LatencyTable.save` wrote.
         space: whose latencies are asked for.
-        side: of the images, in pixels; None takes any.
+        side: side of the images in pixels; None takes any.
 
     Raises:
         DataError: no such file, another space or side, or an operator that is missing, unknown or
@@ -196,8 +196,8 @@ class LatencyTerm:
     milliseconds.
 
     Args:
-        table: of the space that is searched.
-        weight: of the latency; 0 leaves the loss as it is.
+        table: table of the space that is searched.
+        weight: weight of the latency; 0 leaves the loss as it is.
         reference: milliseconds; None for those of the mean network of the space.
         form: see above.
 

@@ -18,7 +18,7 @@ class Convention(NamedTuple):
     """What enters a weight vector, where publications differ.
 
     Attributes:
-        name: of the convention.
+        name: name of the convention.
         norm: the scale and shift of BatchNorm, and biases, enter.
         identity: an identity enters as its C x C matrix, or not at all.
         every_node: in a cell whose nodes are all its output, paths end at each of them, not at

@@ -54,7 +54,7 @@ def channel_independence(model: nn.Module, batch: Batch, *, seed: int = 0) -> fl
     Args:
         model: a network of modules at its initialisation.
         batch: one image or more, (B, C, H, W), of which the first is used.
-        seed: of the noise; the same seed gives the same score.
+        seed: seed of the noise; the same seed gives the same score.
 
     Returns:
         The score, or ``-inf`` for a network that does nothing with its image.

@@ -63,7 +63,7 @@ def zen(model: nn.Module, batch: Batch, *, seed: int = 0) -> float:
     Args:
         model: any network.
         batch: gives the shape of the images; no pixel and no label is read.
-        seed: of weights and images; the same seed gives the same score.
+        seed: seed of weights and images; the same seed gives the same score.
 
     Returns:
         The score, or ``-inf`` where the change does not arrive.

@@ -15,7 +15,7 @@ def create(name: str, **settings: Any) -> LearnedOptimizer:
     """Return an untrained optimizer by the name of its architecture.
 
     Args:
-        name: Of an optimizer in `nascence.registry`.
+        name: Name of an optimizer in `nascence.registry`.
         settings: Its keyword arguments.
 
     Raises:

@@ -33,7 +33,7 @@ class FeedForward(TensorWise):
     Args:
         hidden: Units of both hidden layers.
         nominal: Learning rate of the Adam whose step is added; None for the form of the paper.
-        generator: Of the first theta; without one it is always the same.
+        generator: Source of the first theta; without one it is always the same.
 
     Raises:
         ValueError: If ``hidden`` or ``nominal`` is not positive.

@@ -31,7 +31,7 @@ from nascence.params import Params
 DECAY_RATE = 1e-3
 _ARRAYS = ("momenta", "seconds", "second", "first", "momentum")
 _NO_LOSS = (
-    "the optimizer uses the training loss and was told none; call step(loss=loss), give step() a "
+    "the optimizer uses the training loss and did not get one; call step(loss=loss), give step() a "
     "closure, or set `loss` before step() on the optimizer itself: where Accelerate, Fabric or "
     "Lightning hand back a wrapper, that is optimizer.optimizer.loss = loss"
 )

@@ -1,4 +1,4 @@
-"""What an optimizer is told of time: steps taken, and the fraction of a known training."""
+"""What an optimizer knows about time: steps taken, and the fraction of a known training."""
 
 import torch
 from torch import Tensor

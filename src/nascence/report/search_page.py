@@ -108,7 +108,7 @@ def render_search(
 
     Args:
         title: Of the page.
-        space: That was searched.
+        space: The space that was searched.
         history: All candidates.
         drawn: The history with the costs to draw the score against.
         rankings: How well the scores rank, if it is known.

@@ -1,4 +1,4 @@
-"""A predictor of accuracy from the architecture alone, fitted on networks that have a score."""
+"""A predictor of accuracy from the architecture alone, fitted to networks that have a score."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Model = Literal["kernel", "mlp"]
 """What is fitted: :class:`KernelRidge`, or the :class:`MLPEnsemble` of Once-for-All."""
 Targets = Literal["ranks", "standardised"]
 """What it is fitted to: ranks among the accuracies, from 0 to 1, or accuracies less their mean, in
-standard deviations. Ranks keep a few networks that learned nothing from being all that counts."""
+standard deviations. With ranks, a few networks that learned nothing do not dominate the fit."""
 FEWEST = 4
 
 
@@ -53,7 +53,7 @@ class AccuracyPredictor:
         model: Model = "kernel",
         targets: Targets = "ranks",
     ) -> "AccuracyPredictor":
-        """Fit on architectures and their accuracies, in any order and unit, higher is better.
+        """Fit to architectures and their accuracies, in any order and unit, higher is better.
 
         Architectures that compute the same function count as one, with the mean accuracy.
 
@@ -61,7 +61,7 @@ class AccuracyPredictor:
             space: of the architectures.
             architectures: at least :data:`FEWEST` different ones.
             accuracies: ``(n,)``, one for each, finite.
-            generator: of the perceptrons' weights and batches; the kernel draws from it only
+            generator: source of the perceptrons' weights and batches; the kernel draws from it only
                 where there are more than 500 architectures.
             model: see :data:`Model`; 1,000 take less than a second with either, 100 a hundredth
                 of one with the kernel.

@@ -42,7 +42,7 @@ class Box:
 
     @property
     def description(self) -> str:
-        """One line with the box."""
+        """One line that describes the box."""
         return f"Box({self.low}, {self.high}, dimensions={self.dimensions}, levels={self.levels})"
 
     def values(self, point: Architecture) -> Array:
@@ -92,5 +92,5 @@ class Box:
         return " ".join(f"{value:.9g}" for value in self.values(architecture))
 
     def build(self, architecture: Architecture) -> torch.nn.Module:
-        """Raise ``ValueError``: a point is no network."""
+        """Raise ``ValueError``: a point is not a network."""
         raise ValueError("a point of a box is no network; score it by its values")

@@ -34,7 +34,7 @@ class Claims:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep all other searches from looking at claims or changing theirs; they wait."""
+        """Make all other searches wait before they look at claims or change theirs."""
         descriptor = os.open(self.folder / MUTEX, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -43,15 +43,15 @@ class Claims:
             os.close(descriptor)
 
     def claim(self, architecture: Architecture = ()) -> None:
-        """Claim an architecture, or a place in the budget alone; call it in `held`."""
+        """Claim an architecture, or only a place in the budget; call it in `held`."""
         self._write(json.dumps(architecture).encode())
 
     def release(self) -> None:
-        """Claim nothing; call it in `held`."""
+        """Release the claim; call it in `held`."""
         self._write(b"")
 
     def close(self) -> None:
-        """Take the file away."""
+        """Remove the file."""
         with self.held():
             self.path.unlink(missing_ok=True)
             os.close(self._descriptor)

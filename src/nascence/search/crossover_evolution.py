@@ -18,7 +18,7 @@ class CrossoverEvolution(DistinctStrategy):
     to ``population``. Twenty generations, the published number, are a budget of 1,000.
 
     Args:
-        space: what to draw from; it must have ``crossover``.
+        space: the space to draw from; it must have ``crossover``.
         generator: its source of randomness, to be used by nothing else.
         population: architectures of a generation.
         top: best architectures, which have children.
@@ -26,7 +26,7 @@ class CrossoverEvolution(DistinctStrategy):
         mutants: children of one.
         mutation: probability that a decision of a mutant is drawn anew.
         allowed: tells which architectures may be proposed: a limit of FLOPs, as published.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        distinct: what is proposed only once; see :data:`nascence.search.Distinct`.
 
     Raises:
         ValueError: the space is not ``Crossable``, or the sizes do not go together.

@@ -53,7 +53,7 @@ class MetricEvaluator:
 
 
 class TableEvaluator:
-    """Looks the score of an architecture up in a table of trained networks.
+    """Looks up the score of an architecture in a table of trained networks.
 
     Args:
         space: whose architectures are asked for; its decisions must be those of the table.
@@ -98,13 +98,13 @@ class TrainingEvaluator:
 
     Args:
         space: builds the networks.
-        data: to train on, and the validation images.
-        steps: of each training; or
-        seconds: of each training; the score then depends on the machine's speed.
-        learning_rate: of SGD with Nesterov momentum and a cosine schedule.
+        data: images to train on, and the validation images.
+        steps: steps of each training; or
+        seconds: time for each training; the score then depends on the machine's speed.
+        learning_rate: learning rate of SGD with Nesterov momentum and a cosine schedule.
         batch_size: images of a step.
-        seed: of initialisation and batches.
-        device: to train on.
+        seed: seed of initialisation and batches.
+        device: where to train.
 
     Raises:
         ValueError: neither ``steps`` nor ``seconds`` is given.

@@ -7,12 +7,12 @@ from nascence.spaces import Architecture
 
 @dataclass(frozen=True)
 class Candidate:
-    """An evaluated architecture. Two are equal whatever the time they took.
+    """An evaluated architecture. Equality does not depend on the time that it took.
 
     Attributes:
         architecture: what was evaluated.
         score: what the evaluator gave.
-        seconds: that the evaluation took, wall time.
+        seconds: wall time that the evaluation took.
         number: its place in the history, from 0.
         costs: what it costs, one value for each name in :attr:`History.costs`; lower is better.
     """
@@ -48,7 +48,7 @@ class History:
         return pick(self.candidates, key=lambda candidate: candidate.score)
 
     def front(self) -> tuple[Candidate, ...]:
-        """The Pareto front: candidates that no other equals or beats in score and in every cost.
+        """The Pareto front: candidates that no other matches or beats in score and in every cost.
 
         In the order of their scores, best first; of equals in everything the earliest alone.
         """

@@ -1,4 +1,4 @@
-"""The file that studies are kept in: whole lines, whoever dies while writing them."""
+"""The file that studies are kept in: whole lines, even if a process dies while writing one."""
 
 import importlib.util
 import json
@@ -11,11 +11,11 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend
 
 SYNC_SECONDS = 1.0
-"""Time after which what was written is forced to the disk."""
+"""Time after which written lines are forced to the disk."""
 
 
 def open_journal(path: Path) -> JournalFileBackend:
-    """Open a journal, made if it is not there, mended if it was cut off.
+    """Open a journal; it is made if it does not exist, and mended if it was cut off.
 
     Raises:
         ValueError: a file of another kind, which stays as it is.
@@ -35,7 +35,7 @@ def open_journal(path: Path) -> JournalFileBackend:
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's journal, forced to the disk once a second instead of at every line.
+    """Optuna's journal, forced to the disk once a second instead of after every line.
 
     The system keeps what a killed process has written; a power failure can take the last second.
     On a disk of ten milliseconds a write, 500 trials would wait for it for five seconds.
@@ -74,7 +74,7 @@ def _mend(path: Path) -> None:
 
 
 class _KernelLock:
-    """Lock on a journal which the system releases when its process dies.
+    """A lock on a journal, which the system releases when its process dies.
 
     Those of Optuna are files: one left by a killed process blocks the next for half a minute.
     """

@@ -1,4 +1,4 @@
-"""Kernel ridge regression on architectures, its settings by leave-one-out."""
+"""Kernel ridge regression on architectures, with settings chosen by leave-one-out."""
 
 import numpy as np
 

@@ -29,9 +29,9 @@ class Limit(NamedTuple):
 
 
 class Limits:
-    """Allows the architectures that keep to every limit: call it with one.
+    """Tells whether architectures keep to every limit: call it with an architecture.
 
-    Unlike any function that tells so, it leads the way to architectures within tight limits, and
+    Unlike a plain function, it can guide a search to architectures within tight limits, and
     tells how near the nearest came.
 
     Raises:
@@ -45,7 +45,7 @@ class Limits:
         self.limits = limits
 
     def __call__(self, architecture: Architecture) -> bool:
-        """Tell whether an architecture keeps to every limit."""
+        """Return whether an architecture keeps to every limit."""
         return all(cost(architecture) <= at_most for _, cost, at_most in self.limits)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Limits:
 
 
 def describe(allowed: Allowed | None) -> str:
-    """Name what is allowed, the same in every process."""
+    """Describe what is allowed, in the same words in every process."""
     return str(allowed) if isinstance(allowed, Limits) else name_of(allowed)
 
 
@@ -103,7 +103,7 @@ def sample_allowed(
 def _excess(
     architecture: Architecture, allowed: Allowed | None, smallest: dict[str, float]
 ) -> float:
-    """How far over the limits, at most 1 where allowed; ``smallest`` is kept up to date."""
+    """How far a cost is over its limit, at most 1 if allowed; ``smallest`` is kept up to date."""
     if not isinstance(allowed, Limits):
         return 1.0 if allowed is None or allowed(architecture) else 2.0
     excess = 0.0

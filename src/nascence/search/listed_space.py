@@ -14,13 +14,13 @@ from nascence.spaces.decisions import check_weights
 
 
 class ListedSpace(TableSpace):
-    """The architectures that a table lists, and no other: to search it, not to build networks.
+    """The architectures that a table lists, and no others: for searching, not to build networks.
 
     Two listed architectures seldom differ in one decision only, so the smallest step is to one of
     the nearest listed ones, by the number of decisions in which they differ.
 
     Args:
-        table: of some of its space's architectures, such as :func:`nascence.data.accel_nasbench`.
+        table: one that lists a part of its space, such as :func:`nascence.data.accel_nasbench`.
         nearest: number of the listed architectures that count as neighbours of one, more where
             several are equally far. With few, steps lead round in small circles.
 
@@ -80,7 +80,7 @@ class ListedSpace(TableSpace):
         return self._at(int(torch.randint(self.size, (), generator=generator)))
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """The ``nearest`` other listed ones, nearest first, and those as far as the last."""
+        """The ``nearest`` other listed ones, nearest first, and any as near as the last."""
         return [self._at(row) for row in self._neighbours(architecture)]
 
     def mutate(self, architecture: Architecture, *, generator: torch.Generator) -> Architecture:

@@ -1,4 +1,4 @@
-"""All that is left to propose of a space that can be listed."""
+"""Everything that is left to propose in a space that can be listed."""
 
 import numpy as np
 
@@ -14,13 +14,13 @@ class Listing:
     """The allowed architectures of a space, one for each that counts as different.
 
     Args:
-        space: that can be iterated over.
+        space: a space that can be iterated over.
         allowed: tells which may be proposed.
         seen: tells which count as the same, and those met already.
 
     Attributes:
         architectures: the first allowed one of each that count as the same.
-        codes: of their canonical forms, (n, codes).
+        codes: codes of their canonical forms, (n, codes).
         left: which of them were not met yet, (n,).
     """
 
@@ -37,7 +37,7 @@ class Listing:
         self.left = np.array([each not in seen for each in self.architectures], dtype=bool)
 
     def remove(self, architecture: Architecture) -> None:
-        """Note that an architecture, or one that counts as the same, was met."""
+        """Note that an architecture, or one that counts as the same, has been seen."""
         if self._seen.distinct == "nothing":
             return
         row = self._rows.get(self._seen.key(architecture))
@@ -49,7 +49,7 @@ class Listing:
 def listing(
     space: SearchSpace, allowed: Allowed | None, seen: Seen, *, most: int = MOST_LISTED
 ) -> Listing | None:
-    """List a space, if it says how and has at most ``most`` architectures."""
+    """List a space, if it can be listed and has at most ``most`` architectures."""
     if not isinstance(space, Listable) or space.size > most:
         return None
     return Listing(space, allowed, seen)

@@ -18,7 +18,7 @@ class LocalSearch(DistinctStrategy):
     is better than where it stands, it starts anew.
 
     Args:
-        space: what to draw from; it must have ``neighbours``.
+        space: the space to draw from; it must have ``neighbours``.
         generator: its source of randomness, to be used by nothing else.
         improvement: ``"best"`` scores all neighbours before it moves, as published; ``"first"``
             moves to the first that is better.
@@ -79,7 +79,7 @@ class LocalSearch(DistinctStrategy):
         self._scores.setdefault(self._seen.key(architecture), score)
 
     def _proposed(self) -> Architecture | None:
-        """A neighbour to score, having moved as far as the known scores lead; None at a start."""
+        """Move as far as known scores lead, and return a neighbour to score; None at a start."""
         while True:
             if self._here is None and not self._begin():
                 return None
@@ -95,7 +95,7 @@ class LocalSearch(DistinctStrategy):
                 self._here = None
 
     def _begin(self) -> bool:
-        """Stand on the best of the opening architectures, if all of them have their scores."""
+        """Move to the best of the opening architectures, once all of them have scores."""
         scored = [(self._score(each), each) for each in self._opening]
         known = [(score, each) for score, each in scored if score is not None]
         if len(known) < self._starts:

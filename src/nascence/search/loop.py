@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 
 WAIT = 0.02
-"""Seconds between two looks at whether those at work leave a trial to do."""
+"""Seconds between two checks whether the searches at work leave a trial to do."""
 TRIES = 1_000
-"""Proposals after which one that another search is evaluating is taken, too."""
+"""Number of proposals after which even one that another search is evaluating is taken."""
 
 
 @runtime_checkable
 class MultiObjective(Protocol):
-    """A strategy that learns of costs too: ``objectives`` is one more than their number."""
+    """A strategy that also learns from costs: ``objectives`` is one more than their number."""
 
     objectives: int
 
     def tell_all(self, architecture: Architecture, values: tuple[float, ...]) -> None:
-        """Learn all values of an architecture, of which higher is better."""
+        """Learn all values of an architecture; higher is better for each."""
 
 
 def search(
@@ -65,9 +65,9 @@ def search(
     Args:
         strategy: proposes architectures; to resume, one made as that of the study was, unused.
         evaluate: their score. If it has a ``description``, the study holds on to it.
-        trials: of the study as a whole, earlier ones included.
+        trials: trials of the study as a whole, earlier ones included.
         study: from :func:`open_study`; without it nothing is recorded.
-        seconds: that evaluations may take together, earlier ones included; no trial starts
+        seconds: time that evaluations may take together, earlier ones included; no trial starts
             when they are spent.
         on_trial: called with each new candidate.
         attributes: further facts of an architecture to record, such as its size.
@@ -161,7 +161,7 @@ class _Run:
             self.claims.close()
 
     def next(self, trials: int, done: Callable[[], bool]) -> Architecture | None:
-        """Return what to evaluate, which nobody else evaluates; None where all is done."""
+        """Return what to evaluate, which no other search evaluates; None if all is done."""
         if self.claims is None:
             return self.strategy.ask()
         while not self._has_place(trials):
@@ -181,7 +181,7 @@ class _Run:
         return architecture
 
     def _has_place(self, trials: int) -> bool:
-        """Claim a place among the trials, if those at work leave one."""
+        """Claim a place among the trials, if the other searches leave one."""
         assert self.claims is not None
         with self.claims.held():
             self._catch_up()
@@ -192,7 +192,7 @@ class _Run:
         return free
 
     def finish(self, architecture: Architecture) -> None:
-        """Evaluate an architecture, record it, and learn of it."""
+        """Evaluate an architecture, record it, and learn from it."""
         start = time.perf_counter()
         score = float(self.evaluate(architecture))
         seconds = time.perf_counter() - start
@@ -216,7 +216,7 @@ class _Run:
             record(self.study, candidate, space=self.strategy.space, attributes=facts)
 
     def _catch_up(self) -> list[Architecture]:
-        """Learn of what was recorded since, one's own trials included."""
+        """Learn from what has been recorded since, including one's own trials."""
         assert self.study is not None
         trials = trials_from(self.study, self._read)
         self._read += len(trials)

@@ -16,10 +16,10 @@ class MLPEnsemble:
     Args:
         points: ``(n, codes)``.
         values: ``(n,)``, of about unit size.
-        generator: for weights and batches.
+        generator: source of weights and batches.
         members: perceptrons; each draws batches of its own.
         width: hidden units of both hidden layers.
-        steps: of training.
+        steps: steps of training.
         batch_size: points of a step.
 
     Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _UP: Literal["maximize"] = "maximize"
 _REPEATS = 5
-"""Proposals in a row that may not be new before a random architecture is."""
+"""Proposals in a row without a new one, after which a random architecture is proposed."""
 
 
 class _OptunaStrategy(DistinctStrategy):
@@ -73,7 +73,7 @@ class _OptunaStrategy(DistinctStrategy):
         return None
 
     def _legal(self, architecture: Architecture) -> bool:
-        """Whether it is one of the space, which can leave combinations out."""
+        """Whether it belongs to the space, which can leave combinations out."""
         try:
             self.space.canonical(architecture)
         except ValueError:
@@ -81,7 +81,7 @@ class _OptunaStrategy(DistinctStrategy):
         return True
 
     def tell_all(self, architecture: Architecture, values: tuple[float, ...]) -> None:
-        """Let the sampler learn all values of an architecture, of which higher is better."""
+        """Let the sampler learn all values of an architecture; higher is better for each."""
         from optuna.trial import create_trial
 
         self._meet(architecture)
@@ -103,12 +103,12 @@ class TPE(_OptunaStrategy):
     """Tree-structured Parzen estimators: Bergstra, Bardenet, Bengio and Kégl, NeurIPS 2011.
 
     Args:
-        space: what to draw from.
+        space: the space to draw from.
         generator: seeds Optuna's sampler; to be used by nothing else.
         initial: random architectures in the beginning.
         multivariate: whether decisions are drawn jointly.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        distinct: what is proposed only once; see :data:`nascence.search.Distinct`.
 
     Raises:
         ValueError: ``initial`` is below 1.
@@ -153,12 +153,12 @@ class NSGA2(_OptunaStrategy):
     """Non-dominated sorting genetic algorithm: Deb, Pratap, Agarwal and Meyarivan, 2002.
 
     Args:
-        space: what to draw from.
+        space: the space to draw from.
         generator: seeds Optuna's sampler; to be used by nothing else.
         objectives: the score and the costs, together.
         population: architectures of a generation.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        distinct: what is proposed only once; see :data:`nascence.search.Distinct`.
 
     Raises:
         ValueError: ``objectives`` is below 1, or ``population`` below 2.
@@ -193,5 +193,5 @@ class NSGA2(_OptunaStrategy):
         )
 
     def tell(self, architecture: Architecture, score: float) -> None:
-        """Let the sampler learn the score, where it is the one objective."""
+        """Let the sampler learn the score, if it is the only objective."""
         self.tell_all(architecture, (score,))

@@ -25,12 +25,12 @@ class Region:
     """A node: all points that lie on its side of every boundary above it.
 
     Attributes:
-        number: of the leaf, from 0; -1 for a node with children.
+        number: number of the leaf, from 0; -1 for a node with children.
         visits: scored points in it.
         total: sum of their scores.
-        side: of its boundary, where it has one; then ``good`` and ``bad`` are its children.
+        side: side of its boundary, where it has one; then ``good`` and ``bad`` are its children.
         closed: nothing is left in it to propose.
-        places: of the architectures of a listed space that lie in it, once they are known.
+        places: places of the architectures of a listed space that lie in it, once they are known.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Region:
     places: NDArray[np.intp] | None = None
 
     def children(self) -> tuple["Region", ...]:
-        """The two parts, none of a leaf."""
+        """The two parts; a leaf has none."""
         return () if self.good is None or self.bad is None else (self.good, self.bad)
 
 

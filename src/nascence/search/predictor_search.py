@@ -15,7 +15,7 @@ _GENERATION, _PARENTS = 50, 20
 
 
 class PredictorSearch(DistinctStrategy):
-    """Proposes what a predictor, fitted on the scores so far, holds for the best.
+    """Proposes what a predictor, fitted to the scores so far, considers best.
 
     Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, fit one on random
     architectures and score those that it predicts to be the best; Cai et al. (Once-for-All), ICLR
@@ -28,7 +28,7 @@ class PredictorSearch(DistinctStrategy):
     a mixture of two of them, with up to two mutations.
 
     Args:
-        space: what to draw from; it must have ``crossover``.
+        space: the space to draw from; it must have ``crossover``.
         generator: its source of randomness, to be used by nothing else.
         initial: random architectures in the beginning.
         batch: architectures proposed by one predictor: so many, or a tenth of those scored where
@@ -101,7 +101,7 @@ class PredictorSearch(DistinctStrategy):
             self._listing.remove(architecture)
 
     def _next(self) -> Architecture | None:
-        """The best of the last batch that nobody else has scored meanwhile."""
+        """The best of the last batch that no other search has scored in the meantime."""
         while self._queue:
             architecture = self._queue.pop()
             if architecture not in self._seen:
@@ -137,7 +137,7 @@ class PredictorSearch(DistinctStrategy):
         return [listed.architectures[row] for row in rows[order]]
 
     def _evolved(self, predictor: AccuracyPredictor, count: int) -> list[Architecture]:
-        """The best of those that an evolution on the predictor meets."""
+        """The best of those that an evolution on the predictor comes across."""
         scores = predictor.predict(self._scored).tolist()
         parents = _highest(list(zip(scores, self._scored, strict=True)), _PARENTS)
         met = Seen(self.space, self._seen.distinct)
@@ -152,7 +152,7 @@ class PredictorSearch(DistinctStrategy):
         return [architecture for _, architecture in _highest(found, count)]
 
     def _children(self, parents: list[Architecture], met: Seen) -> list[Architecture]:
-        """New allowed mixtures and mutants, fewer where ten times as many tries give no more."""
+        """New allowed mixtures and mutants; fewer if ten times as many tries give no more."""
         found: list[Architecture] = []
         for _ in range(10 * _GENERATION):
             bounds = len(parents), len(parents), 2, 3

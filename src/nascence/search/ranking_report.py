@@ -1,4 +1,4 @@
-"""How well scores rank trained networks, beside what their size alone says."""
+"""How well scores rank trained networks, compared with their size alone."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,15 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 from nascence.metrics import kendall_tau, spearman, top_kendall_tau
 
 FRACTIONS = (0.5, 0.2, 0.05)
-"""Shares of the truly best networks in which the ranking is looked at on its own."""
+"""Shares of the truly best networks within which the ranking is also measured."""
 
 
 class Ranking(NamedTuple):
     """What one score is worth.
 
     Attributes:
-        name: of the score.
-        networks: that were compared.
+        name: name of the score.
+        networks: number of networks that were compared.
         tau: Kendall's tau-b with the truth; NaN where a list is constant.
         rho: Spearman's.
         top: tau among the best share of the truth, by share.
@@ -78,7 +78,7 @@ def _ranking(name: str, scores: NDArray, truth: NDArray, fractions: tuple[float,
 
 
 def ranking_table(rankings: tuple[Ranking, ...]) -> list[list[str]]:
-    """Headings and rows of text, for people."""
+    """Return the headings and rows of a table to print."""
     shares = list(rankings[0].top) if rankings else []
     rows = [["score", "tau", "rho", *(f"tau, top {share:.0%}" for share in shares),
              "true value of its choice", "best of its 50", "best sampled"]]  # fmt: skip

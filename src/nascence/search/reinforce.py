@@ -31,8 +31,8 @@ class Reinforce(DistinctStrategy):
     Gumbel noise is added to the logits and the space chooses by the sums.
 
     Args:
-        space: what to draw from; it must have ``derive``.
-        rate: of the logits.
+        space: the space to draw from; it must have ``derive``.
+        rate: learning rate of the logits.
         momentum: share of the old value in the moving averages.
         clip: see above.
         target: a cost that is better kept than not (MnasNet's soft limit, Tan et al., CVPR 2019,
@@ -40,6 +40,9 @@ class Reinforce(DistinctStrategy):
         exponent: see ``target``; -0.07 is the paper's.
         most_listed: see above.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: the space is not ``Derivable``, or a setting is out of its range.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class Reinforce(DistinctStrategy):
         return architecture
 
     def tell(self, architecture: Architecture, score: float) -> None:
-        """Make architectures like this one likelier if the reward is above the baseline."""
+        """Make similar architectures more likely if the reward is above the baseline."""
         reward = self._reward(architecture, score)
         direction = self._pending.pop(architecture, None)
         if direction is None:
@@ -131,7 +134,7 @@ class Reinforce(DistinctStrategy):
         return score * ratio**self._exponent
 
     def _proposed(self) -> Architecture | None:
-        """Draw from the policy; None where it meets nothing new that is allowed."""
+        """Draw from the policy; None if it finds nothing new that is allowed."""
         if self._listing is not None:
             if not self._listing.left.any():
                 return None

@@ -5,7 +5,7 @@ from typing import Literal
 from nascence.spaces import Architecture, SearchSpace
 
 Distinct = Literal["functions", "architectures", "nothing"]
-"""What a strategy proposes once only: every function that a network computes (the default), every
+"""What a strategy proposes only once: every function that a network computes (the default), every
 architecture (isomorphic ones too, as the published benchmarks count them), or nothing."""
 
 

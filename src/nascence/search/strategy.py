@@ -13,7 +13,7 @@ from nascence.spaces import Architecture, SearchSpace
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Proposes architectures and learns of their scores, higher is better.
+    """Proposes architectures and learns from their scores, higher is better.
 
     With the same settings, generator and scores it proposes the same again, which is how a
     search resumes.
@@ -38,16 +38,16 @@ class Strategy(Protocol):
 
 
 class DistinctStrategy:
-    """A strategy that proposes what is allowed and new; where it has no idea, at random.
+    """A strategy that proposes what is allowed and new, at random where it has no suggestion.
 
     A strategy of this kind writes ``_proposed`` and ``tell``.
 
     Args:
-        space: what to propose from.
+        space: the space to propose from.
         name: beginning of the description, with the strategy's own settings: ``"Evolution(…, "``.
         generator: its source of randomness, to be used by nothing else.
         allowed: tells which architectures may be proposed, such as :class:`Limits`.
-        distinct: what is proposed once only; see :data:`nascence.search.Distinct`.
+        distinct: what is proposed only once; see :data:`nascence.search.Distinct`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DistinctStrategy:
         return self._allowed is None or self._allowed(architecture)
 
     def _meet(self, architecture: Architecture) -> None:
-        """Note that an architecture was proposed, or told of."""
+        """Note that an architecture was proposed, or that its score was told."""
         self._seen.add(architecture)
 
     def _below(self, bound: int) -> int:
@@ -97,7 +97,7 @@ class RandomSearch(DistinctStrategy):
     """Draws architectures uniformly.
 
     Args:
-        space: what to draw from.
+        space: the space to draw from.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
     """
 
@@ -128,10 +128,13 @@ class Evolution(DistinctStrategy):
     published algorithm, which evaluates an architecture as often as it comes up.
 
     Args:
-        space: what to draw from.
+        space: the space to draw from.
         population: number of members.
         sample: number of members that compete to be the parent.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: ``sample`` is not from 1 to ``population``.
     """
 
     def __init__(
@@ -181,12 +184,12 @@ class Evolution(DistinctStrategy):
 def settings(
     generator: torch.Generator, allowed: Allowed | None, distinct: Distinct = "functions"
 ) -> str:
-    """Write the settings that every strategy has, for its description; the seed stands last."""
+    """Write the settings that every strategy has, for its description; the seed comes last."""
     words = [] if allowed is None else [f"allowed={describe(allowed)}"]
     words += [] if distinct == "functions" else [f"distinct={distinct!r}"]
     return ", ".join([*words, f"seed={generator.initial_seed()}"])
 
 
 def without_seed(description: str) -> str:
-    """Return a strategy's description less its seed: equal for workers on one search."""
+    """Return a strategy's description without its seed: equal for workers on one search."""
     return re.sub(r"(, )?seed=\d+", "", description)

@@ -32,8 +32,8 @@ def open_study(
 
     Args:
         path: the journal; it can hold more than one study.
-        space: what the study searches.
-        name: of the study in the journal.
+        space: the space that the study searches.
+        name: name of the study in the journal.
         direction: ``"maximize"`` or ``"minimize"``, of the score.
         costs: names of what to minimise beside it: the study then has several objectives.
 
@@ -60,7 +60,7 @@ def open_study(
         if direction_of(study) != direction:
             raise ValueError(
                 f"study {name!r} in {path} is to {direction_of(study)} the score, not to "
-                f"{direction} it; open it so, or use another name"
+                f"{direction} it; open it that way, or use another name"
             )
         bind(study, "space", space.description)
         bind_costs(study, costs)
@@ -68,7 +68,7 @@ def open_study(
 
 
 def _created(name: str, storage: Any, direction: str, costs: int) -> "Study":
-    """A new study, or that which another process has made in the meantime."""
+    """A new study, or the one that another process has made in the meantime."""
     from optuna import create_study
     from optuna.study import StudyDirection
 
@@ -82,7 +82,7 @@ def _created(name: str, storage: Any, direction: str, costs: int) -> "Study":
 
 
 def direction_of(study: "Study") -> str:
-    """Return ``"maximize"`` or ``"minimize"``, of the score."""
+    """Return the direction of the score, ``"maximize"`` or ``"minimize"``."""
     return study.directions[0].name.lower()
 
 
@@ -223,7 +223,7 @@ def record(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna's notes from standard error, and its verbosity as it was."""
+    """Keep Optuna's messages off standard error, and leave its verbosity as it was."""
     from optuna import logging
 
     verbosity = logging.get_verbosity()

@@ -22,7 +22,7 @@ class Boundary(NamedTuple):
         points: the support vectors, ``(m, d)``.
         weights: label times multiplier of each, ``(m,)``.
         bias: added to the weighted sum of kernels.
-        kernel: of two sets of points, ``(n, d)`` and ``(m, d)`` to ``(n, m)``.
+        kernel: kernel of two sets of points, ``(n, d)`` and ``(m, d)`` to ``(n, m)``.
     """
 
     points: Array
@@ -88,7 +88,7 @@ def support_vector_boundary(
         points: ``(n, d)``.
         labels: ``(n,)`` of 1 and -1, both of them present.
         kernel: one of :data:`KERNELS`.
-        penalty: of a miss, above zero.
+        penalty: penalty of a miss, above zero.
         tolerance: see above.
         most_steps: see above.
 

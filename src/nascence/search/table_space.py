@@ -7,10 +7,10 @@ from nascence.spaces import Architecture, Decision, ProductSpace
 
 
 class TableSpace(ProductSpace):
-    """All architectures of a benchmark table: to search it, not to build its networks.
+    """All architectures of a benchmark table: for searching, not to build its networks.
 
     Args:
-        table: of a whole space, such as :func:`nascence.data.nats_size`;
+        table: table of a whole space, such as :func:`nascence.data.nats_size`;
             :class:`nascence.search.ListedSpace` is for those of a part.
     """
 
@@ -32,5 +32,5 @@ class TableSpace(ProductSpace):
         return f"TableSpace({self.table.name})"
 
     def build(self, architecture: Architecture) -> torch.nn.Module:
-        """Raise ``ValueError``: only the measurements are here."""
+        """Raise ``ValueError``: there are only measurements of the networks."""
         raise ValueError(f"the networks of {self.table.name} cannot be built; score them by table")

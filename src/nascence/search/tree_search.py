@@ -1,4 +1,4 @@
-"""Monte-Carlo tree search over regions that are learnt from the scores: LaNAS and LA-MCTS."""
+"""Monte-Carlo tree search over regions that are learned from the scores: LaNAS and LA-MCTS."""
 
 from functools import partial
 from typing import Any
@@ -25,13 +25,13 @@ from nascence.search.support_vectors import Array, Kernel
 from nascence.spaces import Architecture, Listable, SearchSpace
 
 MOST_ENUMERATED = 100_000
-"""Spaces of up to so many architectures are divided whole."""
+"""Spaces of up to this many architectures are divided as a whole."""
 _MUTANTS = 100
-"""That are made at a time for a region of a larger space."""
+"""Mutants that are made at a time for a region of a larger space."""
 
 
 class _TreeSearch(DistinctStrategy):
-    """What the two have in common; only how a region is divided differs.
+    """What LaNAS and LA-MCTS have in common; they differ in how a region is divided.
 
     From a region of a space that can be listed, an architecture is drawn uniformly; of any other,
     one of the mutants of its scored members that lie in it.
@@ -72,7 +72,7 @@ class _TreeSearch(DistinctStrategy):
         self._kept: dict[int, list[Architecture]] = {}
 
     def tell(self, architecture: Architecture, score: float) -> None:
-        """Learn the score: it counts in every region that the architecture lies in."""
+        """Learn the score, which counts in every region that the architecture lies in."""
         self._meet(architecture)
         self._members.append(architecture)
         self._scores.append(score)
@@ -123,7 +123,7 @@ class _TreeSearch(DistinctStrategy):
             self._tree.places = np.arange(len(self._all[0]))
 
     def _is_open(self, parent: Region, child: Region) -> bool:
-        """Whether a region has something left; of a listed space, push its parent's down to it."""
+        """Whether a region has something left; in a listed space, hand its parent's down to it."""
         if self._all is not None and child.places is None:
             assert parent.side is not None
             assert parent.places is not None
@@ -143,7 +143,7 @@ class _TreeSearch(DistinctStrategy):
         return self._pop(self._kept[leaf.number])
 
     def _mutant(self, leaf: Region) -> Architecture | None:
-        """A mutant of a leaf's scored members that lies in it too; None if few or none do."""
+        """A mutant of a leaf's scored members that also lies in it; None if few or none do."""
         assert self._tree is not None
         kept = self._kept.get(leaf.number, [])
         found = self._pop(kept)
@@ -184,12 +184,15 @@ class LaNAS(_TreeSearch):
     upper confidence bounds, and an architecture drawn from it.
 
     Args:
-        space: what to draw from.
+        space: the space to draw from.
         height: levels of the tree: 5 make 16 regions.
         exploration: weight of a region's uncertainty, in units of the range of scores seen.
         initial: random architectures in the beginning.
         refit: scores from one tree to the next.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: ``height`` is below 1.
     """
 
     def __init__(
@@ -231,13 +234,16 @@ class LaMCTS(_TreeSearch):
     it uniformly: the paper's sampler of a leaf without a model.
 
     Args:
-        space: what to draw from, a :class:`Box` included.
+        space: the space to draw from, a :class:`Box` included.
         leaf_size: points that a region may have without being divided.
-        kernel: of the boundary: ``"rbf"``, ``"poly"`` or ``"linear"``.
+        kernel: kernel of the boundary: ``"rbf"``, ``"poly"`` or ``"linear"``.
         exploration: weight of a region's uncertainty, in units of the range of scores seen.
         initial: random points in the beginning.
         refit: scores from one tree to the next.
         generator, allowed, distinct: see :class:`DistinctStrategy`.
+
+    Raises:
+        ValueError: ``leaf_size`` is below 2, or ``kernel`` is unknown.
     """
 
     def __init__(

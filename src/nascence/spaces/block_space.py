@@ -16,7 +16,7 @@ class BlockSpace(AdditiveSpace):
 
     Args:
         classes: of the classifier.
-        in_channels: of the images.
+        in_channels: channels of the images.
         width: multiplies all channels, rounded to the nearest ``multiple``; those of the last
             convolution only where it is above one.
         depths: blocks in each stage; None is as published.

@@ -27,7 +27,7 @@ class CostedSpace(ProductSpace):
     is faster.
 
     Attributes:
-        in_channels: of the images that the networks take.
+        in_channels: channels of the images that the networks take.
         default_side: pixels of a side of the images for which costs are given by default.
     """
 
@@ -44,7 +44,7 @@ class CostedSpace(ProductSpace):
 
         Args:
             architecture: of the network.
-            side: of the square image, in pixels; None is ``default_side``.
+            side: side of the square image, in pixels; None is ``default_side``.
         """
         side = self.default_side if side is None else side
         with torch.device("meta"):

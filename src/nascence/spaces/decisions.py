@@ -86,7 +86,7 @@ def check_choices(
 
     Args:
         choices: for each decision the indices to keep.
-        decisions: of the space.
+        decisions: decisions of the space.
         held: the indices to choose among; None for all of each decision.
     """
     kept = tuple(tuple(sorted(set(indices))) for indices in choices)

@@ -137,10 +137,10 @@ class ElasticMobile(CostedSpace):
         ours, the first strides are left out until the last stage has 4 pixels or more.
 
         Args:
-            side: of the images, 8 or more.
+            side: side of the images, 8 or more.
             width: channels of the first stage, published 24, to which all others are in
                 proportion; None for 24 from 128 pixels on and 8 below.
-            settings: of the class, except strides and resolutions.
+            settings: settings of the class, except strides and resolutions.
 
         Raises:
             ValueError: ``side`` is no int of 8 or more.

@@ -68,7 +68,7 @@ class GeneratorSpace(CandidateSpace):
         stages: number of cells, 1 to 6.
         width: channels of every cell; the paper's final networks have 256.
         latent: values from which an image is made.
-        in_channels: of the images.
+        in_channels: channels of the images.
 
     Raises:
         ValueError: ``stages`` is not 1 to 6, or another number is not positive.
@@ -214,7 +214,7 @@ class GeneratorSpace(CandidateSpace):
 
         Args:
             architecture: of the generator.
-            side: of the image that it makes, in pixels: that of the space, or None.
+            side: side of the image that it makes, in pixels: that of the space, or None.
 
         Raises:
             ValueError: another side.

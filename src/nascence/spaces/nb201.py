@@ -193,7 +193,7 @@ class NB201(CandidateSpace):
 
         Args:
             architecture: of the network.
-            side: of the square image, in pixels, a multiple of 4; None is 32.
+            side: side of the square image, in pixels, a multiple of 4; None is 32.
 
         Raises:
             ValueError: ``side`` is no positive multiple of 4.

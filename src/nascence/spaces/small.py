@@ -143,7 +143,15 @@ class SmallSpace(CandidateSpace):
         return total + 4 * width + (2 * width + 1) * self.classes
 
     def macs(self, architecture: Architecture, *, side: int | None = None) -> int:
-        """Count the multiply-adds of one image of ``side`` pixels, an even number; None is 32."""
+        """Count the multiply-adds of one image, as :func:`nascence.graph.count_macs` does.
+
+        Args:
+            architecture: of the network.
+            side: of the square image, in pixels, an even number; None is 32.
+
+        Raises:
+            ValueError: ``side`` is no positive even number.
+        """
         side = self.default_side if side is None else side
         if side < 2 or side % 2:
             raise ValueError(f"side is {side}; these networks need a positive even number")

@@ -94,7 +94,7 @@ class Costed(SearchSpace, Protocol):
 
         Args:
             architecture: of the network.
-            side: of the square image, in pixels; None for the one that the space is made for.
+            side: side of the square image, in pixels; None for the one that the space is made for.
         """
 
 

@@ -18,7 +18,7 @@ POOLS = (nn.AvgPool2d, nn.MaxPool2d)
 
 @runtime_checkable
 class AngledSpace(Protocol):
-    """A space on which the published angles differ from those elsewhere."""
+    """A space whose published angles follow conventions of their own."""
 
     @property
     def angle_settings(self) -> Mapping[str, Any]:
@@ -26,7 +26,7 @@ class AngledSpace(Protocol):
 
 
 class AngleEvaluator:
-    """Scores an architecture by how far its path through a supernet has turned from its start.
+    """Scores an architecture by the angle between its path's weights and their initial values.
 
     No image is needed and no forward pass: a table of the supernet's operations gives all angles.
     Higher is better (Hu et al., ECCV 2020; Zhang et al., CVPR 2021). Under a convention with
@@ -168,7 +168,7 @@ def _enters(parameter: Tensor, convention: Convention) -> bool:
 
 
 def _constant(candidate: nn.Module, channels: int, convention: Convention) -> Tensor:
-    """Sums of squares of what stands for an operation without weights."""
+    """Sums of squares of the vectors that stand for operations without weights."""
     square = 0.0
     if type(candidate) is nn.Identity and convention.identity == "matrix":
         square = float(channels)

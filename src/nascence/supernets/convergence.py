@@ -44,10 +44,10 @@ def convergence_evaluator(
             training images (Guo et al., SPOS, ECCV 2020, section 3.4); or ``"rlnas"``, the angle
             after training on random labels (Zhang et al., CVPR 2021).
         space: whose architectures are asked for.
-        data: to train on.
-        steps: of the training, batches of 64.
-        seed: of weights, paths, batches and random labels.
-        out: for checkpoints, from which the training resumes; None keeps none.
+        data: images to train on.
+        steps: steps of the training, batches of 64.
+        seed: seed of weights, paths, batches and random labels.
+        out: folder for checkpoints, from which the training resumes; None keeps none.
 
     Raises:
         ValueError: an unknown kind, or a space that defines no network.
@@ -55,7 +55,7 @@ def convergence_evaluator(
     if kind not in ("angle", "accuracy", "rlnas"):
         raise ValueError(f"kind is {kind!r}; use 'angle', 'accuracy' or 'rlnas'")
     if not isinstance(space, NetworkSpace):
-        raise ValueError("this space defines no network, so that it has no supernet")
+        raise ValueError("this space defines no network, so it has no supernet")
     with seeded(seed):
         initial = SuperNet(space, statistics="tracked")
     labels = "random" if kind == "rlnas" else "true"

@@ -28,7 +28,7 @@ class ElasticSuperNet(WeightSharing):
     its own with ``recalibration=`` of :class:`nascence.supernets.OneShotEvaluator`.
 
     Args:
-        space: what to hold.
+        space: the space to hold.
 
     Attributes:
         choices: for each decision the indices of the choices that it holds.

@@ -109,7 +109,7 @@ class FewShotEvaluator:
     sub-supernets of a split, each trained further, share weights among fewer networks each.
 
     Args:
-        sub_supernets: of one space, no architecture in two of them.
+        sub_supernets: sub-supernets of one space, no architecture in two of them.
         images, labels: ``(N, C, H, W)`` and ``(N,)``, see :class:`OneShotEvaluator`.
         batch_size, measure, recalibration: see :class:`OneShotEvaluator`.
 
@@ -171,5 +171,5 @@ class FewShotEvaluator:
 
 
 def _overlap(first: WeightSharing, second: WeightSharing) -> bool:
-    """Tell whether an architecture belongs to both: they share a choice of every decision."""
+    """Return whether some architecture belongs to both: they share a choice in every decision."""
     return all(set(a) & set(b) for a, b in zip(first.choices, second.choices, strict=True))

@@ -14,12 +14,12 @@ from nascence.supernets.weight_sharing import AnySuperNet
 
 
 class FewShot(NamedTuple, Generic[AnySuperNet]):
-    """The sub-supernets of a split supernet and the cost of all that led to them.
+    """The sub-supernets of a split supernet, and the total cost of training them.
 
     Attributes:
         sub_supernets: trained; the cost of each is that of its own training.
-        steps: of all trainings together, those of the ancestors included.
-        seconds: of all trainings together, one after the other, and of choosing the splits.
+        steps: steps of all trainings together, those of the ancestors included.
+        seconds: time for all trainings together, one after the other, and for choosing splits.
     """
 
     sub_supernets: tuple[SubSupernet[AnySuperNet], ...]
@@ -46,11 +46,11 @@ def train_few_shot(
 
     Args:
         supernet: untouched.
-        data: to train on.
+        data: images to train on.
         criteria: where to split, one for each level; none is one-shot search.
-        steps: of the supernet, then of each sub-supernet at each level: one more than criteria.
-        seed: of all randomness.
-        out: for the checkpoints of every level, None for none.
+        steps: for the supernet, then for each sub-supernet at each level: one more than criteria.
+        seed: seed of all random choices.
+        out: folder for the checkpoints of every level, None for none.
         settings: those of :func:`train_sub_supernets`.
 
     Raises:
@@ -83,6 +83,6 @@ def train_few_shot(
 
 
 def _chosen(criterion: Criterion, parent: SubSupernet[Any], seed: int) -> Any:
-    """Ask a criterion with a generator that depends on the seed and the supernet alone."""
+    """Call a criterion with a generator that depends only on the seed and the supernet."""
     flat = tuple(index for held in parent.supernet.choices for index in (*held, -1))
     return criterion(parent.supernet, stream(seed, *flat, derivation="search"))

@@ -29,7 +29,7 @@ from nascence.supernets.training import SubSupernet, train_sub_supernets
 
 JOURNAL = "study.journal"
 Progress = Callable[[str, float, str], None]
-"""Called with a stage, train or score, the fraction of it that is done and a message."""
+"""Called with a stage ("train" or "score"), the fraction of it that is done, and a message."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Specialised(History):
     Attributes:
         sampled: how many of them are random; the predictor was fitted on these.
         supernets: trained, in evaluation mode.
-        steps, seconds: of their training.
+        steps, seconds: steps and wall time of their training.
     """
 
     sampled: int = 0
@@ -81,19 +81,19 @@ def once_for_all(
 
     Args:
         supernets: one, or all sub-supernets of a split one; they are untouched.
-        data: to train on, and the validation images.
+        data: images to train on, and the validation images.
         generator: gives the seeds of all randomness.
-        steps: of the training of all supernets together; or
-        seconds: of it, wall time; give one or both.
-        limits: of costs, kept by all networks that are scored.
+        steps: steps of the training of all supernets together; or
+        seconds: wall time for it; give one or both.
+        limits: limits of costs, kept by all networks that are scored.
         samples: random networks to fit the predictor on, 4 or more; thousands in the paper.
         predictions: networks that evolution asks the predictor for.
         verified: networks of the best predictions that the supernet scores.
-        phases: of the training.
-        images: of validation that give a score, at most so many as there are.
-        recalibration_images: of training, for the statistics of BatchNorm.
+        phases: phases of the training.
+        images: number of validation images that give a score; all if there are fewer.
+        recalibration_images: number of training images for the statistics of BatchNorm.
         workers: processes that train the sub-supernets.
-        out: for checkpoints and the study of scores; the same call goes on from them. With
+        out: folder for checkpoints and the study of scores; the same call goes on from them. With
             other limits it trains nothing anew.
         progress: see :data:`Progress`; a KeyboardInterrupt raised in it ends the training after
             a checkpoint.

@@ -72,8 +72,8 @@ def binned_paths(cost: Callable[[Architecture], float], edges: Sequence[float]) 
     is drawn no more in that step.
 
     Args:
-        cost: of an architecture, for example ``space.macs``.
-        edges: of the bins, ascending, two or more; see :func:`cost_edges`.
+        cost: cost of an architecture, for example ``space.macs``.
+        edges: edges of the bins, ascending, two or more; see :func:`cost_edges`.
 
     Raises:
         ValueError: fewer than two edges, or not in ascending order.
@@ -139,7 +139,7 @@ def _legal(space: SearchSpace, path: Architecture) -> bool:
 def restricted_paths(
     space: SearchSpace, choices: Choices, *, generator: torch.Generator
 ) -> list[Architecture]:
-    """Draw one path of what is left: uniform paths for a supernet however much it has shrunk.
+    """Draw one path uniformly from what is left of a supernet, however much it has shrunk.
 
     Raises:
         ValueError: a space that cannot be restricted, or of which nothing is left.

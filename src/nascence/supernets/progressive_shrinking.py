@@ -1,4 +1,4 @@
-"""Progressive shrinking: train the largest network, then ever more of the smaller ones inside it.
+"""Progressive shrinking: train the largest network, then more and more smaller ones inside it.
 
 Cai, Gan, Wang, Zhang and Han, "Once-for-All: Train One Network and Specialize it for Efficient
 Deployment", ICLR 2020, section 3.3.
@@ -33,8 +33,8 @@ class Phase(NamedTuple):
     """A part of the training: which networks it draws, and how.
 
     Attributes:
-        name: of the phase and of its checkpoint.
-        share: of the steps, in proportion to the other phases'.
+        name: name of the phase and of its checkpoint.
+        share: share of the steps, in proportion to the other phases'.
         rate: learning rate at its start, as a factor of that of the training.
         kernels, depths, expansions: how many of the largest choices held of every decision of
             that kind are drawn; None draws all.
@@ -98,7 +98,7 @@ class ElasticPaths:
 
 @dataclass(frozen=True)
 class Distillation:
-    """Cross-entropy with the labels, and with what a teacher answers for the same images.
+    """Cross-entropy with the labels, and with a teacher's output for the same images.
 
     ``ratio · CE(softmax(teacher), path) + CE(labels, path)``, the sum over the paths of a step.
     The teacher is a network of another supernet, at the resolution of the path and with the
@@ -106,8 +106,8 @@ class Distillation:
 
     Attributes:
         teacher: a supernet in evaluation mode; read, not changed.
-        architecture: of the teacher.
-        ratio: of the teacher's part, 1 as published.
+        architecture: architecture of the teacher.
+        ratio: weight of the teacher's part, 1 as published.
     """
 
     teacher: ElasticSuperNet
@@ -170,10 +170,10 @@ def progressive_shrinking(
 
     Args:
         supernet: whole, or a sub-supernet of a split one.
-        data: to train on.
+        data: images to train on.
         generator: gives the seed of each phase.
-        steps: of all phases together, shared out by their shares; or
-        seconds: of them, wall time; give one or both.
+        steps: steps of all phases together, divided by their shares; or
+        seconds: wall time for them; give one or both.
         phases: in their order. :data:`PHASES` are the published ones; one phase without limits
             trains everything at once.
         teacher: a trained supernet whose largest network teaches all phases that distil; None for
@@ -247,7 +247,7 @@ def _drawn(held: Sequence[int], generator: torch.Generator) -> int:
 
 
 def _shared(steps: int, phases: Sequence[Phase]) -> list[int]:
-    """Share steps out: one for each phase, the rest in proportion."""
+    """Divide the steps: one for each phase, the rest in proportion."""
     whole, rest = sum(phase.share for phase in phases), steps - len(phases)
     ends, reached = [0], 0.0
     for phase in phases:
@@ -261,7 +261,7 @@ def _beside(checkpoint: Path | None, name: str) -> Path | None:
 
 
 def _part(progress: Progress | None, done: float, share: float) -> Progress | None:
-    """Progress of one phase as that of all."""
+    """Report the progress of one phase as that of all."""
     if progress is None:
         return None
     return lambda fraction, measured: progress(min(done + share * fraction, 1.0), measured)

@@ -1,4 +1,4 @@
-"""Shrinking a space: train a supernet, score each operation, drop the worst, go on.
+"""Shrinking a space: train a supernet, score each operation, drop the worst, repeat.
 
 Hu et al., "Angle-based Search Space Shrinking for Neural Architecture Search", ECCV 2020,
 algorithms 1 and 2.
@@ -21,7 +21,7 @@ Operation = tuple[int, int]
 """The number of a decision, and the index of one of its choices."""
 
 COMPARED = 20_000
-"""Networks of which all are scored; of more, a random sample is."""
+"""Most networks of which all are scored; of more, a random sample is."""
 
 ScoreAll = Callable[[Sequence[Architecture]], Tensor]
 """Scores (N,) of many architectures, higher is better."""
@@ -35,12 +35,12 @@ class ShrinkingRound(NamedTuple):
 
 
 class Shrunk(NamedTuple):
-    """What is left.
+    """What shrinking leaves of a space.
 
     Attributes:
         space: for any strategy to search.
         supernet: trained up to the last round, holding what is left.
-        rounds: in their order.
+        rounds: all rounds, in order.
     """
 
     space: Restriction
@@ -57,7 +57,7 @@ def operation_scores(
     children: int = 1000,
     allowed: Allowed | None = None,
 ) -> dict[Operation, float]:
-    """Mean score of the networks that contain each operation, for decisions not yet made.
+    """Return the mean score of the networks with each operation, for decisions not yet made.
 
     All networks are taken where no more than 20,000 are left; else ``children`` random ones, with
     the operation put into each of them in the place of another, as far as that is allowed. What
@@ -106,12 +106,12 @@ def drop_worst(
     at_most: int = 1,
     per_decision: bool = False,
 ) -> tuple[Choices, tuple[Operation, ...]]:
-    """Drop the operations of lowest score, but never the last of a decision.
+    """Drop the operations with the lowest scores, but never the last one of a decision.
 
     Args:
         space: the whole space.
         choices: what is left before.
-        scores: of :func:`operation_scores`.
+        scores: scores of :func:`operation_scores`.
         count: how many to drop; with ``per_decision``, from each decision.
         at_most: drop no more once so few networks are left.
         per_decision: as ABS does on DARTS.
@@ -160,7 +160,7 @@ def shrink(
         drop: operations dropped in a round; published 7 of 141 on the MobileNet-like space.
         per_decision: drop so many of each decision, as published for DARTS.
         children: random networks from which an operation's score comes; published 1,000 or more.
-        convention: of the angle, see :class:`AngleEvaluator`; after short trainings
+        convention: convention of the angle, see :class:`AngleEvaluator`; after short trainings
             ``"candidates"`` is the better one.
         allowed: tells which children may be drawn, such as a limit of FLOPs.
         restart: measure angles from the weights at the first round when so many operations were
@@ -203,7 +203,7 @@ def shrink(
 
 
 def _open(operations: Choices) -> list[Operation]:
-    """The operations of decisions that are not yet made."""
+    """Return the operations of decisions that are not yet made."""
     return [
         (place, index) for place, held in enumerate(operations) for index in held if len(held) > 1
     ]

@@ -36,7 +36,7 @@ class Match(NamedTuple):
 
 
 def split_on(decisions: Sequence[str]) -> Criterion:
-    """Split these decisions into their single choices, where they are not split already."""
+    """Split these decisions into their single choices, unless they are already split."""
 
     def choose(supernet: WeightSharing, generator: torch.Generator) -> Mapping[str, Groups]:
         names = [decision.name for decision in supernet.space.decisions]
@@ -97,7 +97,7 @@ def gradient_matching(
         supernet: read, not changed.
         batches: normalised images ``(B, C, H, W)`` and labels ``(B,)``; each has random paths of
             its own.
-        generator: of the paths.
+        generator: source of the paths.
         sampler: draws them.
 
     Returns:

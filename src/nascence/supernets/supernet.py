@@ -19,7 +19,7 @@ _PATH: ContextVar[Mapping[str, int | Tensor | None]] = ContextVar("path")
 
 
 class MixedOperation(nn.Module):
-    """All candidates of one place, of which a forward pass computes one, or a weighted sum.
+    """All candidates of one place; a forward pass computes one of them, or a weighted sum.
 
     Args:
         decision: the name of the decision that stands here.
@@ -50,7 +50,7 @@ class MixedOperation(nn.Module):
         return total
 
     def extra_repr(self) -> str:
-        """Return what is printed between the brackets."""
+        """Return the text that is printed between the brackets."""
         return self.decision
 
 
@@ -68,7 +68,7 @@ class SuperNet(WeightSharing):
     split, so equal names are equal candidates.
 
     Args:
-        space: what to hold; it must have ``network(choose)``.
+        space: the space to hold; it must have ``network(choose)``.
         affine: keep the learned scale and shift of BatchNorm. The field's supernets do without
             them, since a scale learned on one path is wrong on another; ``"fixed"`` keeps them in
             the parts that every path has, as the published supernets of NAS-Bench-201 do.
@@ -206,7 +206,7 @@ class SuperNet(WeightSharing):
         return dict(zip(names, self.path(tuple(choice)), strict=True))  # type: ignore[arg-type]
 
     def _normalise(self, network: nn.Module, *, affine: bool) -> None:
-        """Take from every BatchNorm what this supernet does without."""
+        """Remove from every BatchNorm what this supernet does not use."""
         for norm in network.modules():
             if isinstance(norm, _BatchNorm):
                 if not affine:

@@ -21,15 +21,15 @@ def trained_supernet_evaluator(
     seed: int,
     out: Path | None,
 ) -> Evaluator:
-    """Train a supernet, or one and what its first decision splits it into, for all the steps.
+    """Train a supernet, or also the parts that its first decision splits it into.
 
     Args:
-        space: that has networks.
-        data: to train on, and whose validation images give the scores.
+        space: a space that has networks.
+        data: images to train on, and whose validation images give the scores.
         levels: 0 for one supernet, 1 for half of the steps before the split and half after it.
-        steps: of all trainings together.
-        seed: of all randomness.
-        out: for checkpoints, None for none.
+        steps: steps of all trainings together.
+        seed: seed of all random choices.
+        out: folder for checkpoints, None for none.
 
     Raises:
         ValueError: a space without networks.
@@ -62,15 +62,15 @@ def new_supernet(space: SearchSpace, *, seed: int) -> SuperNet:
     """Return an untrained supernet; raise ``ValueError`` for a space without networks."""
     if not isinstance(space, NetworkSpace):
         raise ValueError(
-            "this space defines no network of candidates, so that it has no such supernet; that of "
-            "elastic-mobile is for the strategy ofa"
+            "this space has no candidates to make a supernet of; for elastic-mobile, use the "
+            "strategy ofa"
         )
     with seeded(seed):
         return SuperNet(space)
 
 
 class _Described:
-    """An evaluator with the description that a study holds on to."""
+    """An evaluator with the description that a study records."""
 
     def __init__(self, evaluate: Evaluator, description: str) -> None:
         self._evaluate, self.description = evaluate, description

@@ -36,12 +36,12 @@ def path_cross_entropy(
 
 
 class SubSupernet(NamedTuple, Generic[AnySuperNet]):
-    """A trained supernet, whole or split off another, and what its own training cost.
+    """A trained supernet, whole or split off another, with the cost of its own training.
 
     Attributes:
-        supernet: in evaluation mode.
-        steps: of the optimizer, without those of the supernets that it was split from.
-        seconds: of wall time, likewise.
+        supernet: the supernet, in evaluation mode.
+        steps: steps of the optimizer, without those of the supernets that it was split from.
+        seconds: wall time, likewise.
     """
 
     supernet: AnySuperNet
@@ -124,7 +124,7 @@ def train_supernet(
 
 
 TrainSubSupernet = Callable[..., SubSupernet[Any]]
-"""Trains a copy of a supernet, as :func:`train_supernet`; a function that pickles."""
+"""Trains a copy of a supernet, like :func:`train_supernet`; it has to be picklable."""
 
 
 def train_sub_supernets(
@@ -147,11 +147,11 @@ def train_sub_supernets(
 
     Args:
         sub_supernets: untouched.
-        data: what all are trained on.
-        seed: of all randomness.
-        out: for checkpoints; None keeps none.
+        data: images that all are trained on.
+        seed: seed of all random choices.
+        out: folder for checkpoints; None keeps none.
         workers: processes; 1 trains here, one after the other.
-        threads: of each worker process.
+        threads: threads of each worker process.
         train: :func:`train_supernet` or another training of one supernet.
         settings: those of ``train``, except generator and checkpoint.
 
@@ -184,7 +184,7 @@ def train_sub_supernets(
 
 
 def fingerprint(supernet: WeightSharing) -> str:
-    """Hash of all weights and buffers with their names: the same for equal supernets."""
+    """Return a hash of all weights and buffers with their names, the same for equal supernets."""
     digest = hashlib.sha256()
     for name, value in sorted(supernet.state_dict().items()):
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""What every supernet is: networks of one space that share weights, asked for by architecture."""
+"""What all supernets have in common: networks of one space that share weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class WeightSharing(nn.Module, ABC):
         """Return the parameters that do not belong to a single choice of this decision."""
 
     def check(self, architecture: Architecture) -> Architecture:
-        """Return the architecture as a tuple, or raise ``ValueError`` where it is not held."""
+        """Return the architecture as a tuple, or raise ``ValueError`` if it is not held."""
         architecture = check_architecture(architecture, self.space.decisions)
         for index, held, decision in zip(
             architecture, self.choices, self.space.decisions, strict=True
@@ -64,7 +64,7 @@ class WeightSharing(nn.Module, ABC):
         return architecture
 
     def path(self, architecture: Architecture) -> tuple[int | None, ...]:
-        """Return the choices that are computed for an architecture, None where nothing is.
+        """Return the choices that an architecture computes, None where it computes nothing.
 
         Equal paths compute the same.
         """

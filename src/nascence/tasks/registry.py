@@ -67,7 +67,7 @@ def family(name: str) -> CostedFamily:
         if suffix == known:
             return ReparametrisedFamily(FAMILIES[plain](), units)
     raise ValueError(
-        f"task family is {name!r}; behind the colon stands {' or '.join(SUFFIXES.values())}"
+        f"task family is {name!r}; after the colon give {' or '.join(SUFFIXES.values())}"
     )
 
 

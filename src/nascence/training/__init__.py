@@ -1,4 +1,4 @@
-"""The one training loop, and what it is told: optimizers, schedules, objectives."""
+"""The training loop and its settings: optimizers, schedules, objectives."""
 
 from nascence.training.evaluation import Evaluation, evaluate
 from nascence.training.loop import Training, train

@@ -85,7 +85,7 @@ def train(
         seconds: Wall time in all.
         batch_size: Images in a step, at least 2.
         schedule: Factor of the learning rate for the fraction done.
-        label_smoothing: In [0, 1].
+        label_smoothing: Share of label smoothing, in [0, 1].
         average_decay: Keeps an exponential moving average of weights and buffers, which is then
             what is measured and returned (Polyak & Juditsky 1992), warmed up as
             (1 + k) / (10 + k).

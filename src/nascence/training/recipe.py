@@ -1,4 +1,4 @@
-"""What a training is told: optimizers, their groups of parameters, a schedule, an objective."""
+"""The settings of a training: optimizers, their parameter groups, a schedule, an objective."""
 
 import math
 from collections.abc import Callable

@@ -57,7 +57,7 @@ def test_a_process_that_ends_is_told() -> None:
     try:
         cohorts.processes[0].kill()
         cohorts.processes[0].join()
-        with pytest.raises(ChildProcessError, match="the last checkpoint is taken up"):
+        with pytest.raises(ChildProcessError, match="continues from the last checkpoint"):
             cohorts.advance(torch.zeros(2), 0)
     finally:
         cohorts.close()

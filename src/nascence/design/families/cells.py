@@ -220,8 +220,8 @@ def _chosen(history: History, space: NB201, cost: cell_space.Cost) -> SearchResu
         ]
         if not connected:
             raise LimitError(
-                f"in none of the {len(history)} networks that were tried does anything lead from "
-                "the input to the output; give a longer --budget, more --trials or wider limits"
+                f"none of the {len(history)} networks that were tried connects its input to its "
+                "output; give a longer --budget, more --trials or wider limits"
             )
         best, notes = max(connected, key=lambda each: cost.macs(each.architecture)), (INDISTINCT,)
     return SearchResult(

@@ -1,4 +1,4 @@
-"""What a run asks of a family of networks."""
+"""What a run needs from a family of networks."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ class Family(Protocol):
         """
 
     def build(self, run: Run, found: SearchResult) -> nn.Module:
-        """The chosen network with weights that depend on the seed alone."""
+        """Build the chosen network, with weights that depend only on the seed."""
 
     def plan(self, run: Run, model: nn.Module, seconds: float) -> TrainingPlan:
         """Measure how many steps of training fit into ``seconds`` on this machine."""
@@ -49,4 +49,4 @@ class Family(Protocol):
         """(from node, to node, operation) of every edge to draw; none where nothing is drawn."""
 
     def skeleton(self, decisions: Mapping[str, Any], side: int) -> tuple[str, ...]:
-        """The network in words, from images of ``side`` pixels to classes."""
+        """Describe the network in words, from images of ``side`` pixels to classes."""

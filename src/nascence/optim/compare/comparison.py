@@ -73,7 +73,7 @@ def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
     if len(found) < count:
         raise ValueError(
             f"{count} tasks of {family.name} were asked for; of its {len(family)} only "
-            f"{len(found)} can be had, half of them from its last fifth"
+            f"{len(found)} are available, half of them from its last fifth"
         )
     return found
 
@@ -112,9 +112,9 @@ def compare(
         families: On tasks of which families.
         out: Folder of the results.
         tasks: How many tasks of each family (`choose_tasks`).
-        steps: Of each training.
+        steps: Steps of each training.
         seeds: Repetitions from other starts.
-        seed: Of the first repetition.
+        seed: Seed of the first repetition.
         batches: How many are averaged for a measured loss.
         progress: Called after every result with the share that is done and what it is.
 
@@ -207,7 +207,7 @@ def _run(
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    """As JSON, in which a loss that is not finite is null."""
+    """Return the result as JSON, in which a loss that is not finite is null."""
     return {
         "name": result.name,
         "family": result.family,

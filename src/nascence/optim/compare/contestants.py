@@ -137,7 +137,7 @@ def seen_families(weights: Sequence[str]) -> dict[str, float]:
 
 
 def file_name(contestant: Contestant, family: str) -> str:
-    """Of the results of one contestant on one family."""
+    """Return the file name for the results of one contestant on one family."""
     last = Path(contestant.name).name.removesuffix(".safetensors")
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", last).strip("-.") or "optimizer"
     return f"{family.replace(':', '-')}--{plain}-{contestant.fingerprint}.json"

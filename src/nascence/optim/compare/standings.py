@@ -40,7 +40,7 @@ class Standing(NamedTuple):
 
 
 class _Losses(NamedTuple):
-    """Of one family: normalised ``(seeds, tasks)``, and which of them diverged."""
+    """Results of one family: normalised ``(seeds, tasks)``, and which of them diverged."""
 
     family: str
     tasks: tuple[str, ...]

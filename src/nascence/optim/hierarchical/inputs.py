@@ -1,4 +1,4 @@
-"""What the hierarchical optimizer is told: statistics of a tensor, inputs of a parameter."""
+"""The inputs of the hierarchical optimizer: statistics of each tensor, of each parameter."""
 
 import math
 

@@ -57,7 +57,7 @@ class Hierarchical(LearnedOptimizer):
     Args:
         hidden: Units of both hidden layers of the perceptron.
         nominal: Learning rate of the Adam whose step is added; None for the form of the paper.
-        generator: Of the first theta; without one it is always the same.
+        generator: Source of the first theta; without one it is always the same.
 
     Raises:
         ValueError: If ``hidden`` or ``nominal`` is not positive.

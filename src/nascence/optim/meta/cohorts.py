@@ -181,7 +181,7 @@ class ProcessCohorts:
     def _ask(self, method: str, *arguments: Any) -> list[Any]:
         answers = []
         for connection in self.connections:
-            # What an ended process was to be told is missed; the answer that it lacks is not.
+            # A message to a process that has ended is lost; its missing answer is noticed below.
             with suppress(BrokenPipeError):
                 connection.send((method, arguments))
         for connection in self.connections:
@@ -190,7 +190,7 @@ class ProcessCohorts:
             except (EOFError, ConnectionResetError):
                 raise ChildProcessError(
                     "a process of the meta-training ended; it may have run out of memory. "
-                    "Start again with fewer pairs: the last checkpoint is taken up"
+                    "Start again with fewer pairs; it continues from the last checkpoint"
                 ) from None
             if failed:
                 raise RuntimeError(f"a process of the meta-training failed: {answer}")

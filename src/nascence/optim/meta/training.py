@@ -89,7 +89,7 @@ def meta_train(
         families: Tasks; a family that stands there twice is drawn twice as often.
         out: Folder of the run. It gets a checkpoint, a log of one JSON object for an outer step,
             and the weights with a card.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
         steps: Outer steps in all.
         seconds: Length of this leg; this, ``steps`` or both must be given.
         workers: Processes.
@@ -102,7 +102,7 @@ def meta_train(
         method: How perturbations are drawn.
         objective: What of the losses counts.
         sigma: Deviation of the perturbations of theta.
-        learning_rate: Of the Adam that moves theta.
+        learning_rate: Learning rate of the Adam that moves theta.
         clip: Largest magnitude of an entry of the gradient.
         known: Share of unrolls whose optimizer is told their length.
         measure_every: Inner steps between two measurements of the outer loss.

@@ -59,7 +59,7 @@ class Folded(NamedTuple):
     size: Tensor
 
     def of(self, networks: slice) -> "Folded":
-        """Of some of the networks."""
+        """Select some of the networks."""
         return Folded(*(None if part is None else part[networks] for part in self))  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ from nascence.params import Params
 
 
 class Clock(NamedTuple):
-    """What one tensor of N networks is told of time: ``(N,)``, ``(N, 21)``, and corrections."""
+    """Time inputs for one tensor of N networks: ``(N,)``, ``(N, 21)``, and corrections."""
 
     step: Tensor
     time: Tensor

@@ -47,7 +47,7 @@ class Small(TensorWise):
     Args:
         hidden: Units of both hidden layers.
         learning_rate: The size of a step where the head says 0.
-        generator: Of the first theta; without one it is always the same.
+        generator: Source of the first theta; without one it is always the same.
 
     Raises:
         ValueError: If ``hidden`` or ``learning_rate`` is not positive.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascence.cli.devices import device_of
+from nascence.core.devices import device_of
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import torch
 
 
 def device_of(name: str) -> torch.device:
-    """The device for ``auto``, ``cpu`` or ``cuda``. Raises ValueError where it is not there."""
+    """Return the device for ``auto``, ``cpu`` or ``cuda``; ValueError if there is none."""
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"--device is {name!r}; it must be auto, cpu or cuda")
     there = torch.cuda.is_available()
