@@ -145,7 +145,11 @@ class Run:
         }
 
     def take(self, saved: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: A step or time below zero.
+        """
         self.model.load_state_dict(saved["model"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
