@@ -38,6 +38,7 @@ AREAS = {
     "reparam": "Folding",
     "spaces": "Search spaces and published networks",
     "data": "Data",
+    "reliability": "Reliability",
 }
 MADE = "<!-- Made by `make ledger` from benchmarks/results; edit the files there. -->"
 NUMBER = re.compile(r"\d[\d,]*\.?\d*|\.\d+")

@@ -51,6 +51,7 @@ def test_exceptions(kind: type[BaseException]) -> None:
     own = kind.__init__ if "__init__" in vars(kind) else None
     others = [] if own is None else list(inspect.signature(own).parameters)[2:]
     first = kind("it failed at step 3", *range(len(others)))
+    first.add_note("a note")
     again = sent(first)
     assert type(again) is kind
     assert str(again) == str(first)

@@ -260,6 +260,15 @@ def test_types_of_columns(tmp_path: Path, png: Callable[[int], bytes]) -> None:
             assert [item.content for block in source.train.blocks() for item in block] == data
 
 
+def test_images_of_one_length(tmp_path: Path, png: Callable[[int], bytes]) -> None:
+    image = png(0)
+    column = pa.array([image] * 4, pa.binary(len(image)))
+    pq.write_table(pa.table({"image": column, "label": [0, 1, 1, 0]}), tmp_path / "set.parquet")
+    source = read_parquet(tmp_path / "set.parquet")
+    assert isinstance(source.train, EncodedImages)
+    assert [item.content for block in source.train.blocks() for item in block] == [image] * 4
+
+
 def test_shards_of_different_types(write: Callable[..., Path], tmp_path: Path) -> None:
     write(pa.array([0, 1], pa.int8()), name="set/train-0.parquet")
     write(pa.array([1, 0], pa.int64()), name="set/train-1.parquet", plain=True)

@@ -152,3 +152,34 @@ def test_a_state_of_other_shapes_is_refused_and_nothing_changes(
     fewer = Learned(list(model.parameters())[:2], weights=optimizer.learned)
     with pytest.raises(ValueError, match="of 4 parameters, and this optimizer has 2"):
         fewer.load_state_dict(optimizer.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("words", "is no tensor but a str"), (torch.full((), torch.nan), "not a number")],
+)
+def test_a_damaged_state_is_refused(value: Any, message: str) -> None:
+    first, second = network(), network()
+    trained, new = Learned(first.parameters()), Learned(second.parameters())
+    train(first, trained, range(2))
+    found = copy.deepcopy(trained.state_dict())
+    slots = found["state"][0]
+    key = next(iter(slots))
+    slots[key] = value.expand(slots[key].shape) if isinstance(value, Tensor) else value
+    with pytest.raises(ValueError, match=message):
+        new.load_state_dict(found)
+    with pytest.raises(ValueError, match="the state is a list"):
+        new.load_state_dict([found])  # type: ignore[arg-type]
+    assert not new.state
+
+
+@pytest.mark.parametrize("rate", [1e308, -1e39, 10**400, float("nan")])
+def test_a_rate_beyond_float32_is_refused_where_it_comes_from(rate: float) -> None:
+    model = network()
+    for name in ("lr", "weight_decay"):
+        with pytest.raises(ValueError, match="finite in float32"):
+            Learned([{"params": [*model.parameters()], name: rate}])
+        optimizer = Learned(model.parameters())
+        optimizer.param_groups[0][name] = rate
+        with pytest.raises(ValueError, match="finite in float32"):
+            train(model, optimizer, range(1))

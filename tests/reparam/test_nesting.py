@@ -56,3 +56,23 @@ def test_a_sequential_that_runs_twice_is_not_made_one_module(randomise, distance
     folded = fold(model, x)
     assert distance(folded(x), model(x)) < 1e-5
     assert sum(isinstance(m, nn.Conv2d) for m in folded.modules()) == 1
+
+
+def test_a_sequential_stays_open_for_the_layer_of_its_second_call(randomise, distance) -> None:
+    """The second call becomes a layer of another shape, for it absorbs the sum behind it."""
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([body(randomise, 4)[:2]])
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.layers[0](x).relu()
+            return y + self.layers[0](y)
+
+    model = Residual().eval()
+    x = torch.randn(2, 4, 6, 6)
+    folded = fold(model, x)
+    assert distance(folded(x), model(x)) < 1e-5
+    assert sum(isinstance(m, nn.Conv2d) for m in folded.modules()) == 2
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())

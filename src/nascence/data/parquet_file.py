@@ -158,7 +158,7 @@ def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         index = kind.get_field_index("bytes")
         return index >= 0 and _holds_images(kind.field(index).type)
-    return _is_one_of(kind, "binary", "large_binary", "binary_view")
+    return _is_one_of(kind, "binary", "large_binary", "binary_view", "fixed_size_binary")
 
 
 def _holds_labels(kind: pa.DataType) -> bool:

@@ -67,7 +67,8 @@ class RunFolder:
         """Open the folder of a run that was begun.
 
         Raises:
-            RunError: There is none, or its settings cannot be understood.
+            RunError: There is none, or its settings cannot be understood (the ``ValueError`` of a
+                file that is not YAML included).
         """
         config = path / "config.yaml"
         if not config.is_file():

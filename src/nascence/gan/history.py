@@ -118,7 +118,7 @@ class GanSearchError(DivergenceError):
         self.history = history
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.history)
+        return type(self), (str(self), self.history), vars(self)  # notes, too
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class GradientSearchError(DivergenceError):
         self.history = history
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.history)
+        return type(self), (str(self), self.history), vars(self)  # notes, too
 
 
 def trajectory(epochs: Sequence[Epoch], stops: Sequence[Stop] = ()) -> Trajectory:

@@ -173,10 +173,10 @@ def attach(
     strict: bool,
     warn: bool,
 ) -> Tensors:
-    """``states``, a fixed point of f, with the implicit gradient of what f depends on.
+    """``states`` ``(B, ...)``, a fixed point of f, with the implicit gradient of what f depends on.
 
     Raises:
-        ValueError: A transform of torch.func is active.
+        ValueError: A transform of ``torch.func`` that cannot take an implicit gradient.
     """
     if transforms():
         raise ValueError(

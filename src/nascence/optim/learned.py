@@ -15,6 +15,7 @@ from nascence.optim.contract import LearnedOptimizer, State, kernel_of
 from nascence.optim.learned_state import (
     IDENTITY,
     SHARED,
+    as_rate,
     check_group,
     check_state,
     in_current_form,
@@ -201,7 +202,7 @@ class Learned(Optimizer):
             for index, value in enumerate(group["params"]):
                 if value.grad is not None and value.numel():
                     params[f"{number}.{index}"] = value
-                    rates[f"{number}.{index}"] = float(group["lr"])
+                    rates[f"{number}.{index}"] = as_rate(group["lr"])
         return params, rates
 
     def _warn(self, message: str) -> None:

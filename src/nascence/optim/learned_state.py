@@ -9,8 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from nascence.params import Params
 
+LARGEST = torch.finfo(torch.float32).max
 IDENTITY = "learned"
 SHARED = "shared."
 
@@ -23,7 +27,13 @@ def shared_in(slots: Params) -> Params:
 
 
 def in_current_form(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return a state of an earlier version in the form of this one; any other as it is."""
+    """Return a state of an earlier version in the form of this one; any other as it is.
+
+    Raises:
+        ValueError: It is no dictionary.
+    """
+    if not isinstance(state_dict, dict):
+        raise ValueError(f"the state is a {type(state_dict).__name__}; it must be a state_dict()")
     if IDENTITY not in state_dict or "shared" not in state_dict:
         return state_dict
     told = state_dict[IDENTITY]
@@ -43,11 +53,11 @@ def check_group(group: dict[str, Any], *, negative: bool = True) -> None:
         negative: Whether rates may be below 0, as rounding in a schedule leaves them.
 
     Raises:
-        ValueError: For rates that are not finite, and complex or integer parameters.
+        ValueError: For rates that are not finite in float32, and complex or integer parameters.
     """
-    lr, decay = float(group["lr"]), float(group["weight_decay"])
-    if not (math.isfinite(lr) and math.isfinite(decay)):
-        raise ValueError(f"lr={lr}, weight_decay={decay}; both must be finite")
+    lr, decay = as_rate(group["lr"]), as_rate(group["weight_decay"])
+    if not (abs(lr) <= LARGEST and abs(decay) <= LARGEST):
+        raise ValueError(f"lr={lr}, weight_decay={decay}; both must be finite in float32")
     if not negative and (lr < 0 or decay < 0):
         raise ValueError(f"lr={lr}, weight_decay={decay}; neither may be negative")
     for value in group["params"]:
@@ -56,6 +66,14 @@ def check_group(group: dict[str, Any], *, negative: bool = True) -> None:
                 f"a parameter is {value.dtype}; a learned optimizer needs real floating-point "
                 "parameters (torch.view_as_real gives such a view of a complex one)"
             )
+
+
+def as_rate(value: Any) -> float:
+    """A rate; infinite where it is an integer that no floating-point number holds."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def check_state(state_dict: dict[str, Any], identity: str, blanks: Sequence[Params]) -> None:
@@ -102,6 +120,16 @@ def _check_slots(index: Any, slots: Params | None, blank: Params) -> None:
             f"the state of parameter {index} has {', '.join(slots)}; it needs {', '.join(blank)}"
         )
     for key, slot in slots.items():
+        if not isinstance(slot, Tensor):
+            raise ValueError(
+                f"the state of parameter {index} is damaged: its {key} is no tensor but a "
+                f"{type(slot).__name__}"
+            )
+        if slot.isnan().any():
+            raise ValueError(
+                f"the state of parameter {index} is damaged: its {key} holds values that are not "
+                "a number; go on from an earlier one"
+            )
         if slot.shape != blank[key].shape:
             raise ValueError(
                 f"the state of parameter {index} is of another shape: its {key} is "

@@ -1,6 +1,7 @@
 """A flat graph with the ``nn.Sequential`` modules of its source again, to index, slice and call."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -17,8 +18,12 @@ def nest(flat: fx.GraphModule, source: nn.Module, prefix: str = "") -> nn.Module
     sequence = is_sequence(source)
     children = {n: m for n, m in source._modules.items() if m is not None} if sequence else {}
     segments = segments_of(flat.graph, prefix)
+    reads = reads_of(flat.graph.nodes)
     for name, child in (children or outermost_sequences(source)).items():
-        extract(flat, name, child, segments.get(name, []), f"{prefix}{name}.")
+        nodes = segments.get(name, [])
+        # A layer that was written for a second call of the child would go with the old child.
+        if reads[name] == reads_of(nodes)[name]:
+            extract(flat, name, child, nodes, f"{prefix}{name}.")
     flat.graph.lint()
     flat.delete_all_unused_submodules()
     flat.recompile()
@@ -57,6 +62,16 @@ def segments_of(graph: fx.Graph, prefix: str) -> dict[str, list[fx.Node]]:
                 calls.setdefault(path, set()).add(call)
                 segments.setdefault(path.removeprefix(prefix), []).append(node)
     return {name: nodes[::-1] for name, nodes in segments.items() if len(calls[prefix + name]) == 1}
+
+
+def reads_of(nodes: Iterable[fx.Node]) -> Counter[str]:
+    """How many of the nodes read something in each module, by the dotted name of the module."""
+    found: Counter[str] = Counter()
+    for node in nodes:
+        if node.op in ("call_module", "get_attr"):
+            parts = str(node.target).split(".")
+            found.update(".".join(parts[:end]) for end in range(1, len(parts)))
+    return found
 
 
 def extract(

@@ -148,7 +148,7 @@ class Run:
         """Go on from what `state` gave.
 
         Raises:
-            ValueError: The step or the seconds are negative.
+            ValueError: A step or time below zero.
         """
         self.model.load_state_dict(saved["model"])
         if self.average is not None:
