@@ -14,7 +14,7 @@ def transforms() -> list[str]:
 
 
 def is_mapped(tensor: Tensor) -> bool:
-    """Whether a tensor of any shape stands for many, in ``vmap`` or with ``is_grads_batched=True``."""
+    """Whether a tensor, of any shape, stands for many: by ``vmap`` or ``is_grads_batched=True``."""
     kinds = torch._C._functorch
     return kinds.is_batchedtensor(tensor) or kinds.is_legacy_batchedtensor(tensor)
 
