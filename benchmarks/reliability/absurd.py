@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.reliability.runs import data
@@ -60,14 +61,14 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         for value in rng.sample(values, min(3, len(values))):
             settings = {**small, option: value, "--out": folder / f"{option} {len(value)} {value}"}
             words = [*design, *(word for pair in settings.items() for word in pair)]
-            yield Try(f"design {option} {value!r}", lambda w=words: at_once(w))
+            yield Try(f"design {option} {value!r}", partial(at_once, words))
     for option, values in SEARCH.items():
         for value in rng.sample(values, min(3, len(values))):
             words = ["search", "small", "--evaluator", "naswot", "--data", images, "-q"]
             given = {"--budget": "3", "--images": "8", "--width": "4", option: value}
             given["--out"] = str(folder / f"search {option} {value}")
             words += [word for pair in given.items() for word in pair]
-            yield Try(f"search {option} {value!r}", lambda w=words: at_once(w))
+            yield Try(f"search {option} {value!r}", partial(at_once, words))
     for shape in (
         "",
         "0",
@@ -80,8 +81,8 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     ):
         yield Try(
             f"fold --shape {shape!r}",
-            lambda s=shape: at_once(["fold", "resnet20", f"--shape={s}"]),
+            partial(at_once, ["fold", "resnet20", f"--shape={shape}"]),
         )
     for name in ("timm/nothing", "torchvision/nothing", "timm/", "torchvision/resnet18", "a.py:b",
                  "resnet20.py", "/", ".", "timm/resnet18"):  # fmt: skip
-        yield Try(f"fold {name}", lambda n=name: at_once(["fold", n, "--shape", "1,3,32,32"]))
+        yield Try(f"fold {name}", partial(at_once, ["fold", name, "--shape", "1,3,32,32"]))

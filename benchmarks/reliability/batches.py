@@ -5,6 +5,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -106,10 +107,10 @@ def designed(folder: Path, kind: str, seed: int) -> None:
 def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for number, name in enumerate(metric_names()):
         for kind in rng.sample(BATCHES, 3):
-            yield Try(f"{name} of {kind}", lambda n=name, k=kind, s=number: score(n, k, s))
+            yield Try(f"{name} of {kind}", partial(score, name, kind, number))
     kinds = ("all the same", "black", "one pixel each", "one by three hundred", "two images in all")
     for place, kind in enumerate(kinds):
         yield Try(
             f"design with images {kind}",
-            lambda k=kind, p=place: designed(folder / str(p), k, rng.randrange(99)),
+            partial(designed, folder / str(place), kind, rng.randrange(99)),
         )

@@ -6,6 +6,7 @@ import random
 import shutil
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,7 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
             changed = damaged(content, way, rng, mark)
             yield Try(
                 f"{name}, {way}",
-                lambda p=place, n=name, c=changed, b=beside, m=mark: loaded(p, n, c, b, m),
+                partial(loaded, place, name, changed, beside, mark),
             )
     study, run = folder / "study", folder / "run"
     succeeds("search", "nb201", "--budget", 20, "--out", study, "-q")
@@ -166,7 +167,7 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         relative, way = path.relative_to(source), rng.choice(WAYS)
         yield Try(
             f"{relative} of a {source.name}, {way}",
-            lambda s=source, p=folder / f"r{number}", r=relative, w=way: of_a_run(s, p, r, w, rng),
+            partial(of_a_run, source, folder / f"r{number}", relative, way, rng),
         )
     good = folder / "good.safetensors"
     succeeds(
@@ -177,6 +178,4 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         mark = folder / f"weights mark {number}"
         path = folder / f"weights{number}.{suffix}"
         changed = damaged(good.read_bytes(), way, rng, mark)
-        yield Try(
-            f"weights as .{suffix}, {way}", lambda p=path, c=changed, m=mark: weights(p, c, m)
-        )
+        yield Try(f"weights as .{suffix}, {way}", partial(weights, path, changed, mark))

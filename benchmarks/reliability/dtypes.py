@@ -4,6 +4,7 @@ import math
 import random
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -84,7 +85,8 @@ def solved(solver: str, kind: str) -> None:
     if out.dtype != dtype or (layer.cell(out, x) - out).abs().max() > least:
         raise WrongError("no fixed point in its dtype")
     out.sum().backward()
-    gradient = layer.cell.layer.weight.grad
+    gradients = {name: value.grad for name, value in layer.named_parameters()}
+    gradient = gradients["cell.layer.weight"]
     if gradient is None or not torch.isfinite(gradient).all():
         raise WrongError("no finite gradient")
 
@@ -119,21 +121,19 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     warnings.simplefilter("ignore")
     for name in metric_names():
         dtype = rng.choice(DTYPES)
-        yield Try(f"{name}, {dtype}", lambda n=name, d=dtype: scored(n, d))
+        yield Try(f"{name}, {dtype}", partial(scored, name, dtype))
     names = sorted(
         {*models.names()} & {"resnet20", "resnet32", "resnet18", "vit_cifar", "densenet_cifar"}
     )
     for name in names[:3]:
         for dtype, count in ((torch.float64, 4), (torch.bfloat16, 4)):
-            yield Try(
-                f"predict {name}, {dtype}", lambda n=name, d=dtype, c=count: predicted(n, d, c)
-            )
+            yield Try(f"predict {name}, {dtype}", partial(predicted, name, dtype, count))
     for name in names[:3]:
-        yield Try(f"predict {name}, no image", lambda n=name: predicted(n, torch.float32, 0))
-        yield Try(f"trace {name}, no image", lambda n=name: traced(n, torch.float64, 0))
+        yield Try(f"predict {name}, no image", partial(predicted, name, torch.float32, 0))
+        yield Try(f"trace {name}, no image", partial(traced, name, torch.float64, 0))
     for solver in ("anderson", "broyden", "picard", "newton_krylov"):
         for kind in ("frozen", "empty", "inference mode", "float64", "bfloat16"):
-            yield Try(f"DEQ by {solver}, {kind}", lambda s=solver, k=kind: solved(s, k))
+            yield Try(f"DEQ by {solver}, {kind}", partial(solved, solver, kind))
     for _ in range(3):
         sizes = rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 9)
-        yield Try(f"Bilinear {sizes}", lambda s=sizes: bilinear(*s))
+        yield Try(f"Bilinear {sizes}", partial(bilinear, *sizes))

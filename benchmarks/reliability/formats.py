@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +147,10 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for labels in LABELS:
         images = rng.choice(IMAGES[:3])
         path = folder / f"label {labels}.parquet"
-        yield Try(f"labels {labels}", lambda p=path, i=images, k=labels: parquet(p, i, k))
+        yield Try(f"labels {labels}", partial(parquet, path, images, labels))
     for images in IMAGES:
         labels = rng.choice(LABELS[:4])
         path = folder / f"image {images}.parquet"
-        yield Try(f"images {images}", lambda p=path, i=images, k=labels: parquet(p, i, k))
+        yield Try(f"images {images}", partial(parquet, path, images, labels))
     for number, mode in enumerate(MODES[:-1]):
-        yield Try(
-            f"mode {mode}", lambda p=folder / f"m{number}", m=mode: pixels(p, m, rng.randrange(99))
-        )
+        yield Try(f"mode {mode}", partial(pixels, folder / f"m{number}", mode, rng.randrange(99)))

@@ -7,6 +7,7 @@ import io
 import json
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def folder_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
             (base / "metadata.csv").write_text("file_name,label\n")
         yield Try(
             f"{first}/ and {second}/ {'in ' + inner if inner else ''}",
-            lambda root=root, names=names: read(root, names, 3 * len(names), 2 * len(names)),
+            partial(read, root, names, 3 * len(names), 2 * len(names)),
         )
     for number in range(6):
         root = folder / f"plain{number}"
@@ -103,7 +104,7 @@ def folder_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         write_classes(root, names, 10)
         (root / ".git").mkdir()
         (root / "readme.md").write_text("words")
-        yield Try(f"classes {names}", lambda root=root, names=names: read(root, names, 30, None))
+        yield Try(f"classes {names}", partial(read, root, names, 30, None))
 
 
 def doubtful_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
@@ -125,7 +126,7 @@ def doubtful_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         without = folder / "-".join(pair)
         for split in pair:
             write_classes(without / split, names, 3)
-        yield Try(f"{pair} without train", lambda path=without: read_or_refused(path, [], 0, 0))
+        yield Try(f"{pair} without train", partial(read_or_refused, without, [], 0, 0))
     flat = folder / "flat"
     for split in ("train", "test"):
         (flat / split).mkdir(parents=True)
@@ -198,7 +199,7 @@ def parquet_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
             write(root / place, table(order, labels, None, count))
         yield Try(
             f"{first} and {second}, {kind}",
-            lambda root=root, names=names: read(root, names, 3 * len(names), 2 * len(names)),
+            partial(read, root, names, 3 * len(names), 2 * len(names)),
         )
     yield from shard_tries(rng, folder)
 
@@ -216,7 +217,7 @@ def shard_tries(rng: random.Random, folder: Path) -> Iterator[Try]:
             write(root / f"train-{place:05d}-of-00002.parquet", made)
         yield Try(
             f"shards of {types[0]} and {types[1]}",
-            lambda root=root, names=names: read(root, names, 30, None),
+            partial(read, root, names, 30, None),
         )
     mixed = folder / "mixed"
     names = rng.sample(NAMES, 3)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,18 +102,18 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         for chosen in rng.sample(words, 2):
             yield Try(
                 f"{' '.join(map(str, chosen[:-1]))[:40]} {name!r}",
-                lambda c=chosen, n=name: missing(c, n),
+                partial(missing, chosen, name),
             )
     for number, name in enumerate(rng.sample(NAMES, 4)):
         place = folder / f"s{number}"
         place.mkdir()
-        yield Try(f"search --out {name!r}", lambda p=place, n=name: searched(p, n))
+        yield Try(f"search --out {name!r}", partial(searched, place, name))
     for number, name in enumerate(rng.sample(NAMES, 4)):
         place = folder / f"f{number}"
         place.mkdir()
-        yield Try(f"fold of {name!r}", lambda p=place, n=name: folded(p, n))
+        yield Try(f"fold of {name!r}", partial(folded, place, name))
     for number in range(2):
         place = folder / f"d{number}"
         place.mkdir()
         names = [*rng.sample(sorted({*NAMES} - {"[/]"}), 3), "[/]"]
-        yield Try(f"design of classes {names}", lambda p=place, n=names: designed(p, n))
+        yield Try(f"design of classes {names}", partial(designed, place, names))

@@ -4,6 +4,7 @@ import getpass
 import random
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,19 +126,19 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         opset = rng.choice((None, 18, 20))
         place = folder / str(number)
         place.mkdir()
-        yield Try(f"{name}, opset {opset}", lambda n=name, p=place, o=opset: exported(n, p, o))
+        yield Try(f"{name}, opset {opset}", partial(exported, name, place, opset))
     for kind in (CallsByKeyword, InAList, BoundMethod):
         place = folder / kind.__name__
         place.mkdir()
         yield Try(
             f"fold --onnx of {kind.__name__}",
-            lambda k=kind, p=place: folded(k, p, rng.randrange(999)),
+            partial(folded, kind, place, rng.randrange(999)),
         )
     for opset in (1, 7, 17, 99, 0, -3):
         path = folder / f"{opset}.onnx"
         yield Try(
             f"design --opset {opset}",
-            lambda o=opset: refused_opset(folder, o),
+            partial(refused_opset, folder, opset),
         )
         del path
     yield Try("design", lambda: designed(folder))

@@ -5,6 +5,7 @@ import io
 import math
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,26 +179,26 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
             decay = rng.choice((0.0, 0.1))
             yield Try(
                 f"{architecture.__name__}, {kind}",
-                lambda k=kind, a=architecture, d=decay: takes(k, a, d),
+                partial(takes, kind, architecture, decay),
             )
     for name in ("lr", "weight_decay"):
         for value in VALUES:
             where = rng.choice(("argument", "group", "later"))
             yield Try(
                 f"{name} = {str(value)[:20]} as {where}",
-                lambda n=name, v=value, w=where: setting(n, v, w),
+                partial(setting, name, value, where),
             )
     for value in (1e38, 1e-45, math.inf, math.nan, 0.0):
         architecture = rng.choice(ARCHITECTURES)
         yield Try(
             f"{architecture.__name__}, gradients of {value}",
-            lambda v=value, a=architecture: gradient(v, a),
+            partial(gradient, value, architecture),
         )
     for found in (math.inf, math.nan, -5.0, 1e38, torch.ones(2), torch.zeros(0), "0.1"):
-        yield Try(f"loss = {str(found)[:20]}", lambda v=found: loss(v))
+        yield Try(f"loss = {str(found)[:20]}", partial(loss, found))
     for damage in STATES:
         architecture = rng.choice(ARCHITECTURES)
         yield Try(
             f"{architecture.__name__}, a state: {damage}",
-            lambda d=damage, a=architecture: state(d, a),
+            partial(state, damage, architecture),
         )

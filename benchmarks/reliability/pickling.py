@@ -6,6 +6,7 @@ import pickle
 import pkgutil
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import nascence
 from benchmarks.reliability.trying import Try, WrongError
 from nascence import registry
 from nascence.search import Evolution, History, search
-from nascence.spaces import NB201, Darts, SmallSpace
+from nascence.spaces import NB201, Darts, SearchSpace, SmallSpace
 
 
 def sent(thing: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> Any:
@@ -83,15 +84,16 @@ def history(space: Any) -> None:
 
 def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for kind in exceptions():
-        yield Try(kind.__name__, lambda k=kind: exception(k))
+        yield Try(kind.__name__, partial(exception, kind))
     for found in rng.sample(registry.OWN, 20):
-        yield Try(f"{found.kind} {found.name}", lambda f=found: entry(f))
+        yield Try(f"{found.kind} {found.name}", partial(entry, found))
+    spaces: tuple[SearchSpace, ...]
     spaces = (NB201(width=4, cells=1), SmallSpace(width=4), Darts(width=4, cells=3))
     for name in registry.names("strategy"):
         told, space = rng.choice((0, 3, 27)), rng.choice(spaces[:2])
         yield Try(
             f"{name} of {type(space).__name__} after {told}",
-            lambda n=name, t=told, s=space: strategy(n, t, s),
+            partial(strategy, name, told, space),
         )
-    for space in spaces:
-        yield Try(f"history of {type(space).__name__}", lambda s=space: history(s))
+    for each in spaces:
+        yield Try(f"history of {type(each).__name__}", partial(history, each))

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -51,5 +52,5 @@ def chosen(name: str, width: int) -> None:
 
 def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for width in (4, 16, 32, 64):
-        yield Try(f"a cell of width {width}", lambda w=width: chosen("cell", w))
+        yield Try(f"a cell of width {width}", partial(chosen, "cell", width))
     yield Try("resnet20", lambda: chosen("resnet20", rng.randrange(9)))

@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.reliability.runs import RUNS, data, result, trials, words
@@ -80,7 +81,7 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for number, name in enumerate([*RUNS, "search", "design", "hypernetwork"]):
         yield Try(
             f"{name}, twice at once",
-            lambda n=name, p=folder / str(number): both(n, p, rng.uniform(0, 0.4), images),
+            partial(both, name, folder / str(number), rng.uniform(0, 0.4), images),
         )
     for number in range(3):
         path = folder / f"file{number}" / "weights.safetensors"
@@ -103,11 +104,11 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
         )
         yield Try(
             f"{command[0]} to one file, twice at once",
-            lambda c=command, p=path: same_file(c, p, rng.uniform(0, 0.2)),
+            partial(same_file, command, path, rng.uniform(0, 0.2)),
         )
     for number in range(4):
         seeds = tuple(rng.sample(range(100), 2 + number % 2))
         yield Try(
             f"--shared with seeds {seeds}",
-            lambda p=folder / f"shared{number}", s=seeds: shared(p, s, rng.randint(40, 90)),
+            partial(shared, folder / f"shared{number}", seeds, rng.randint(40, 90)),
         )

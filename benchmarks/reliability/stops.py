@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,31 +101,28 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     names = [*RUNS]
     for number in range(24):
         name = names[number % len(names)]
-        yield Try(
-            f"{name}, killed", lambda n=name, p=folder / f"k{number}": killed(n, p, whole, rng)
-        )
+        yield Try(f"{name}, killed", partial(killed, name, folder / f"k{number}", whole, rng))
     for number in range(18):
         name = names[number % len(names)]
-        yield Try(
-            f"{name}, Ctrl-C", lambda n=name, p=folder / f"c{number}": interrupted(n, p, whole, rng)
-        )
+        yield Try(f"{name}, Ctrl-C", partial(interrupted, name, folder / f"c{number}", whole, rng))
     for number in range(12):
         name = names[number % len(names)]
         allowed = int(10 ** rng.uniform(1, 5.5))
         yield Try(
             f"{name}, {allowed} bytes",
-            lambda n=name, p=folder / f"f{number}", a=allowed: full(n, p, whole, a),
+            partial(full, name, folder / f"f{number}", whole, allowed),
         )
-    fold = ["fold", "resnet20", "--shape", "1,3,8,8"]
+    fold: list[object] = ["fold", "resnet20", "--shape", "1,3,8,8"]
+    predict: list[object] = ["predict", "resnet20", "--data", whole.images]
+    predict += ["--size", 8, "--images", 20]
     for number, (start, ending) in enumerate(
-        [(fold, "--out"), (fold, "--onnx"),
-         (["predict", "resnet20", "--data", whole.images, "--size", 8, "--images", 20], "--out")]
-    ):  # fmt: skip
+        [(fold, "--out"), (fold, "--onnx"), (predict, "--out")]
+    ):
         suffix = "onnx" if ending == "--onnx" else "safetensors"
         path = folder / f"one{number}" / f"weights.{suffix}"
         path.parent.mkdir()
         allowed = rng.randint(10, 50_000)
         yield Try(
             f"{start[0]} {ending}, {allowed} bytes",
-            lambda w=[*start, ending, path], p=path, a=allowed: full_file(w, p, a),
+            partial(full_file, [*start, ending, path], path, allowed),
         )

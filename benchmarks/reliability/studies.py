@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.reliability.runs import data, trials
@@ -71,26 +72,26 @@ def other_settings(folder: Path, first: list[object], second: list[object]) -> N
 def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     images = data(folder)
     for number, url in enumerate(DATABASES):
-        yield Try(f"--out {url}", lambda p=folder / f"d{number}", u=url: database(p, u))
+        yield Try(f"--out {url}", partial(database, folder / f"d{number}", url))
     strategies = ("random", "evolution", "local-search", "crossover", "reinforce", "tpe", "lanas")
     for number, name in enumerate(rng.sample(strategies, 4)):
         budgets = [rng.randint(1, 20), rng.randint(20, 50), 10]
         yield Try(
             f"{name}, budgets {budgets}",
-            lambda p=folder / f"c{number}", b=budgets, s=name: counted(p, b, s),
+            partial(counted, folder / f"c{number}", budgets, name),
         )
     for number, name in enumerate(strategies):
         cuts = sorted(rng.sample(range(1, 60), 3))
         place = folder / f"p{number}"
         yield Try(
             f"{name} in pieces of {cuts}",
-            lambda p=place, s=name, c=cuts: same_in_pieces(p, s, rng.randrange(99), c),
+            partial(same_in_pieces, place, name, rng.randrange(99), cuts),
         )
     for number, evaluator in enumerate(("naswot", "macs+synflow", "train", "one-shot")):
         seeds = rng.sample(range(100), 3)
         yield Try(
             f"{evaluator} shared by seeds {seeds}",
-            lambda p=folder / f"j{number}", e=evaluator, s=seeds: joined(p, e, images, s),
+            partial(joined, folder / f"j{number}", evaluator, images, seeds),
         )
     table: list[object] = ["nb201"]
     others: list[tuple[str, list[object], list[object]]] = [
@@ -104,5 +105,5 @@ def tries(rng: random.Random, folder: Path) -> Iterator[Try]:
     for number, (name, first, second) in enumerate(others):
         yield Try(
             f"a study with {name}",
-            lambda p=folder / f"o{number}", f=first, s=second: other_settings(p, f, s),
+            partial(other_settings, folder / f"o{number}", first, second),
         )
