@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from nascence.core.randomness import derived_seed
 from nascence.params import Params
-from nascence.task import TASK_SPLITS, Draw, Problem, Stack, Task, TaskSplit, seed_of, stacks
+from nascence.task import TASK_SPLITS, Draw, Problem, Stack, Task, TaskSplit, stacks
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,5 @@ def test_an_unknown_split_is_refused(generator: torch.Generator) -> None:
 
 
 def test_seeds_are_of_name_and_index_alone() -> None:
-    assert seed_of("quadratic", 3) == 5850361541884645785
-    assert len({seed_of(name, k) for name in ("a", "b") for k in range(100)}) == 200
+    assert derived_seed("quadratic", 3) == 5850361541884645785
+    assert len({derived_seed(name, k) for name in ("a", "b") for k in range(100)}) == 200

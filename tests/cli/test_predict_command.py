@@ -53,7 +53,7 @@ def test_prediction_is_measured_and_saved(tmp_path: Path) -> None:
         (["resnet20", "--out", "there.safetensors"], "is there already"),
         (["vit_cifar", *QUICK], "8"),
         (["missing.pt", "--architecture", "resnet20", *QUICK], "no checkpoint at missing.pt"),
-        (["weights.pt"], "--architecture"),
+        (["weights.pt"], "no checkpoint at weights.pt"),
     ],
 )
 def test_bad_input_is_one_line(

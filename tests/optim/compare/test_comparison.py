@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from nascence.core.randomness import derived_seed
 from nascence.core.resumable import CheckpointError
 from nascence.optim import SGD
 from nascence.optim.compare import comparison
@@ -20,7 +21,7 @@ from nascence.optim.compare.comparison import (
 )
 from nascence.optim.compare.contestants import Contestant
 from nascence.optim.compare.trials import run_trials
-from nascence.task import Stack, seed_of
+from nascence.task import Stack
 from nascence.tasks import Quadratics, ReparametrisedFamily, Yardstick
 
 FAMILIES = [Quadratics(count=60)]
@@ -64,7 +65,7 @@ def test_results_are_those_of_trials_alone(tmp_path: Path) -> None:
     assert tuned.tasks == tuple(task.name for task in tasks)
     stack = Stack.of([tasks[0], *(task for task in tasks[1:] if task.problem == tasks[0].problem)])
     stack = Stack.of([FAMILIES[0].task(int(name.split("/")[1])) for name in stack.names] * 2)
-    seed = seed_of(stack.names[0], 0)
+    seed = derived_seed(stack.names[0], 0)
     alone = run_trials(SGD(), stack, steps=4, seed=seed, theta=both[0].theta)
     half = len(stack) // 2
     for repetition, place in ((0, 0), (1, half)):
