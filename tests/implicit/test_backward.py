@@ -38,5 +38,5 @@ def test_names_and_settings() -> None:
     for wrong in (Implicit(order=0), Phantom(damping=0.0), Phantom(damping=1.5)):
         with pytest.raises(ValueError, match="must be"):
             backward_of(wrong)
-    with pytest.raises(ValueError, match="it must be one of picard"):
+    with pytest.raises(ValueError, match="it must be one of anderson"):
         solver_of("secant")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nascence.data import Dataset, Split
-from nascence.jobs.names import Sources, evaluator_named
+from nascence.jobs.evaluators import Sources, evaluator_named
 from nascence.search import CrossoverEvolution, Limit, Limits, RankSumEvaluator, search
 from nascence.spaces import ShuffleNetSpace, SmallSpace
 from nascence.supernets.convergence import convergence_evaluator

@@ -38,5 +38,5 @@ def test_equal_seeds_give_equal_supernets_and_leave_the_global_generator() -> No
 def test_a_table_has_no_networks() -> None:
     from nascence.data import nats_size
 
-    with pytest.raises(ValueError, match="defines no network"):
+    with pytest.raises(ValueError, match="has no candidates to make a supernet of"):
         new_supernet(TableSpace(nats_size()), seed=0)

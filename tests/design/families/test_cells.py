@@ -63,7 +63,7 @@ def test_a_search_that_finds_nothing_connected_says_so(
 ) -> None:
     monkeypatch.setattr(cell_space.Score, "__call__", lambda *_: -math.inf)
     monkeypatch.setattr(cell_space, "is_connected", lambda *_: False)
-    with pytest.raises(LimitError, match="in none of the 3 networks") as caught:
+    with pytest.raises(LimitError, match="none of the 3 networks that were tried") as caught:
         cells.Cells().search(run_of(trials=3, steps=2))
     assert "max-params" not in str(caught.value)
 

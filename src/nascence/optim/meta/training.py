@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -307,8 +308,8 @@ class _Run:
                 self.mover.theta.copy_(state["theta"])
                 self.mover.average.copy_(state["average"])
             self.mover.optimizer.load_state_dict(state["adam"])
-            self.step, self.particle_steps = state["step"], state["particle_steps"]
-            self.seconds = state["seconds"]
+            self.step, self.particle_steps = index(state["step"]), index(state["particle_steps"])
+            self.seconds = float(state["seconds"])
             cohorts.restore(state["cohorts"])
 
         log = self.out / LOG
