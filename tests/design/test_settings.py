@@ -28,6 +28,7 @@ def test_shares_add_up_and_the_baseline_gets_as_long(budget: float, baseline: bo
         {"seed": -1},
         {"unknown": 1},
         {"classes": 1},
+        {"classes": 10**12},
         {"start": "zero"},
         {"optimizer": "adam"},
     ],

@@ -17,7 +17,7 @@ class DesignSettings(BaseModel):
     budget: float = Field(default=300.0, gt=0, description="seconds for the whole run")
     max_params: int | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
-    classes: int | None = Field(default=None, ge=2)
+    classes: int | None = Field(default=None, ge=2, le=100_000)
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = Field(default=None, ge=1)
