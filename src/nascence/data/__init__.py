@@ -1,7 +1,7 @@
 """Images and labels: read from files, decoded, split, batched and augmented."""
 
 from nascence.data.augment import augment
-from nascence.data.dataset import Batch, Dataset, Split
+from nascence.data.dataset import Batch, Dataset, Split, epoch_order
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
 from nascence.data.random_labels import random_labels
@@ -17,6 +17,7 @@ __all__ = [
     "Table",
     "accel_nasbench",
     "augment",
+    "epoch_order",
     "load",
     "random_labels",
     "nasbench_macro",

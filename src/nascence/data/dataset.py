@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor]
+UNEVEN = 1.5
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,16 @@ class Dataset:
         return len(self.class_names)
 
     @property
+    def uneven(self) -> bool:
+        """Whether the largest class has at least half as many images again as the smallest.
+
+        Then the mean recall of the classes says more than the share of images that are right.
+        """
+        counts = torch.bincount(self.train.labels)
+        counts = counts[counts > 0]
+        return bool(counts.max() >= UNEVEN * counts.min())
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Shape ``(C, H, W)`` of one image."""
         channels, height, width = self.train.images.shape[1:]
@@ -109,6 +120,37 @@ class Dataset:
         order = torch.randperm(len(source), generator=generator, device=generator.device)
         images, labels = _select(source, order[:size])
         return self.normalise(images), labels
+
+
+def epoch_order(labels: Tensor, *, balance: float = 0.0, generator: torch.Generator) -> Tensor:
+    """The order in which an epoch sees its images.
+
+    Args:
+        labels: Classes of the images, ``(N,)``.
+        balance: 0 shows each image once; 1 shows all classes equally often, 0.5 each in proportion
+            to the square root of its size. Images of small classes come several times, some of
+            large ones not in this epoch: each as often as its class demands, within one.
+        generator: Source of randomness.
+
+    Returns:
+        Indices ``(N,)``.
+
+    Raises:
+        ValueError: ``balance`` is not between 0 and 1.
+    """
+    if not 0 <= balance <= 1:
+        raise ValueError(f"balance is {balance}; it must lie between 0 and 1")
+    count = len(labels)
+    order = torch.randperm(count, generator=generator)
+    if not balance:
+        return order
+    weights = torch.bincount(labels).double().pow(-balance)[labels[order]]
+    ends = weights.cumsum(0)
+    # Systematic sampling: one point in each of N equal parts of the summed weights.
+    offset = torch.rand(1, dtype=torch.float64, generator=generator)
+    points = (torch.arange(count, dtype=torch.float64) + offset) * (ends[-1] / count)
+    drawn = torch.searchsorted(ends, points).clamp_(max=count - 1)
+    return order[drawn[torch.randperm(count, generator=generator)]]
 
 
 def _check_size(size: int, split: Split) -> None:

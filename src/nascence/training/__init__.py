@@ -1,6 +1,6 @@
 """The training loop and its settings: optimizers, schedules, objectives."""
 
-from nascence.training.evaluation import Evaluation, evaluate
+from nascence.training.evaluation import Evaluation, evaluate, mean_recall
 from nascence.training.loop import Training, train
 from nascence.training.precision import Precision, faster_precision, unmeasured_precision
 from nascence.training.recipe import (
@@ -26,6 +26,7 @@ __all__ = [
     "cosine",
     "evaluate",
     "faster_precision",
+    "mean_recall",
     "parameter_groups",
     "sgd",
     "train",

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nascence.core.randomness import derived_seed, drawn_seed, reseed, seeded, stream
 from nascence.core.resumable import Budget, Checkpoint
-from nascence.data import Batch, Dataset, augment
+from nascence.data import Batch, Dataset, augment, epoch_order
 from nascence.training.precision import WORTH, Precision, faster_precision
 from nascence.training.recipe import Objective, OptimizerFactory, cosine, cross_entropy
 from nascence.training.run import Measurement, Run
@@ -52,6 +52,10 @@ def train(
     crop: int = 4,
     flip: bool = True,
     cutout: int = 0,
+    flip_vertically: bool = False,
+    zoom: float = 0.0,
+    light: float = 0.0,
+    balance: float = 0.0,
     resolution_schedule: Callable[[float], int] | None = None,
     clip: float | None = None,
     objective: Objective | None = None,
@@ -92,6 +96,11 @@ def train(
         crop: Pixels that images are shifted by, at most.
         flip: Whether half of the images are mirrored.
         cutout: Side in pixels of a square that is blanked; 0 for none.
+        flip_vertically: Whether half of the images are turned upside down.
+        zoom: How far images are enlarged at most, as a share of their side; see
+            :func:`nascence.data.augment`, also for the next one.
+        light: How far brightness and contrast are changed at most.
+        balance: How far classes are shown equally often; see :func:`nascence.data.epoch_order`.
         resolution_schedule: Side in pixels that images are scaled to, for the fraction done.
         clip: Largest norm of the gradient.
         objective: Takes the place of cross-entropy; what it draws from PyTorch's global generator
@@ -130,9 +139,18 @@ def train(
             run.use(_chosen(run, data, batch_size, objective, steps, seconds))
         while budget.left():
             before = budget.fraction
-            images, labels = _batch_of(data, run.step, batch_size, seed)
+            images, labels = _batch_of(data, run.step, batch_size, seed, balance)
             shifts = stream(seed, run.step, 1, derivation="training")
-            images = augment(images, flip=flip, crop=crop, cutout=cutout, generator=shifts)
+            images = augment(
+                images,
+                flip=flip,
+                crop=crop,
+                cutout=cutout,
+                flip_vertically=flip_vertically,
+                zoom=zoom,
+                light=light,
+                generator=shifts,
+            )
             reseed(derived_seed(seed, run.step, 2, derivation="training"), run.device)
             run.advance(
                 _scaled(data.normalise(images.to(run.device)), resolution_schedule, before),
@@ -188,13 +206,15 @@ def _check_settings(
         raise ValueError(f"{len(data.train)} training images; at least 2 are needed")
 
 
-def _batch_of(data: Dataset, step: int, batch_size: int, seed: int) -> Batch:
+def _batch_of(
+    data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0
+) -> Batch:
     """Batch number ``step`` of the endless sequence of shuffled epochs."""
     size = min(batch_size, len(data.train))
     per_epoch = len(data.train) // size
     epoch, position = divmod(step, per_epoch)
     shuffling = stream(seed, epoch, 0, derivation="training")
-    order = torch.randperm(len(data.train), generator=shuffling)
+    order = epoch_order(data.train.labels, balance=balance, generator=shuffling)
     chosen = order[position * size : (position + 1) * size]
     return data.train.images[chosen], data.train.labels[chosen]
 
