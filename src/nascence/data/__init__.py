@@ -4,6 +4,7 @@ from nascence.data.augment import augment
 from nascence.data.dataset import Batch, Dataset, Split, epoch_order
 from nascence.data.errors import DataError, MissingDataError
 from nascence.data.load import load
+from nascence.data.look import Look, look
 from nascence.data.random_labels import random_labels
 from nascence.data.table import Table, nasbench_macro, nats_size, nb201, read_table
 from nascence.data.table_csv import accel_nasbench, nb201_latencies
@@ -18,7 +19,9 @@ __all__ = [
     "accel_nasbench",
     "augment",
     "epoch_order",
+    "Look",
     "load",
+    "look",
     "random_labels",
     "nasbench_macro",
     "nats_size",

@@ -1,10 +1,12 @@
 """Images and labels in memory, and the batches drawn from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from nascence.data.arrays import Pages
 
 Batch = tuple[Tensor, Tensor]
 UNEVEN = 1.5
@@ -17,10 +19,12 @@ class Split:
     Attributes:
         images: uint8 ``(N, C, H, W)``, values 0 to 255; may be mapped from a file.
         labels: int64 ``(N,)``, values 0 to ``classes - 1``.
+        pages: Memory of images that are mapped from a file; :meth:`take` gives it back.
     """
 
     images: Tensor
     labels: Tensor
+    pages: Pages | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.dim() != 4:
@@ -36,6 +40,14 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, index: Tensor) -> Batch:
+        """Images and labels at ``index`` ``(B,)``: uint8 ``(B, C, H, W)`` and int64 ``(B,)``."""
+        index = index.to(self.images.device)
+        images = self.images.index_select(0, index)
+        if self.pages is not None:
+            self.pages.touched(images.nbytes)
+        return images, self.labels.index_select(0, index)
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,7 @@ class Dataset:
         source = self.train if split == "train" else self.validation
         _check_size(size, source)
         order = torch.randperm(len(source), generator=generator, device=generator.device)
-        images, labels = _select(source, order[:size])
+        images, labels = source.take(order[:size])
         return self.normalise(images), labels
 
 
@@ -158,8 +170,3 @@ def _check_size(size: int, split: Split) -> None:
         raise ValueError(
             f"size is {size}; this split of {len(split)} images allows 1 to {len(split)}"
         )
-
-
-def _select(split: Split, index: Tensor) -> Batch:
-    index = index.to(split.images.device)
-    return split.images.index_select(0, index), split.labels.index_select(0, index)

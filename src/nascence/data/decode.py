@@ -145,6 +145,26 @@ def decode(
         raise UnusableImageError(f"{reason} ({str(error) or type(error).__name__})") from error
 
 
+def reduced(content: Path | bytes | None, side: int) -> Image.Image:
+    """The whole image as mode ``L`` or ``RGB``, its shorter side ``side`` pixels at most.
+
+    Raises:
+        UnusableImageError: The image cannot be decoded.
+    """
+    data = read_bytes(content)
+    image = open_image(data)
+    try:
+        loaded = _load(image, (side, side))
+        image = eight_bits(upright(exact(data, loaded) or loaded))
+        scale = min(side / min(image.size), 16 * side / max(image.size), 1.0)
+        target = max(round(scale * image.width), 1), max(round(scale * image.height), 1)
+        return image.resize(target, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    except UnusableImageError:
+        raise
+    except Exception as error:  # a broken file may raise anything
+        raise UnusableImageError(f"is damaged ({error})") from error
+
+
 def _load(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.info.get("progressive"):
         _check_pixels(*image.size)  # its coefficients are held at full size

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nascence.data.arrays import Pages
 from nascence.data.decode import (
     Framing,
     UnusableImageError,
@@ -27,7 +28,7 @@ from nascence.data.source import EncodedImages, Item
 
 Progress = Callable[[int, int], None]
 Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
-CHUNK = 16
+CHUNK = 64
 SMALL = 4096  # bytes
 
 
@@ -114,7 +115,7 @@ def decode_part(
     start = list(islice(chunks, 1))
     count = workers or (1 if start and _is_small(start[0][1]) else _cores())
     chunks = chain(start, chunks)
-    done = 0
+    done, pages = 0, Pages(images)
     with ThreadPoolExecutor(count) as pool, _told(stopped):
         # Only as many blocks as keep the workers busy are held in memory.
         while batch := list(islice(chunks, 4 * count)):
@@ -125,6 +126,7 @@ def decode_part(
                     kept[row] = False
                     skipped.append((name, reason))
                 done += len(chunk)
+                pages.touched(len(chunk) * images[0].nbytes)
                 if progress is not None:
                     progress(done, total)
     return images, np.flatnonzero(kept), skipped

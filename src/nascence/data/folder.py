@@ -21,11 +21,6 @@ LAYOUT = "allowed is ROOT/CLASS/IMAGE or ROOT/train/CLASS/IMAGE with ROOT/valida
 Listing = dict[str, list[Path]]
 
 
-def is_folder(path: Path) -> bool:
-    """Whether this may be a folder of class folders."""
-    return path.is_dir()
-
-
 def read_folder(root: Path, *, label_depth: int | None = None) -> Source:
     """Images named by the folder that they lie in, at any depth.
 

@@ -206,9 +206,7 @@ def _check_settings(
         raise ValueError(f"{len(data.train)} training images; at least 2 are needed")
 
 
-def _batch_of(
-    data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0
-) -> Batch:
+def _batch_of(data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0) -> Batch:
     """Batch number ``step`` of the endless sequence of shuffled epochs."""
     size = min(batch_size, len(data.train))
     per_epoch = len(data.train) // size
@@ -216,7 +214,7 @@ def _batch_of(
     shuffling = stream(seed, epoch, 0, derivation="training")
     order = epoch_order(data.train.labels, balance=balance, generator=shuffling)
     chosen = order[position * size : (position + 1) * size]
-    return data.train.images[chosen], data.train.labels[chosen]
+    return data.train.take(chosen)
 
 
 def _scaled(
