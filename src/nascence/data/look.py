@@ -97,7 +97,7 @@ def look(
             photo = image if isinstance(item, Image.Image) else reduced(item.content, side)
             seen.append((row, photo, (image.height, image.width), is_grey(image)))
         except UnusableImageError as error:
-            failures.append(f"{item.name} {error}")
+            failures.append(f"{getattr(item, 'name', 'it')} {error}")
         if progress is not None:
             progress(min((number + 1) / len(rows), 1.0))
     if not seen:

@@ -33,6 +33,7 @@ STEM_MAPS, REDUCTION_MAPS = 2, 10
 VALUE_COST = 30
 
 BATCH = 128
+PROBE_BATCH = 32
 SAMPLES_PER_IMAGE = 60
 FEWEST_TRIALS, MOST_TRIALS = 20, 5000
 LENIENCE = 1.15
@@ -113,8 +114,10 @@ def work_limit(
     A network should see each training image about SAMPLES_PER_IMAGE times. How much work this
     machine does in a second is measured on ``probe``, whose work for one image is ``work``.
     """
-    step = seconds_per_step(probe, data, device=device, optimizer=optimizer)
-    rate = work * BATCH / step
+    step = seconds_per_step(
+        probe, data, device=device, optimizer=optimizer, batch_size=PROBE_BATCH, steps=8
+    )
+    rate = work * min(PROBE_BATCH, len(data.train)) / step
     return rate * seconds / (SAMPLES_PER_IMAGE * len(data.train))
 
 
@@ -125,6 +128,7 @@ def seconds_per_step(
     device: torch.device,
     optimizer: str = "sgd",
     precision: Precision = "auto",
+    batch_size: int = BATCH,
     steps: int = 16,
 ) -> float:
     """Mean seconds of a training step, from a training of ``steps`` steps on this machine.
@@ -137,7 +141,7 @@ def seconds_per_step(
     train(
         model,
         data,
-        **settings,
+        **{**settings, "batch_size": batch_size},
         steps=steps,
         generator=torch.Generator().manual_seed(0),
         device=device,
@@ -163,7 +167,11 @@ def training_plan(
 ) -> TrainingPlan:
     """Measure which precision is the faster one, and how many steps fit into ``seconds``."""
     started = time.perf_counter()
-    precision = faster_precision(model, data, device=device, batch_size=BATCH)
+    precision = faster_precision(
+        model, data, device=device, batch_size=PROBE_BATCH, seconds=seconds / 20
+    )
+    if optimizer != "learned":  # the schedule follows the clock
+        return TrainingPlan(None, seconds - (time.perf_counter() - started), precision)
     step = seconds_per_step(model, data, device=device, optimizer=optimizer, precision=precision)
     left = seconds - (time.perf_counter() - started)
     return TrainingPlan(max(int(left / step), 1), LENIENCE * seconds, precision)

@@ -27,6 +27,7 @@ class Training(NamedTuple):
         seconds: Wall time that they took.
         stopped_by: Which budget ended it.
         precision: What it was trained in; "auto" is what a GPU has.
+        samples: How many images the steps saw in all; 0 where that is not known.
     """
 
     model: nn.Module
@@ -35,6 +36,7 @@ class Training(NamedTuple):
     seconds: float
     stopped_by: Literal["steps", "seconds"]
     precision: Precision = "auto"
+    samples: int = 0
 
 
 def train(
@@ -169,7 +171,13 @@ def train(
             report = None if progress is None else partial(progress, budget.fraction, measured)
             stepped(ended=not budget.left(), report=report)
     return Training(
-        run.result(), tuple(run.curve), run.step, run.seconds, budget.stopped_by, run.precision
+        run.result(),
+        tuple(run.curve),
+        run.step,
+        run.seconds,
+        budget.stopped_by,
+        run.precision,
+        run.step * min(batch_size, len(data.train)),
     )
 
 
