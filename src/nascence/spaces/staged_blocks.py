@@ -1,6 +1,5 @@
 """The blocks of staged networks, in training and as they are once folded, and what they cost."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
