@@ -284,8 +284,13 @@ def _compared(
     halving = Halving(run, space, rounds, steps_of=steps_of)
     begun = halving.first(architectures)
     if rounds.mutants:
-        parents = sorted(begun, key=lambda each: each.loss)[:2]
-        begun += halving.first(_mutants(run, space, cost, rounds, parents, begun))
+        names = run.folder.plan(
+            "mutants",
+            dict[str, list[str]],
+            lambda: {"names": _mutants(run, space, cost, rounds, begun)},
+            names=("names",),
+        )["names"]
+        begun += halving.first([space.parse(name) for name in names])
     finalists = halving.second(begun)
     dropped = {each.number for each in finalists}
     others = sorted((e for e in begun if e.number not in dropped), key=lambda each: each.loss)
@@ -297,14 +302,14 @@ def _mutants(
     space: StagedSpace,
     cost: StagedCost,
     rounds: Rounds,
-    parents: list[Entrant],
     begun: list[Entrant],
-) -> list[Architecture]:
-    """Variants of the parents that keep to the limits and train no slower than the slowest."""
+) -> list[str]:
+    """Variants of the best two that keep to the limits and train no slower than the slowest."""
     settings = run.settings
+    parents = sorted(begun, key=lambda each: each.loss)[:2]
     allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
     slowest = max(cost.training_ms(each.architecture) for each in begun)
-    return designs.mutants(
+    found = designs.mutants(
         space,
         [each.architecture for each in parents],
         rounds.mutants,
@@ -312,6 +317,7 @@ def _mutants(
         known={each.architecture for each in begun},
         generator=run.generator(9),
     )
+    return [space.format(each) for each in found]
 
 
 def _front(space: StagedSpace, cost: StagedCost, entrants: list[Entrant]) -> tuple[FrontPoint, ...]:
