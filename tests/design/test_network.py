@@ -67,5 +67,5 @@ def test_baseline_is_of_the_cost_asked_for() -> None:
 def test_a_family_that_is_not_known_is_said(tmp_path: Path) -> None:
     path = tmp_path / "trained.safetensors"
     save_weights(torch.nn.Linear(1, 1), path, metadata={"family": "trees"})
-    with pytest.raises(CheckpointError, match="of the family 'trees'; this version knows cells"):
+    with pytest.raises(CheckpointError, match="'trees'; this version knows stages, cells"):
         network.load_trained(path)

@@ -1,7 +1,7 @@
 """``nascence design`` and ``nascence resume``."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,12 +55,19 @@ def design(
     workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
     family: Annotated[
         str,
-        typer.Option(help="Kind of network: cells (searched) or mdeq (deep equilibrium)."),
-    ] = "cells",
+        typer.Option(
+            help="Kind of network: stages (of blocks), cells (of NAS-Bench-201) or mdeq (deep "
+            "equilibrium)."
+        ),
+    ] = "stages",
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="Train this network of --family stages, such as one of a front."),
+    ] = None,
     block: Annotated[
         str,
         typer.Option(
-            help="Convolutions of the network: identity, or repvgg, whose branches fold into one."
+            help="Convolutions of --family cells: identity, or repvgg, whose branches fold."
         ),
     ] = "identity",
     start: Annotated[
@@ -72,8 +79,8 @@ def design(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="What trains the network: sgd, adamw or learned; sgd if not given, and adamw for "
-            "--family mdeq."
+            help="What trains the network: sgd, adamw, muon or learned; sgd if not given, and "
+            "adamw for --family mdeq."
         ),
     ] = None,
     baseline: Annotated[
@@ -113,6 +120,7 @@ def design(
             device=device,
             workers=workers,
             family=family,
+            architecture=architecture,
             block=block,
             start=start,
             optimizer=optimizer,
@@ -222,6 +230,7 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
         say(f"Data: {note}")
     if len(summary["skipped"]) > LISTED:
         say(f"Data: {len(summary['skipped']) - LISTED} more such lines are in the report.")
+    _print_front(summary.get("front", ()))
     onnx = summary["onnx"]
     say(
         f"ONNX agrees with torch on {onnx['same_top1']} of {onnx['images']} images, "
@@ -229,3 +238,23 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
     )
     say(f"Architecture {summary['architecture']}")
     say(f"Report {path / 'report.html'}")
+
+
+def _print_front(front: Sequence[Mapping[str, Any]]) -> None:
+    """Print the networks of the search that are worth training for other limits."""
+    if not front:  # runs of earlier versions, and of other families, have none
+        return
+    say_table(
+        "Front of the search; train another one by --architecture",
+        ("network", "accuracy in the search", "ms folded", "parameters", ""),
+        (
+            (
+                point["name"],
+                f"{point['accuracy']:.1%}",
+                f"{point['latency_ms']:.2f}",
+                f"{point['parameters']:,}",
+                "chosen" if point["chosen"] else "",
+            )
+            for point in front
+        ),
+    )

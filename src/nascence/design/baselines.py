@@ -44,15 +44,23 @@ def compare(run: Run, designed: TrainingResult, seconds: float) -> tuple[Trainin
     width = width_of_macs(designed.macs, classes=classes, image_shape=shape)
     hand = hand_design(width, classes=classes, image_shape=shape, seed=seed)
     stock = stock_resnet18(classes=classes, image_shape=shape, seed=seed)
+    # The search may have begun its training: here it starts as the others do.
+    found = dataclasses.replace(run.needed("search", SearchResult), done=0.0)
+    own = family_of(run.settings).build(run, found)
     other = "sgd" if run.optimizer == "adamw" else "adamw"
-    ours, changed = (recipe.designed(run.side, optimizer=each) for each in (run.optimizer, other))
+    ours, changed = (recipe.staged(run.side, optimizer=each) for each in (run.optimizer, other))
     plain = {**recipe.usual(), "balance": 0.0, "zoom": 0.0, "light": 0.0}
     name = f"ResNet-{2 * len(hand.stages) + 2} of width {width}"
     planned: list[tuple[str, float, Compared, Callable[[Run, TrainingPlan], Training]]] = [
         ("usual", 1, _row("usual", name, "usual", "AdamW"), _training(hand, plain)),
         ("ours", 1, _row("ours", name, "ours", _word(run.optimizer)), _training(hand, ours)),
         ("optimizer", 1, _row("optimizer", name, "ours", _word(other)), _training(hand, changed)),
-        ("short", 1, _row("short", designed.name, "ours", _word(run.optimizer)), _designed(run)),
+        (
+            "short",
+            1,
+            _row("short", designed.name, "ours", _word(run.optimizer)),
+            _training(own, ours),
+        ),
         (
             "stock",
             STOCK,
@@ -113,15 +121,6 @@ def _training(
     return work
 
 
-def _designed(run: Run) -> Callable[[Run, TrainingPlan], Training]:
-    found, family = run.needed("search", SearchResult), family_of(run.settings)
-
-    def work(inside: Run, plan: TrainingPlan) -> Training:
-        return family.train(inside, family.build(run, found), plan)
-
-    return work
-
-
 def _inside(run: Run, key: str, span: tuple[float, float]) -> Run:
     """The run for one of the trainings: files and progress of its own."""
     begin, end = span
@@ -133,15 +132,12 @@ def _inside(run: Run, key: str, span: tuple[float, float]) -> Run:
 
 
 def _plan(run: Run, key: str, designed: TrainingResult, seconds: float) -> TrainingPlan:
-    """As long as is left for it; steps are bounded where the designed network's are known."""
+    """As long as its part of the time, in the precision of the designed network."""
 
     def make() -> TrainingPlan:
         if run.settings.steps:
             return TrainingPlan(run.settings.steps, None, designed.precision)
-        steps = None
-        if key == "short":
-            steps = max(round(designed.steps * seconds / max(designed.seconds, seconds)), 2)
-        return TrainingPlan(steps, seconds, designed.precision)
+        return TrainingPlan(None, seconds, designed.precision)
 
     return run.folder.plan(f"baseline-{key}", TrainingPlan, make)
 

@@ -44,6 +44,7 @@ def summary_of(run: Run, results: Results) -> dict[str, Any]:
         "reading": run.data.reading,
         "skipped": list(run.data.skipped),
         "notes": _notes(results),
+        "front": [vars(point) for point in results.search.front],
     }
 
 

@@ -13,11 +13,34 @@ from nascence.training import Measurement, Precision
 
 
 @dataclass(frozen=True)
+class FrontPoint:
+    """A network that a search recommends for some accuracy, latency and size.
+
+    ``accuracy`` is that of the search, on images held out of the training images; ``latency_ms``
+    is predicted for one image on one thread, after folding, as are ``parameters``.
+    """
+
+    name: str
+    accuracy: float
+    latency_ms: float
+    parameters: int
+    chosen: bool
+
+    def beats(self, other: "FrontPoint") -> bool:
+        """Whether it is at least as good in everything, and better in something."""
+        mine = (-self.accuracy, self.latency_ms, self.parameters)
+        others = (-other.accuracy, other.latency_ms, other.parameters)
+        return mine != others and all(a <= b for a, b in zip(mine, others, strict=True))
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The architecture that was chosen, as numbers, name and named decisions.
 
     ``candidates`` are all that were scored, the chosen one included; higher scores are better.
-    ``notes`` are sentences that the reader of the report must know.
+    ``notes`` are sentences that the reader of the report must know. ``front`` are networks for
+    other latencies and sizes, the chosen one first. ``done`` is the share of the training that
+    the search has done already.
     """
 
     seconds: float
@@ -28,6 +51,8 @@ class SearchResult:
     candidates: tuple[CandidatePoint, ...]
     score_name: str = "binary-code score per image + ln(MACs)"
     notes: tuple[str, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
+    done: float = 0.0
 
 
 @dataclass(frozen=True)

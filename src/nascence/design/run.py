@@ -116,6 +116,7 @@ class Run:
         plan: TrainingPlan,
         recipe: Mapping[str, Any],
         *,
+        data: Dataset | None = None,
         stream: int,
         name: str,
         stage: str | None = None,
@@ -127,6 +128,7 @@ class Run:
             model: The network, which is left as it is.
             plan: How long, and in which precision.
             recipe: Further keywords of :func:`nascence.train`.
+            data: What to train on, if not on the images of the run.
             stream: Number of the randomness that it draws from.
             name: Name of its checkpoint.
             stage: What the progress is shown as; ``name`` if not given.
@@ -147,7 +149,7 @@ class Run:
 
         return train(
             model,
-            self.data,
+            self.data if data is None else data,
             **{**shown, **recipe},
             steps=plan.steps,
             seconds=plan.seconds,

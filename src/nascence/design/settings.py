@@ -22,10 +22,13 @@ class DesignSettings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = Field(default=None, ge=1)
-    family: str = "cells"
+    family: str = "stages"
     block: Literal["identity", "repvgg"] = "identity"
+    architecture: str | None = Field(
+        default=None, description="one line of the family's space; nothing is searched then"
+    )
     start: Literal["random", "predicted"] = "random"
-    optimizer: Literal["sgd", "adamw", "learned"] | None = Field(
+    optimizer: Literal["sgd", "adamw", "muon", "learned"] | None = Field(
         default=None, description="of the designed network; None is the family's own"
     )
     baseline: bool = True

@@ -36,6 +36,8 @@ from nascence.spaces.space import (
     Zero,
     name_of,
 )
+from nascence.spaces.staged import StagedSpace
+from nascence.spaces.staged_blocks import Operator
 
 __all__ = [
     "AdditiveSpace",
@@ -64,6 +66,7 @@ __all__ = [
     "Mobile",
     "NB201",
     "NetworkSpace",
+    "Operator",
     "ProductSpace",
     "Readable",
     "Restrictable",
@@ -75,6 +78,7 @@ __all__ = [
     "ShuffleNetSpace",
     "SmallSpace",
     "Stage",
+    "StagedSpace",
     "Zero",
     "identity_convolution",
     "name_of",

@@ -155,7 +155,10 @@ def train(
             )
             reseed(derived_seed(seed, run.step, 2, derivation="training"), run.device)
             run.advance(
-                _scaled(data.normalise(images.to(run.device)), resolution_schedule, before),
+                scaled(
+                    data.normalise(images.to(run.device)),
+                    resolution_schedule and resolution_schedule(before),
+                ),
                 labels.to(run.device),
                 factor=schedule(before),
                 objective=objective,
@@ -225,15 +228,14 @@ def _batch_of(data: Dataset, step: int, batch_size: int, seed: int, balance: flo
     return data.train.take(chosen)
 
 
-def _scaled(
-    images: Tensor, resolution_schedule: Callable[[float], int] | None, fraction: float
-) -> Tensor:
-    """Images (N, C, H, W) at the side that is asked for, the aspect ratio kept."""
-    if resolution_schedule is None:
-        return images
+def scaled(images: Tensor, side: int | None) -> Tensor:
+    """Images ``(N, C, H, W)`` whose longer side has ``side`` pixels, the aspect ratio kept.
+
+    ``None`` leaves them as they are.
+    """
     height, width = images.shape[-2:]
-    factor = resolution_schedule(fraction) / max(height, width)
-    if factor == 1:
+    if side is None or side == max(height, width):
         return images
+    factor = side / max(height, width)
     target = (max(round(height * factor), 1), max(round(width * factor), 1))
     return functional.interpolate(images, target, mode="bilinear", antialias=True)
