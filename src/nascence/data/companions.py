@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.decode import UnusableImageError, decode, open_image, read_bytes
+from nascence.data.decode import UnusableImageError, decode, open_image, read_bytes, reduced
 from nascence.data.errors import printable
 from nascence.data.source import evenly
 
@@ -96,19 +96,18 @@ def _looks(pair: Companion) -> str | None:
         image = open_image(read_bytes(pair.file))
         photo = open_image(read_bytes(pair.photo))
         areas = image.width * image.height, photo.width * photo.height
-        own, other = (_grey(path, 64) for path in pair)
+        own, other = (np.asarray(reduced(path, 512).convert("L"), np.float64) for path in pair)
+        small = [
+            decode(path, (64, 64), grey=False, framing="squash").astype(np.float64).mean(2)
+            for path in pair
+        ]
     except UnusableImageError:
         return None
     if _is_mask(own) and not _is_mask(other):
         return "mask"
-    if _likeness(own, other) < 0.9:
+    if _likeness(*small) < 0.9:
         return ""
     return "thumbnail" if areas[0] < 0.8 * areas[1] else "duplicate"
-
-
-def _grey(path: Path, side: int) -> NDArray[np.float64]:
-    pixels = decode(path, (side, side), grey=False, framing="squash")
-    return pixels.astype(np.float64).mean(2)
 
 
 def _is_mask(pixels: NDArray[np.float64]) -> bool:

@@ -156,6 +156,7 @@ def epoch_order(labels: Tensor, *, balance: float = 0.0, generator: torch.Genera
     order = torch.randperm(count, generator=generator)
     if not balance:
         return order
+    order = order[labels[order].argsort(stable=True)]  # so that each class gets its share
     weights = torch.bincount(labels).double().pow(-balance)[labels[order]]
     ends = weights.cumsum(0)
     # Systematic sampling: one point in each of N equal parts of the summed weights.

@@ -115,10 +115,11 @@ def _levels(root: Path, listing: Listing, depth: int) -> str:
         level: len({names[:level] for names in parts})
         for level in range(1, min(max(map(len, parts)), 5) + 1)
     }
+    first = {count: level for level, count in reversed(counts.items())}
     others = [
         f"{count:,} with --label-depth {level}"
         for level, count in counts.items()
-        if level != depth and count > 1 and count != counts[depth]
+        if level == first[count] and count > 1 and count != counts[depth]
     ]
     return f", level {depth} of the folders ({', '.join(others)})" if others else ""
 

@@ -16,7 +16,7 @@ from nascence.training import mean_recall
 SIDE, CELL, BINS = 64, 8, 9
 SCALES = (0.5, 1.0, 2.0)
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(-10, 3))
-CHOSEN_ON, LANDMARKS, MOST = 600, 2500, 12_000
+CHOSEN_ON, LANDMARKS = 600, 2500
 BALANCE = 0.5
 
 
@@ -84,16 +84,14 @@ class Classic(NamedTuple):
     factor: Tensor
     scale: float
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Scores ``(N, classes)`` of uint8 images ``(N, C, H, W)``; the highest is the class."""
-        found = (features(images) - self.shift) * self.factor
-        return torch.cat([_kernel(part, self.points, self.scale) for part in found.split(1024)]) @ (
-            self.weights
-        )
+    def __call__(self, found: Tensor) -> Tensor:
+        """Scores ``(N, classes)`` of features ``(N, F)``; the highest is the class."""
+        parts = ((found - self.shift) * self.factor).split(1024)
+        return torch.cat([_kernel(part, self.points, self.scale) @ self.weights for part in parts])
 
 
 def fit(
-    images: Tensor,
+    found: Tensor,
     labels: Tensor,
     classes: int,
     *,
@@ -101,23 +99,23 @@ def fit(
     generator: torch.Generator,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Classic:
-    """Fit the classic to uint8 images ``(N, C, H, W)`` and labels ``(N,)``.
+    """Fit the classic to the :func:`features` of images and their labels.
 
     The width of the kernel and the penalty are those with the most images right, or with
-    ``uneven`` the highest mean recall, when each of up to 1,000 is left out in turn (Rasmussen
+    ``uneven`` the highest mean recall, when each of up to 600 is left out in turn (Rasmussen
     and Williams, Gaussian Processes for Machine Learning, eq. 5.12). Above 2,500 images, the fit
-    is in the span of as many of them, and above 12,000 of a part of the images.
+    is in the span of as many of them.
 
     Args:
-        images: The images.
-        labels: Their classes.
+        found: Features ``(N, F)``.
+        labels: Classes ``(N,)``.
         classes: Number of classes.
         uneven: Whether small classes weigh more, each by the inverse root of its size.
         generator: Chooses images where there are many.
         stopped: Asked between widths whether time is up; the best so far is then taken.
     """
-    order = torch.randperm(len(images), generator=generator)[:MOST]
-    found, labels = features(images[order]), labels[order]
+    order = torch.randperm(len(found), generator=generator)
+    found, labels = found[order], labels[order]
     shift, spread = found.mean(0), found.std(0, unbiased=False)
     factor = torch.where(spread > 1e-6, 1 / spread.clamp_min(1e-6), 0.0) / found.shape[1] ** 0.5
     points = (found - shift) * factor

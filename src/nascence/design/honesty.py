@@ -8,6 +8,8 @@ from nascence.design.run import Run
 FEWEST_LOOKS = 3.0
 """Times that a network must have seen each image before it can be judged."""
 CHANCE = 1.05
+BRIEF = 50
+"""Steps below which a training says little."""
 
 
 def warning(run: Run, results: Results) -> str:
@@ -61,6 +63,12 @@ def worth(run: Run, results: Results) -> tuple[str, ...]:
         f"{name}: {100 * (figures[first] - figures[second]):+.1f} points of {what} ({how})"
         for name, first, second, how in pairs
     ]
+    brief = [row.name for row in rows.values() if row.steps is not None and row.steps < BRIEF]
+    if brief:
+        lines.append(
+            f"fewer than {BRIEF} steps fitted into the time of {', '.join(dict.fromkeys(brief))}: "
+            "a longer --budget says more"
+        )
     start = run.settings.start
     lines.append(
         "start: random, so nothing is to be compared"

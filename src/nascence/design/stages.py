@@ -28,6 +28,9 @@ from nascence.design.run import Run
 from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.training import Training, evaluate, unmeasured_precision
 
+LATENCIES, LATENCY_SECONDS = 10, 1.5
+"""Passes that a latency is the median of, and time after which no more are measured."""
+
 
 def search_stage(run: Run) -> SearchResult:
     """Choose an architecture within the limits.
@@ -129,9 +132,12 @@ def report_stage(run: Run) -> dict[str, Any]:
 def _cost(before: nn.Module, after: nn.Module, example: Tensor) -> DeployedCost:
     """Cost of a folded network; latencies by turns, so that a busy machine slows both down."""
     seconds: dict[str, list[float]] = {"latency_ms": [], "folded_latency_ms": []}
+    started = time.perf_counter()
     for _ in range(5):
         for name, model in zip(seconds, (before, after), strict=True):
-            seconds[name].append(measure_latency(model, example, repeats=20).median)
+            seconds[name].append(measure_latency(model, example, repeats=LATENCIES).median)
+        if time.perf_counter() - started > LATENCY_SECONDS:
+            break
     latencies = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
     return DeployedCost(count_parameters(after), count_macs(after, example), **latencies)
 
