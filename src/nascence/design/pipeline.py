@@ -73,8 +73,6 @@ def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
         RunError: The folder holds no run, its images have changed, or a file of it is damaged.
     """
     folder = RunFolder.open(path)
-    if folder.is_finished("report"):
-        return folder.result("report", dict[str, Any]) or {}
     clock = Clock(folder.settings.budget, spent=folder.spent())
     inputs = folder.result("inputs", Inputs)
     data = load_data(folder.settings, progress, inputs)

@@ -44,6 +44,7 @@ class GanJob:
         strategy: Name of a GAN strategy.
         split: Names of decisions at which the supernet is split; none searches it whole.
         data: Images to learn from, square, of 8, 16, 32, ... pixels.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
         sizes: ``{"width": CHANNELS}``, of generators and discriminators; 32 if not given.
         settings: Settings of the strategy, such as ``{"critic_steps": 5}``.
         steps: Steps of the shared weights of all parts together; also those of the classifier.
@@ -58,6 +59,7 @@ class GanJob:
     strategy: str = "autogan"
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
+    size: int | None = None
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 500
@@ -84,7 +86,7 @@ class GanJob:
             )
         autogan = registry.find(self.strategy, "gan strategy").load()
         check_settings(self.strategy, autogan, self.settings)
-        data, width = load(self.data), _width(self.sizes)
+        data, width = load(self.data, size=self.size), _width(self.sizes)
         space = GeneratorSpace(
             stages=stages_of(data), width=width, latent=128, in_channels=data.image_shape[0]
         )

@@ -45,6 +45,7 @@ class GradientJob:
         strategy: Name of a gradient strategy.
         split: Names of decisions at which the supernet is split; none searches it whole.
         data: Images to search on.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"batch_size": 256}``.
         steps: Steps of all supernets together.
@@ -66,6 +67,7 @@ class GradientJob:
     strategy: str = "darts"
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
+    size: int | None = None
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 500
@@ -91,7 +93,7 @@ class GradientJob:
         check_workers(self.workers)
         search = registry.find(self.strategy, "gradient strategy").load()
         check_settings(self.strategy, search, gradient_search, self.settings)
-        data = load(self.data)
+        data = load(self.data, size=self.size)
         space = space_named(self.space, data=data, sizes=self.sizes)
         with locked(self.out):
             term = latency_term(self, space, data)

@@ -64,7 +64,7 @@ JOBS: Mapping[str, str] = {
 FLAGS = {"trials": "budget as a number", "seconds": "budget as a time", "settings": "setting"}
 FLAGS |= {"costs": "cost", "limits": "limit", "sizes": "width and --cells"}
 """Options that have another name on the command line."""
-EVERYWHERE = {"out", "space", "strategy", "data", "steps", "seconds", "seed", "workers"}
+EVERYWHERE = {"out", "space", "strategy", "data", "size", "steps", "seconds", "seed", "workers"}
 
 
 def make_job(*, preset: str = "", **options: Any) -> Job:

@@ -35,6 +35,7 @@ class OnceForAllJob:
         strategy: Name of a once-for-all strategy.
         split: Names of decisions at which the supernet is split; none trains it whole.
         data: Images to train on.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"verified": 20}``.
         steps: Steps of all supernets together.
@@ -50,6 +51,7 @@ class OnceForAllJob:
     strategy: str = "ofa"
     split: tuple[str, ...] = ()
     data: str = "cifar10-sample"
+    size: int | None = None
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 500
@@ -73,7 +75,7 @@ class OnceForAllJob:
         check_workers(self.workers)
         once_for_all = registry.find(self.strategy, "once-for-all strategy").load()
         check_settings(self.strategy, once_for_all, self.settings)
-        data = load(self.data)
+        data = load(self.data, size=self.size)
         space = space_named(self.space, data=data, sizes=self.sizes)
         if not isinstance(space, ElasticMobile):
             raise ValueError(

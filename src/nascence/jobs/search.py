@@ -47,6 +47,7 @@ class SearchJob:
         trials: Most trials of the study; None for no limit, or 500 where there is no time either.
         seconds: Time for evaluations; None for no limit.
         data: Images for evaluators that need them.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
         table: Column of the space's table that the table evaluator returns; empty for the first.
         latencies: File of latencies: columns to join to the table of nb201, elsewhere those of
             the operators.
@@ -69,6 +70,7 @@ class SearchJob:
     trials: int | None = None
     seconds: float | None = None
     data: str = "cifar10-sample"
+    size: int | None = None
     table: str = ""
     latencies: Path | None = None
     costs: tuple[str, ...] = ()
@@ -129,7 +131,7 @@ class _SearchSources(NamedTuple):
 def _sources(job: SearchJob) -> _SearchSources:
     table = table_named(job.space)
     evaluator = job.evaluator or ("naswot" if table is None else "table")
-    data = load(job.data) if needs_images(evaluator) else None
+    data = load(job.data, size=job.size) if needs_images(evaluator) else None
     space = space_named(job.space, data=data, sizes=job.sizes)
     latencies = None
     if job.latencies is not None and job.space == "nb201" and table is not None:
