@@ -135,7 +135,7 @@ class Stages:
     def load(self, metadata: Mapping[str, str]) -> nn.Module:
         """Build the network that a file of weights describes, with weights of its own."""
         space = space_of(
-            tuple(json.loads(metadata["image_shape"])),  # type: ignore[arg-type]
+            tuple(json.loads(metadata["image_shape"])),
             classes=len(json.loads(metadata["classes"])),
         )
         return space.build(space.parse(metadata["architecture"]))
