@@ -127,7 +127,7 @@ def test_design_end_to_end_on_a_folder(tmp_path: Path, photos: Path) -> None:
     assert summary["onnx"]["same_top1"] == summary["onnx"]["images"]
     assert summary["onnx"]["relative_error"] < 1e-4
     assert designed["train_steps"] == baseline["train_steps"] == 4
-    for name in ("config.yaml", "env.json", "study.journal", "events.jsonl", "report.html"):
+    for name in ("config.yaml", "env.json", "stages/search.json", "events.jsonl", "report.html"):
         assert (out / name).stat().st_size > 0
     assert "broken.png" in (out / "report.html").read_text()
 
