@@ -45,7 +45,7 @@ class Pages:
     so an array of any size takes about ``WINDOW`` bytes of memory.
 
     Args:
-        array: Of any kind; nothing is done for one in memory.
+        array: ``(N, ...)`` of any type; nothing is done for one in memory.
     """
 
     def __init__(self, array: NDArray[Any]) -> None:
@@ -62,7 +62,10 @@ class Pages:
 
 
 def statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel of images scaled to [0, 1], the latter at least 1/255."""
+    """Mean and deviation per channel of ``(N, C, H, W)`` scaled to [0, 1].
+
+    A deviation is at least 1/255.
+    """
     first = np.zeros(images.shape[1])
     second = np.zeros(images.shape[1])
     size = int(np.prod(images.shape[2:]))

@@ -20,8 +20,7 @@ def digests(images: NDArray[np.uint8], kept: Index) -> NDArray[np.uint64]:
     found = np.empty(len(kept), np.uint64)
     for place, row in enumerate(kept):
         content = images[row].reshape(-1)[::step].tobytes()
-        digest = hashlib.blake2b(content, digest_size=8).digest()
-        found[place] = int.from_bytes(digest)
+        found[place] = np.frombuffer(hashlib.blake2b(content, digest_size=8).digest(), np.uint64)[0]
         pages.touched(images[row].nbytes)
     return found
 
@@ -32,9 +31,9 @@ def apart(held_in: Index, held_out: Index, of: NDArray[np.uint64]) -> tuple[Inde
     Nothing is moved where nothing else would be held out.
 
     Args:
-        held_in: Ascending places of what is learned from.
-        held_out: Ascending places of the rest.
-        of: What :func:`digests` gave of every place.
+        held_in: Ascending places of what is learned from, ``(M,)``.
+        held_out: Ascending places of the rest, ``(N - M,)``.
+        of: What :func:`digests` gave of every place, ``(N,)``.
     """
     values, counts = np.unique(of, return_counts=True)
     copied = np.isin(of[held_out], values[counts > 1])
@@ -44,7 +43,13 @@ def apart(held_in: Index, held_out: Index, of: NDArray[np.uint64]) -> tuple[Inde
 
 
 def remarks(of: NDArray[np.uint64], labels: Labels, validation: NDArray[np.uint64]) -> list[str]:
-    """What to say about copies among the training images, and between them and the others."""
+    """What to say about copies among the training images, and between them and the others.
+
+    Args:
+        of: Digests of the training images, ``(N,)``.
+        labels: Their classes, ``(N,)``.
+        validation: Digests of the validation images, ``(V,)``.
+    """
     values, first, counts = np.unique(of, return_index=True, return_counts=True)
     lines = []
     if extra := int((counts - 1).sum()):

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,9 +85,7 @@ def open_image(data: bytes) -> Image.Image:
 def _formats() -> tuple[str, ...]:
     """What this Pillow reads; HEIC is among it where pillow-heif is installed."""
     with suppress(ModuleNotFoundError):
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
+        import_module("pillow_heif").register_heif_opener()
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

@@ -39,7 +39,11 @@ class RunFolder:
 
     @staticmethod
     def check_new(path: Path) -> None:
-        """Raise what :meth:`create` would for a folder that is taken, without making one."""
+        """Check that nothing is in a folder, without making it.
+
+        Raises:
+            RunError: Something is there already.
+        """
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file; give a folder with --out")
         if (path / "config.yaml").exists():

@@ -12,7 +12,8 @@ from nascence.design import stages
 from nascence.design.clock import Clock
 from nascence.design.families import family_of, optimizer_of
 from nascence.design.folder import RunError, RunFolder
-from nascence.design.inputs import LARGEST, Inputs, check_budget, decide
+from nascence.design.input_choice import LARGEST, decide
+from nascence.design.inputs import Inputs, check_budget
 from nascence.design.run import Progress, Run
 from nascence.design.settings import DesignSettings, share
 
