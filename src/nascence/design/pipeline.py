@@ -201,6 +201,6 @@ def _carry_on(
             folder.event("started", stage=stage)
             folder.note_spent(clock.elapsed)
             folder.finish(stage, work(run))
+            folder.note_spent(clock.elapsed)
             progress(stage, 1.0, "done")
-        folder.note_spent(clock.elapsed)
         return run.needed("report", dict[str, Any])
