@@ -88,7 +88,7 @@ def side_at(fraction: float, *, side: int) -> int:
     return max(4 * round(share * side / 4), 8)
 
 
-STAGED_OPTIMIZERS = ("sgd", "muon", "adamw", "learned")
+STAGED_OPTIMIZERS = ("muon", "sgd", "adamw", "learned")
 """What can train staged networks, the default first."""
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from nascence import export as exporting
 from nascence.core.randomness import seeded
 from nascence.core.weights import read_weights
-from nascence.design import recipe
+from nascence.design import recipe, teacher
 from nascence.design.families import staged_designs as designs
 from nascence.design.families.halving import Entrant, Halving, Rounds
 from nascence.design.families.staged_cost import StagedCost, space_of
@@ -126,6 +126,7 @@ class Stages:
             steps=plan.steps,
             span=(done, 1.0),
         )
+        settings["soft_labels"] = teacher.soft_labels(run)
         return run.train(model, plan, settings, stream=3, name="train")
 
     def describe(self, run: Run, found: SearchResult) -> dict[str, str]:
