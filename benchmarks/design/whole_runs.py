@@ -28,7 +28,7 @@ from nascence.design.settings import DesignSettings
 from nascence.latency.measurement import network_milliseconds
 from nascence.models import resnet_of_macs
 from nascence.reparam import fold
-from nascence.training import train
+from nascence.training import precision, train
 
 COLUMNS = (
     "seed",
@@ -98,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = ledger.parse(parser, words)
     torch.set_num_threads(1)
     stop_by_cpu_time()
-    for module in (stages, staged, cells):
+    for module in (stages, staged, cells, precision):
         module.time = ProcessorTime  # type: ignore[attr-defined]
     data = load("cifar10-sample")
     with ledger.Report(options) as report:

@@ -111,7 +111,7 @@ def _row(key: str, name: str, recipe_name: str, optimizer: str) -> Compared:
 
 
 def _word(optimizer: str) -> str:
-    return {"sgd": "SGD", "adamw": "AdamW", "learned": "learned"}.get(optimizer, optimizer)
+    return {"sgd": "SGD", "adamw": "AdamW", "muon": "Muon"}.get(optimizer, optimizer)
 
 
 def _training(

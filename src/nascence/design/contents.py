@@ -164,7 +164,12 @@ def _environment_lines() -> dict[str, str]:
     return {key: str(value) for key, value in {**found, **packages}.items()}
 
 
-_OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "learned": "the released learned optimizer"}
+_OPTIMIZERS = {
+    "muon": "Muon",
+    "sgd": "SGD",
+    "adamw": "AdamW",
+    "learned": "the released learned optimizer",
+}
 
 
 def _beginning(run: Run, results: Results) -> str:

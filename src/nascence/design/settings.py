@@ -27,6 +27,10 @@ class DesignSettings(BaseModel):
     architecture: str | None = Field(
         default=None, description="one line of the family's space; nothing is searched then"
     )
+    pretrained: str | None = Field(default=None, description="NAME or NAME=FILE, of timm")
+    teacher: str | None = Field(
+        default=None, description="a run, its ONNX file, or NAME or NAME=FILE of timm"
+    )
     start: Literal["random", "predicted"] = "random"
     optimizer: Literal["sgd", "adamw", "muon", "learned"] | None = Field(
         default=None, description="of the designed network; None is the family's own"

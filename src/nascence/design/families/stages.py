@@ -11,7 +11,7 @@ from torch import nn
 from nascence import export as exporting
 from nascence.core.randomness import seeded
 from nascence.core.weights import read_weights
-from nascence.design import recipe
+from nascence.design import recipe, teacher
 from nascence.design.families import staged_designs as designs
 from nascence.design.families.halving import Entrant, Halving, Rounds
 from nascence.design.families.staged_cost import StagedCost, space_of
@@ -22,18 +22,19 @@ from nascence.search import Allowed, Limit, Limits, sample_allowed
 from nascence.spaces import Architecture, StagedSpace
 from nascence.training import Training, faster_precision, unmeasured_precision
 
-PASSES = (20.0, 100.0)
-"""How often, at least and at most, a network should see every image in the time there is."""
+PASSES = (30.0, 60.0)
+"""How often, at least and at most, a network should see every image in the time there is. A short
+training favours what is cheap, so only networks that cost about the same are compared."""
 OVERSIZE = 3.0
 """Networks with so many times the multiply-adds that the time allows at a usual speed are left out
 at once."""
-FIRST, SECOND = 0.015, 0.05
+FIRST, SECOND = 0.02, 0.06
 """Shares of the whole training at the ends of the two rounds of short trainings."""
-SPENT = 0.15
+SPENT = 0.16
 """Share of the time that all first rounds may take together."""
 LEAST_STEPS = 25
 """Steps below which a short training tells nothing."""
-MOST, FRONT = 10, (3, 6)
+MOST, FRONT = 8, (3, 6)
 """Most networks in the first round, and how many the front has."""
 SCORE = "accuracy on images held out of the training images, after the short trainings"
 
@@ -127,6 +128,7 @@ class Stages:
             steps=plan.steps,
             span=(done, 1.0),
         )
+        settings["soft_labels"] = teacher.soft_labels(run)
         return run.train(model, plan, settings, stream=3, name="train")
 
     def describe(self, run: Run, found: SearchResult) -> dict[str, str]:
