@@ -5,6 +5,7 @@ terminal would obey is shown as an escape sequence.
 """
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -80,6 +81,30 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in between_commas(text))
     except ValueError:
         raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
+
+
+def shares(option: str, text: str) -> dict[str, float]:
+    """Return the shares of ``name=share,name=share``; a name alone has a share of 1.
+
+    Raises:
+        ValueError: A share is no number above zero, or a name stands twice.
+    """
+    found: dict[str, float] = {}
+    for word in between_commas(text):
+        name, equals, value = (part.strip() for part in word.partition("="))
+        try:
+            share = float(value) if equals else 1.0
+        except ValueError:
+            share = math.nan
+        if not 0 < share < math.inf or name in found:
+            raise ValueError(
+                f"{option} has {word!r}; give every name once, with a share above zero, "
+                "as a=0.8,b=0.2"
+            )
+        found[name] = share
+    if not found:
+        raise ValueError(f"{option} is empty; give names with shares, as a=0.8,b=0.2")
+    return found
 
 
 def line(message: str) -> None:
