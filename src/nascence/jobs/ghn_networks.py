@@ -1,6 +1,6 @@
 """The networks that the meta-training of a hypernetwork trains and validates on, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nascence import registry
 from nascence.hypernet import Mixture
@@ -69,6 +69,7 @@ def training_networks(
         ValueError: A kind that there is not, a space without a network that can be trained on,
             or a share that is not positive.
     """
+    check_kinds(shares)
     fewest, most = cells
 
     def deepnets(norm: str | None) -> DeepNets:
@@ -101,11 +102,16 @@ def training_networks(
     return mixture, len(mixture)
 
 
+def check_kinds(names: Iterable[str]) -> None:
+    """Raise ValueError for a name of no kind of training network."""
+    known = (*OWN_KINDS, *registry.names("space"))
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--networks has {name!r}; it may have {', '.join(known)}")
+
+
 def _space(name: str, classes: int, size: int) -> SearchSpace:
     """The registered space of that name for images of ``size`` pixels."""
-    known = registry.names("space")
-    if name not in known:
-        raise ValueError(f"--networks has {name!r}; it may have {', '.join((*OWN_KINDS, *known))}")
     make = registry.find(name, "space").load()
     try:
         space: SearchSpace = make.for_images((3, size, size), classes=classes)

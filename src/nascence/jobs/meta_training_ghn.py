@@ -20,7 +20,7 @@ from nascence.core.randomness import seeded
 from nascence.data import load as load_data
 from nascence.hypernet import GHN, Report, in_processes, meta_train, read_card
 from nascence.hypernet.schedule import SCHEDULES
-from nascence.jobs.ghn_networks import networks_of, training_networks
+from nascence.jobs.ghn_networks import check_kinds, networks_of, training_networks
 from nascence.jobs.ghn_validation import floats, last_validation, validation_on
 from nascence.jobs.job import Progress, Table, check_folder
 from nascence.spaces.deepnets import SPLITS
@@ -177,6 +177,7 @@ def _check(job: GhnTrainingJob) -> None:
     """Raise ValueError for what no run can be made of."""
     if job.kind not in KINDS:
         raise ValueError(f"--kind is {job.kind!r}; it must be one of {', '.join(KINDS)}")
+    check_kinds(job.networks)
     for split in job.splits:
         if split not in SPLITS:
             raise ValueError(f"--splits has {split!r}; it may have {', '.join(SPLITS)}")
