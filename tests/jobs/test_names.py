@@ -6,10 +6,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nascence import registry
 from nascence.data import Dataset, Split, nb201
-from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
+from nascence.jobs.evaluators import Sources, evaluator_named
 from nascence.jobs.names import (
     cost_named,
     make_strategy,
+    needs_images,
     space_named,
     table_named,
 )

@@ -10,8 +10,8 @@ from nascence import registry
 from nascence.data import Dataset, Table
 from nascence.latency.table import LatencyTable
 from nascence.search.limits import Allowed, Limit, Limits
-from nascence.search.listed_space import table_space
 from nascence.search.strategy import Strategy
+from nascence.search.table_space import table_space
 from nascence.spaces import Architecture, Costed, SearchSpace
 
 Cost = Callable[[Architecture], float]
@@ -99,6 +99,11 @@ def make_strategy(
         space, generator=generator, allowed=allowed, **several, **(settings or {})
     )
     return strategy
+
+
+def needs_images(text: str) -> bool:
+    """Whether an evaluator builds networks: all do but the table's."""
+    return any(part != "table" for part in text.split("+"))
 
 
 def check_settings(name: str, *makes: Callable[..., Any] | Mapping[str, Any]) -> None:

@@ -15,9 +15,9 @@ from nascence import registry
 from nascence.core.files import locked
 from nascence.core.randomness import derived_seed
 from nascence.data import Dataset, Table, load, nb201_latencies
-from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
+from nascence.jobs.evaluators import Sources, evaluator_named
 from nascence.jobs.job import NamedJob, Progress
-from nascence.jobs.names import Cost, cost_named, limits_of, make_space, make_strategy
+from nascence.jobs.names import Cost, cost_named, limits_of, make_space, make_strategy, needs_images
 from nascence.jobs.search_outcome import SearchOutcome, outcome_of
 from nascence.latency.table import read_latencies
 from nascence.search.history import Candidate
@@ -105,6 +105,7 @@ class _Named(NamedTuple):
 
 def _named(job: SearchJob) -> _Named:
     """Make what a search names; names are looked up before images are read."""
+    seed = derived_seed(job.seed, job.worker, derivation="search") if job.worker else job.seed
     space_entry = registry.find(job.space, "space", "table")
     table_entry = registry.find_any(job.space, "table")
     strategy_entry = registry.find(job.strategy, *registry.STRATEGIES)
@@ -123,7 +124,6 @@ def _named(job: SearchJob) -> _Named:
         side = None if data is None else data.image_shape[1]
         latencies = read_latencies(job.latencies, space=space, side=side)
     costs = {name: cost_named(name, space, table, latencies) for name in (*job.costs, *job.limits)}
-    seed = derived_seed(job.seed, job.worker, derivation="search") if job.worker else job.seed
     strategy = make_strategy(
         strategy_entry,
         space,
