@@ -16,7 +16,7 @@ from nascence.data import Dataset, load
 from nascence.jobs.job import Progress, Table
 from nascence.jobs.names import cost_named, limits_of, space_named
 from nascence.jobs.supernet_job import HISTORY, SupernetJob
-from nascence.spaces import Architecture, ElasticMobile
+from nascence.spaces import Architecture, Elastic
 from nascence.supernets import ElasticSuperNet
 from nascence.supernets.once_for_all import Specialised, calibrated, recalibration_batches
 
@@ -50,7 +50,7 @@ class OnceForAllJob(SupernetJob):
         once_for_all = self.method("once-for-all strategy")
         data = load(self.data)
         space = space_named(self.space, data=data, sizes=self.sizes)
-        if not isinstance(space, ElasticMobile):
+        if not isinstance(space, Elastic):
             raise ValueError(
                 f"the networks of {self.space} are not slices of one another; once-for-all is for "
                 "elastic-mobile"
@@ -94,7 +94,7 @@ class OnceForAllOutcome:
     out: Path
     strategy: str
     split: tuple[str, ...]
-    space: ElasticMobile
+    space: Elastic
     history: Specialised
 
     def facts(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class OnceForAllOutcome:
         ]
 
 
-def history_json(space: ElasticMobile, history: Specialised) -> str:
+def history_json(space: Elastic, history: Specialised) -> str:
     """Write all networks that were scored, the random ones first."""
     rows = [
         {
@@ -150,7 +150,7 @@ def history_json(space: ElasticMobile, history: Specialised) -> str:
     return json.dumps({**facts, "candidates": rows}, indent=1)
 
 
-def network_weights(space: ElasticMobile, history: Specialised, data: Dataset) -> bytes:
+def network_weights(space: Elastic, history: Specialised, data: Dataset) -> bytes:
     """Return the best network's tensors as safetensors, BatchNorm with statistics of its own.
 
     ``space.build(space.parse(line))`` loads them; the line is in the file's metadata.

@@ -21,7 +21,7 @@ from nascence.search.limits import Limits, sample_allowed
 from nascence.search.loop import search
 from nascence.search.predictor_search import PredictorSearch
 from nascence.search.study import open_study
-from nascence.spaces import Architecture, ElasticMobile
+from nascence.spaces import Architecture, Elastic
 from nascence.supernets.elastic import ElasticSuperNet
 from nascence.supernets.evaluators import FewShotEvaluator
 from nascence.supernets.progressive_shrinking import PHASES, Phase, progressive_shrinking
@@ -197,7 +197,7 @@ def calibrated(
     return network.eval()
 
 
-def _whole_space(sub_supernets: Sequence[ElasticSuperNet]) -> ElasticMobile:
+def _whole_space(sub_supernets: Sequence[ElasticSuperNet]) -> Elastic:
     """Return the space whose architectures each belong to one of the sub-supernets."""
     if not sub_supernets:
         raise ValueError("there is no supernet; give one, or all sub-supernets of a split one")
