@@ -37,7 +37,10 @@ NAMES = {
 
 
 def statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel of images scaled to [0, 1], the latter at least 1/255."""
+    """Mean and deviation ``(C,)`` of images ``(N, C, H, W)`` scaled to [0, 1].
+
+    The deviation is at least 1/255.
+    """
     first = np.zeros(images.shape[1])
     second = np.zeros(images.shape[1])
     size = int(np.prod(images.shape[2:]))

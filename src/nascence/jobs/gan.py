@@ -29,8 +29,15 @@ from nascence.supernets import SuperNet
 SPACE, PICTURE = "gan", "samples.png"
 ROUNDS = 20
 """Rounds of each part; the published search has 65, with 30 steps of the controller in each."""
-RATES = (1e-3, 1e-3)
-"""Learning rates of Adam; published are 2e-4, for searches that are hundreds of times longer."""
+SHORT: Mapping[str, Any] = {
+    "controller_steps": 10,
+    "controller_rate": 3.5e-3,
+    "batch_size": 32,
+    "generated": 32,
+    "critic_steps": 1,
+    "rates": (1e-3, 1e-3),
+}
+"""Settings of a short search; published are rates of 2e-4, for searches a hundred times longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +75,7 @@ class GanJob(SupernetJob):
         space = GeneratorSpace(
             stages=stages_of(data), width=width, latent=128, in_channels=data.image_shape[0]
         )
-        with seeded(self.seed):
-            whole = SuperNet(space, affine="fixed")
-        supernets = self.parts(whole)
-        least = len(supernets) * space.stages
-        if self.steps < least:
-            raise ValueError(
-                f"steps is {self.steps}; {len(supernets)} supernets of {space.stages} stages need "
-                f"{least} or more"
-            )
+        supernets = self._supernets(space)
         with locked(self.out):
             trained = train_classifier(
                 data,
@@ -88,15 +87,9 @@ class GanJob(SupernetJob):
             judge = trained.classifier
             images = data.validation.images[:5000]
             quality = ClassifierQuality(judge.probabilities, judge.features, images)
-            published: dict[str, Any] = {
+            own = {
                 "round_steps": -(-self.steps // len(supernets) // ROUNDS),
-                "controller_steps": 10,
-                "controller_rate": 3.5e-3,
                 "images": self.images,
-                "batch_size": 32,
-                "generated": 32,
-                "critic_steps": 1,
-                "rates": RATES,
                 "discriminator_width": width,
             }
             with self.failures_kept():
@@ -110,10 +103,23 @@ class GanJob(SupernetJob):
                     workers=self.workers,
                     out=self.out,
                     progress=None if progress is None else partial(_show, progress),
-                    **{**published, **self.settings},
+                    **{**SHORT, **own, **self.settings},
                 )
             self.keep(history.to_json())
             return _measured(self, space, history, quality, trained.accuracy)
+
+    def _supernets(self, space: GeneratorSpace) -> list[SuperNet]:
+        """Return untrained supernets; raise ``ValueError`` for fewer steps than their stages."""
+        with seeded(self.seed):
+            whole = SuperNet(space, affine="fixed")
+        supernets = self.parts(whole)
+        least = len(supernets) * space.stages
+        if self.steps < least:
+            raise ValueError(
+                f"steps is {self.steps}; {len(supernets)} supernets of {space.stages} stages need "
+                f"{least} or more"
+            )
+        return supernets
 
 
 def _width(sizes: Mapping[str, Any]) -> int:
