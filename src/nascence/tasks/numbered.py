@@ -39,7 +39,7 @@ class NumberedProblem(CostedProblem):
 
 @dataclass(frozen=True)
 class NumberedFamily:
-    """``count`` tasks that take turns in ``problems``.
+    """``count`` tasks that cycle through ``problems``.
 
     Task k follows from the name of the family and k alone, so that it is the same everywhere; tasks
     k, k + len(problems), ... can be stacked.

@@ -68,7 +68,7 @@ class ReparametrisedFamily:
 
     @property
     def name(self) -> str:
-        """That of the family, with ``:units`` or ``:units-of-tensors`` behind."""
+        """The name of the family, followed by ``:units`` or ``:units-of-tensors``."""
         return f"{self.family.name}:{SUFFIXES[self.units]}"
 
     @property
