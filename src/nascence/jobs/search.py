@@ -109,10 +109,10 @@ def _named(job: SearchJob) -> _Named:
     space_entry = registry.find(job.space, "space", "table")
     table_entry = registry.find_any(job.space, "table")
     strategy_entry = registry.find(job.strategy, *registry.STRATEGIES)
-    table: Table | None = None if table_entry is None else table_entry.load()()
-    evaluator = job.evaluator or ("naswot" if table is None else "table")
+    evaluator = job.evaluator or ("naswot" if table_entry is None else "table")
     for name in evaluator.split("+"):
         registry.find(name, "evaluator", "score")
+    table: Table | None = None if table_entry is None else table_entry.load()()
     data = load(job.data) if needs_images(evaluator) else None
     space = make_space(space_entry, data=data, sizes=job.sizes)
     latencies = None
