@@ -16,9 +16,9 @@ from nascence.cli.console import (
     between_commas,
     failures_as_lines,
     numbers,
+    run_and_print,
     shares,
 )
-from nascence.cli.job_running import run_and_print
 from nascence.cli.meta_train_optimizer import optimizer
 from nascence.core.durations import parse_duration
 

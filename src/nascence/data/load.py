@@ -1,16 +1,13 @@
 """Load a data set from wherever it lies."""
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from nascence.data import cache as store
+from nascence.data.cache import default_folder, prepared
 from nascence.data.cifar import is_cifar, read_cifar
 from nascence.data.dataset import Dataset, Split
 from nascence.data.decoding import Progress
@@ -19,7 +16,7 @@ from nascence.data.folder import is_folder, read_folder
 from nascence.data.idx import is_idx, read_idx
 from nascence.data.npz import is_npz, read_npz
 from nascence.data.parquet import is_parquet, read_parquet
-from nascence.data.prepare import Preparation, prepare
+from nascence.data.prepare import Preparation
 from nascence.data.sample import NAME, read_sample
 from nascence.data.source import Source
 
@@ -68,16 +65,12 @@ def load(
         MissingDataError: There is nothing at that path (also a ``FileNotFoundError``).
     """
     settings = Preparation(size, validation_fraction, seed, workers, progress)
+    folder = None if cache is False else Path(cache) if cache else default_folder()
     try:
         found = _read(source)
-        name = printable(source)
-        folder = None if cache is False else Path(cache) if cache else store.default_folder()
         reading = _reading(found, validation_fraction)
-        if found.files is None or folder is None:
-            return _dataset(name, reading, *prepare(found, name, settings, _in_memory))
-        chosen = (size, validation_fraction, seed) if found.validation is None else (size,)
-        entry = folder / "data" / store.key(found.files, found.class_names, found.skipped, *chosen)
-        return _dataset(name, reading, *_through_cache(entry, found, name, settings))
+        name = printable(source)
+        stored, arrays = prepared(found, name, settings, folder)
     except OSError as error:
         if isinstance(error, DataError):
             raise
@@ -85,6 +78,18 @@ def load(
             f"{printable(source)} cannot be read ({error.strerror or error}); check its path and "
             "permissions"
         ) from error
+    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    return Dataset(
+        name=name,
+        train=Split(tensors["train_images"], tensors["train_labels"]),
+        validation=Split(tensors["validation_images"], tensors["validation_labels"]),
+        class_names=stored.class_names,
+        mean=stored.mean,
+        std=stored.std,
+        skipped=stored.skipped,
+        fingerprint=stored.fingerprint,
+        reading=reading,
+    )
 
 
 def _read(source: str | os.PathLike[str]) -> Source:
@@ -108,46 +113,7 @@ READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Source]], ...] = (
 )
 
 
-def _in_memory(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    return np.empty(shape, np.uint8)
-
-
-def _through_cache(
-    entry: Path, found: Source, name: str, settings: Preparation
-) -> tuple[store.Stored, store.Arrays]:
-    """What an entry holds, made first where it is absent or damaged."""
-    if (hit := store.read(entry)) is not None:
-        return hit
-    try:
-        with store.workspace(entry) as folder:
-            stored, arrays = prepare(
-                found, name, settings, lambda part, shape: store.allocate(folder / part, shape)
-            )
-            store.write(entry, folder, arrays, stored)
-    except store.CacheError as error:
-        if (hit := store.read(entry)) is not None:  # another process was faster
-            return hit
-        warnings.warn(f"decoded images are not kept, the cache fails: {error}", stacklevel=3)
-        return prepare(found, name, settings, _in_memory)
-    return store.read(entry) or prepare(found, name, settings, _in_memory)
-
-
 def _reading(found: Source, fraction: float) -> str:
     train, validation = found.origins
     held_out = validation or f"{100 * fraction:.3g} % of each class"
     return f"{len(found.class_names)} classes from {train}, validated on {held_out}"
-
-
-def _dataset(name: str, reading: str, stored: store.Stored, arrays: store.Arrays) -> Dataset:
-    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    return Dataset(
-        name=name,
-        train=Split(tensors["train_images"], tensors["train_labels"]),
-        validation=Split(tensors["validation_images"], tensors["validation_labels"]),
-        class_names=stored.class_names,
-        mean=stored.mean,
-        std=stored.std,
-        skipped=stored.skipped,
-        fingerprint=stored.fingerprint,
-        reading=reading,
-    )

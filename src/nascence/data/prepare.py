@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.cache import Arrays, Stored, fingerprint
+from nascence.data.arrays import Arrays, Stored, fingerprint, statistics
 from nascence.data.decode import ColourError
 from nascence.data.decoding import (
     Form,
@@ -17,12 +17,10 @@ from nascence.data.decoding import (
     resize_arrays,
 )
 from nascence.data.errors import DataError
-from nascence.data.source import ArrayImages, EncodedImages, Part, Source
-from nascence.data.split import stratified_split
+from nascence.data.source import ArrayImages, EncodedImages, Labels, Part, Source
 
 MOST_LINES = 20
 BLOCK = 256  # images
-CACHED = 1 << 18  # values that stay in the processor's cache as float32
 Allocate = Callable[[str, tuple[int, ...]], NDArray[np.uint8]]
 Index = NDArray[np.intp]
 
@@ -60,8 +58,13 @@ class _Pixels:
     kept: Index
 
 
+def in_memory(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A uint8 array of ``shape``, whatever its name."""
+    return np.empty(shape, np.uint8)
+
+
 def prepare(
-    source: Source, where: str, settings: Preparation, allocate: Allocate
+    source: Source, where: str, settings: Preparation, allocate: Allocate = in_memory
 ) -> tuple[Stored, Arrays]:
     """Decode, resize, split and measure a source.
 
@@ -95,7 +98,7 @@ def prepare(
     for name, part in (("train", train), ("validation", validation)):
         arrays[f"{name}_images"] = _take(part, partial(allocate, f"{name}_images"))
         arrays[f"{name}_labels"] = part.labels[part.kept]
-    mean, std = _statistics(arrays["train_images"])
+    mean, std = statistics(arrays["train_images"])
     stored = Stored(
         train_shape=arrays["train_images"].shape,
         validation_shape=arrays["validation_images"].shape,
@@ -177,6 +180,22 @@ def _check_classes(train: _Pixels, names: tuple[str, ...], where: str, skipped: 
         )
 
 
+def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[Index, Index]:
+    """Indices of training and of validation images, each ascending.
+
+    Of a class with ``n`` images, ``round(fraction * n)`` are held out, but at least one and at
+    most ``n - 1``; a class with one image keeps it for training. The choice depends on the labels,
+    the fraction and the seed alone.
+    """
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out[generator.permutation(members)[:count]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
 def _single_images(train: _Pixels, names: tuple[str, ...]) -> list[str]:
     counts = np.bincount(train.labels[train.kept], minlength=len(names))
     lines = [
@@ -202,19 +221,3 @@ def _take(
     for start in range(0, len(result), BLOCK):
         result[start : start + BLOCK] = part.images[part.kept[start : start + BLOCK]]
     return result
-
-
-def _statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel of images scaled to [0, 1], the latter at least 1/255."""
-    first = np.zeros(images.shape[1])
-    second = np.zeros(images.shape[1])
-    size = int(np.prod(images.shape[2:]))
-    rows = max(1, CACHED // (size * images.shape[1]))
-    for start in range(0, len(images), rows):
-        block = images[start : start + rows].reshape(-1, images.shape[1], size).astype(np.float32)
-        first += block.sum(2).sum(0, dtype=np.float64)
-        second += np.einsum("nci,nci->nc", block, block).sum(0, dtype=np.float64)
-    mean = first / (255 * size * len(images))
-    variance = second / (255**2 * size * len(images)) - mean**2
-    deviation = np.sqrt(np.maximum(variance, 1 / 255**2))
-    return tuple(mean.tolist()), tuple(deviation.tolist())

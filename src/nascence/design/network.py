@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from nascence.core.files import understood
 from nascence.core.randomness import seeded
+from nascence.core.resumable import CheckpointError
 from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design.families import FAMILIES
 from nascence.design.folder import RunError
 from nascence.models import resnet_of_macs
-from nascence.params import CheckpointError
 from nascence.reparam import fold
 
 
