@@ -25,7 +25,7 @@ def searched(run_of: Callable[..., Run]) -> Callable[..., Run]:
     """Makes a run whose search is done."""
 
     def make(**settings: object) -> Run:
-        run = run_of(**{"steps": 6, **settings})
+        run = run_of(**{"family": "cells", "steps": 6, **settings})
         architecture = cells.space_in(run).parse(CELL + ";width=4;cells=1")
         run.folder.finish("search", SearchResult(1.0, architecture, CELL, {}, 1.0, ()))
         return run

@@ -29,6 +29,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Side = Annotated[int | None, typer.Option(help="Side in pixels that images are scaled to.")]
+LabelDepth = Annotated[
+    int | None,
+    typer.Option(
+        help="Level of the folders that are classes, in folders of folders; the first if not given."
+    ),
+]
 Leg = Annotated[
     str | None,
     typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),

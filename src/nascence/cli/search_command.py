@@ -107,6 +107,13 @@ def search(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels that images are scaled to.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -168,6 +175,7 @@ def search(
             "latency_weight": latency_weight,
             "images": images,
             "data": data,
+            "size": size,
             "steps": steps,
             "stop_at_skips": stop_at_skips,
             "seed": seed,

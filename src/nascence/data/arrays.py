@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 CACHED = 1 << 18  # values that stay in the processor's cache as float32
 WHOLE = 1 << 30  # bytes up to which the hash covers everything
 PIECE = 1 << 20
+WINDOW = 1 << 28  # bytes of a mapped array that are held in memory
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,29 @@ NAMES = {
 }
 
 
+class Pages:
+    """Gives memory of an array that is mapped from a file back, again and again.
+
+    The pages that were read or written stay in the file, and are read again where they are needed:
+    so an array of any size takes about ``WINDOW`` bytes of memory.
+
+    Args:
+        array: ``(N, ...)`` of any type; nothing is done for one in memory.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        mapped = getattr(array, "_mmap", None)
+        self._mapped: mmap.mmap | None = mapped if hasattr(mapped, "madvise") else None
+        self._bytes = 0
+
+    def touched(self, size: int) -> None:
+        """Note that ``size`` more bytes were read or written."""
+        self._bytes += size
+        if self._mapped is not None and self._bytes > WINDOW:
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+            self._bytes = 0
+
+
 def statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation ``(C,)`` of images ``(N, C, H, W)`` scaled to [0, 1].
 
@@ -45,8 +70,10 @@ def statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[fl
     second = np.zeros(images.shape[1])
     size = int(np.prod(images.shape[2:]))
     rows = max(1, CACHED // (size * images.shape[1]))
+    pages = Pages(images)
     for start in range(0, len(images), rows):
         block = images[start : start + rows].reshape(-1, images.shape[1], size).astype(np.float32)
+        pages.touched(block.size)
         first += block.sum(2).sum(0, dtype=np.float64)
         second += np.einsum("nci,nci->nc", block, block).sum(0, dtype=np.float64)
     mean = first / (255 * size * len(images))
@@ -65,10 +92,10 @@ def fingerprint(arrays: Arrays, class_names: Sequence[str]) -> str:
         array = arrays[name]
         digest.update(f"{name} {array.shape}".encode())
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        if len(data) <= WHOLE:
-            digest.update(data)
-            continue
-        for index in range(1024):
-            start = index * (len(data) - PIECE) // 1023
+        pages = Pages(array)
+        whole = len(data) <= WHOLE
+        starts = range(0, len(data), PIECE)
+        for start in starts if whole else (i * (len(data) - PIECE) // 1023 for i in range(1024)):
             digest.update(data[start : start + PIECE])
+            pages.touched(PIECE)
     return digest.hexdigest()

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.arrays import NAMES, Arrays, Stored, fingerprint
+from nascence.data.arrays import NAMES, Arrays, Pages, Stored, fingerprint
 from nascence.data.prepare import Preparation, prepare
 from nascence.data.source import Source
 
-VERSION = 2
+VERSION = 3
+ROWS = 256  # that are written at once
 
 
 def default_folder() -> Path | None:
@@ -58,9 +59,9 @@ def prepared(
         DataError: See :func:`nascence.data.prepare.prepare`.
     """
     if source.files is not None and folder is not None:
-        settled: tuple[object, ...] = (settings.size,)
+        settled: tuple[object, ...] = (settings.size, settings.framing)
         if source.validation is None:
-            settled = (settings.size, settings.validation_fraction, settings.seed)
+            settled = (*settled, settings.validation_fraction, settings.seed)
         entry = folder / "data" / key(source.files, source.class_names, source.skipped, *settled)
         if (hit := read(entry)) is not None:
             return hit
@@ -156,8 +157,11 @@ def write(folder: Path, temporary: Path, stored: Stored, arrays: Arrays) -> None
     try:
         entry.mkdir()
         for name in NAMES:
+            array, pages = np.ascontiguousarray(arrays[name]), Pages(arrays[name])
             with open(entry / name, "wb") as file:
-                np.ascontiguousarray(arrays[name]).tofile(file)
+                for start in range(0, len(array), ROWS):
+                    array[start : start + ROWS].tofile(file)
+                    pages.touched(array[start : start + ROWS].nbytes)
         (entry / "about.json").write_text(json.dumps(asdict(stored)), encoding="utf-8")
         if folder.exists():
             os.replace(folder, temporary / "damaged")

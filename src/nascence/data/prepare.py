@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.arrays import Arrays, Stored, fingerprint, statistics
-from nascence.data.decode import ColourError
+from nascence.data.arrays import Arrays, Pages, Stored, fingerprint, statistics
+from nascence.data.copies import apart, digests, remarks
+from nascence.data.decode import FRAMINGS, ColourError, Framing
 from nascence.data.decoding import (
     Form,
     Progress,
@@ -34,10 +35,13 @@ class Preparation:
     seed: int
     workers: int | None
     progress: Progress | None
+    framing: Framing = "crop"
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= 4096:
             raise DataError(f"size is {self.size}; allowed is 1 to 4096 pixels, or None")
+        if self.framing not in FRAMINGS:
+            raise DataError(f"framing is {self.framing!r}; allowed are {', '.join(FRAMINGS)}")
         if not 0 < self.validation_fraction < 1:
             raise DataError(
                 f"validation_fraction is {self.validation_fraction}; it must lie between 0 and 1, "
@@ -85,10 +89,15 @@ def prepare(
             train.labels[train.kept], settings.validation_fraction, settings.seed
         )
         skipped += _single_images(train, source.class_names)
+        of = digests(train.images, train.kept)
+        skipped += remarks(of, train.labels[train.kept], of[:0])
+        held_in, held_out = apart(held_in, held_out, of)
         validation = replace(train, kept=train.kept[held_out])
         train = replace(train, kept=train.kept[held_in])
     else:
         validation = pixels[1]
+        of, others = (digests(part.images, part.kept) for part in pixels)
+        skipped += remarks(of, train.labels[train.kept], others)
     if not len(validation.kept):
         raise DataError(
             f"no image of {where} is left for validation; each class needs two images, or the "
@@ -118,8 +127,8 @@ def _decode(
     if not encoded:
         arrays = [part for part in parts if isinstance(part, ArrayImages)]
         return _resize(arrays, where, settings), []
-    form = judge_form(encoded, settings.size)
-    form = form or Form((32, 32), grey=False)
+    form = judge_form(encoded, settings.size, settings.framing)
+    form = form or Form((32, 32), grey=False, framing=settings.framing)
     try:
         return _decode_as(form, encoded, settings, allocate)
     except ColourError:
@@ -153,7 +162,11 @@ def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> 
 
 def _resize(parts: list[ArrayImages], where: str, settings: Preparation) -> list[_Pixels]:
     pixels = [
-        _Pixels(resize_arrays(part.images, settings.size), part.labels, np.arange(len(part.labels)))
+        _Pixels(
+            resize_arrays(part.images, settings.size, settings.framing),
+            part.labels,
+            np.arange(len(part.labels)),
+        )
         for part in parts
     ]
     shapes = [part.images.shape[1:] for part in pixels]
@@ -218,6 +231,9 @@ def _take(
     if len(part.kept) == len(part.images):
         return part.images
     result = allocate((len(part.kept), *part.images.shape[1:]))
+    pages = Pages(part.images), Pages(result)
     for start in range(0, len(result), BLOCK):
+        for each in pages:
+            each.touched(BLOCK * result[0].nbytes)
         result[start : start + BLOCK] = part.images[part.kept[start : start + BLOCK]]
     return result

@@ -71,7 +71,7 @@ class GanJob(SupernetJob):
                 f"place of {self.space}"
             )
         autogan = self.method("gan strategy")
-        data, width = load(self.data), _width(self.sizes)
+        data, width = load(self.data, size=self.size), _width(self.sizes)
         space = GeneratorSpace(
             stages=stages_of(data), width=width, latent=128, in_channels=data.image_shape[0]
         )

@@ -68,7 +68,7 @@ class GradientJob(SupernetJob):
             LimitError: No network of the space is as fast as the limit.
         """
         search = self.method("gradient strategy", gradient_search)
-        data = load(self.data)
+        data = load(self.data, size=self.size)
         space = space_named(self.space, data=data, sizes=self.sizes)
         with locked(self.out):
             term = latency_term(self, space, data)

@@ -63,6 +63,7 @@ class NamedJob:
         out: Folder of the checkpoints and of what is found.
         space, strategy: Names; see `nascence.registry`.
         data: Images for whatever builds networks.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
         sizes: Settings of the space, such as ``{"width": 8}``.
         settings: Settings of the strategy, such as ``{"population": 50}``.
         steps: Steps of every training; those of a supernet are shared by its sub-supernets.
@@ -78,6 +79,7 @@ class NamedJob:
     space: str
     strategy: str
     data: str = "cifar10-sample"
+    size: int | None = None
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 500
@@ -101,7 +103,7 @@ JOBS: Mapping[str, str] = {
 FLAGS = {"trials": "budget as a number", "seconds": "budget as a time", "settings": "setting"}
 FLAGS |= {"costs": "cost", "limits": "limit", "sizes": "width and --cells"}
 """Options that have another name on the command line."""
-EVERYWHERE = {"out", "space", "strategy", "data", "steps", "seconds", "seed", "workers"}
+EVERYWHERE = {"out", "space", "strategy", "data", "size", "steps", "seconds", "seed", "workers"}
 
 
 def make_job(*, preset: str = "", **options: Any) -> Job:

@@ -48,7 +48,7 @@ class OnceForAllJob(SupernetJob):
             ValueError: The space is not elastic-mobile, or a setting is out of its range.
         """
         once_for_all = self.method("once-for-all strategy")
-        data = load(self.data)
+        data = load(self.data, size=self.size)
         space = space_named(self.space, data=data, sizes=self.sizes)
         if not isinstance(space, Elastic):
             raise ValueError(

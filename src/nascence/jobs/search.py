@@ -113,7 +113,7 @@ def _named(job: SearchJob) -> _Named:
     for name in evaluator.split("+"):
         registry.find(name, "evaluator", "score")
     table: Table | None = None if table_entry is None else table_entry.load()()
-    data = load(job.data) if needs_images(evaluator) else None
+    data = load(job.data, size=job.size) if needs_images(evaluator) else None
     space = make_space(space_entry, data=data, sizes=job.sizes)
     latencies = None
     if job.latencies is not None and job.space == "nb201" and table is not None:

@@ -11,7 +11,14 @@ from nascence.search.evaluator import (
     TrainingEvaluator,
 )
 from nascence.search.history import Candidate, History
-from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, sample_allowed
+from nascence.search.limits import (
+    Allowed,
+    ExhaustedError,
+    Limit,
+    LimitError,
+    Limits,
+    sample_allowed,
+)
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
@@ -25,6 +32,7 @@ from nascence.search.table_space import ListedSpace, TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "Allowed",
     "AccuracyPredictor",
     "Box",
     "Candidate",

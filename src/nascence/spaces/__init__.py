@@ -37,6 +37,8 @@ from nascence.spaces.space import (
     Zero,
     name_of,
 )
+from nascence.spaces.staged import StagedSpace
+from nascence.spaces.staged_blocks import Operator
 
 __all__ = [
     "AdditiveSpace",
@@ -67,6 +69,7 @@ __all__ = [
     "Mobile",
     "NB201",
     "NetworkSpace",
+    "Operator",
     "ProductSpace",
     "Readable",
     "Restrictable",
@@ -78,6 +81,7 @@ __all__ = [
     "ShuffleNetSpace",
     "SmallSpace",
     "Stage",
+    "StagedSpace",
     "Zero",
     "identity_convolution",
     "name_of",
