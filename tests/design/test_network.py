@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from nascence.core.resumable import CheckpointError
 from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design import network
 from nascence.design.families import cell_space
 from nascence.design.folder import RunError
 from nascence.export import save_weights
-from nascence.params import CheckpointError
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|;width=8;cells=2"
 

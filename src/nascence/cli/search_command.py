@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence import registry
-from nascence.cli.console import Json, Quiet, failures_as_lines, whole
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
 from nascence.core.durations import parse_duration
 from nascence.jobs.presets import PRESETS
 

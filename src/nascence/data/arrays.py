@@ -62,9 +62,9 @@ class Pages:
 
 
 def statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel of ``(N, C, H, W)`` scaled to [0, 1].
+    """Mean and deviation ``(C,)`` of images ``(N, C, H, W)`` scaled to [0, 1].
 
-    A deviation is at least 1/255.
+    The deviation is at least 1/255.
     """
     first = np.zeros(images.shape[1])
     second = np.zeros(images.shape[1])

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from nascence.core.files import understood
+from nascence.core.resumable import CheckpointError
 from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design.families import FAMILIES
 from nascence.design.folder import RunError
 from nascence.design.hand import hand_design, stock_resnet18
 from nascence.models import resnet_of_macs
-from nascence.params import CheckpointError
 from nascence.reparam import fold
 
 
