@@ -18,7 +18,7 @@ from nascence.design.families.staged_cost import StagedCost, space_of
 from nascence.design.results import FrontPoint, SearchResult, TrainingPlan
 from nascence.design.run import Run
 from nascence.report import CandidatePoint
-from nascence.search import Allowed, Limit, Limits, sample_allowed
+from nascence.search import Limit, Limits, sample_allowed
 from nascence.spaces import Architecture, StagedSpace
 from nascence.training import Training, faster_precision, unmeasured_precision
 
@@ -217,17 +217,7 @@ def _rounds(run: Run, space: StagedSpace, cost: StagedCost, precision: str) -> R
             precision=precision,  # type: ignore[arg-type]
         )
         slowness = step / (1e-3 * recipe.BATCH * cost.training_ms(hands[1]))
-        most = 1e3 * seconds / (slowness * len(run.data.train)) / PASSES[0]
-        # Counting is free, timing is not: what is far too large is not timed at all.
-        macs = OVERSIZE * most * cost.macs(hands[1]) / cost.training_ms(hands[1])
-        suited: Allowed = Limits(
-            Limit("multiply-adds", cost.macs, macs),
-            *allowed.limits,
-            Limit("training ms", cost.training_ms, most),
-            Limit("passes", lambda each: most * PASSES[0] / cost.training_ms(each), PASSES[1]),
-        )
-    else:
-        suited = allowed
+    suited = _suited(run, space, cost, seconds / slowness)
     steps = settings.steps or max(int(seconds / step), 1)
     first = max(FIRST, min(LEAST_STEPS, steps) / steps) if not settings.trials else FIRST
     count = settings.trials or min(int(SPENT / first), MOST)
@@ -243,8 +233,26 @@ def _rounds(run: Run, space: StagedSpace, cost: StagedCost, precision: str) -> R
     )
 
 
+def _suited(run: Run, space: StagedSpace, cost: StagedCost, seconds: float) -> Limits:
+    """The limits of the user, and those of what is seen in so many undisturbed seconds."""
+    settings = run.settings
+    allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
+    if settings.steps:
+        return allowed
+    known = designs.hand_designs(space)[1]
+    least, most = (1e3 * seconds / (len(run.data.train) * passes) for passes in reversed(PASSES))
+    # Counting is free, timing is not: what is far too large is not timed at all.
+    macs = OVERSIZE * most * cost.macs(known) / cost.training_ms(known)
+    return Limits(
+        Limit("multiply-adds", cost.macs, macs),
+        *allowed.limits,
+        Limit("training ms", cost.training_ms, most),
+        Limit("1 / training ms", lambda each: 1 / cost.training_ms(each), 1 / least),
+    )
+
+
 def _entrants(
-    run: Run, space: StagedSpace, allowed: Limits, suited: Allowed, count: int
+    run: Run, space: StagedSpace, allowed: Limits, suited: Limits, count: int
 ) -> list[Architecture]:
     """Designs by hand within the limits, the largest first, and as many that are drawn."""
     hands = [each for each in reversed(designs.hand_designs(space)) if suited(each)]
@@ -306,16 +314,13 @@ def _mutants(
     rounds: Rounds,
     begun: list[Entrant],
 ) -> list[str]:
-    """Variants of the best two that keep to the limits and train no slower than the slowest."""
-    settings = run.settings
+    """Variants of the best two within the same limits as the others."""
     parents = sorted(begun, key=lambda each: each.loss)[:2]
-    allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
-    slowest = max(cost.training_ms(each.architecture) for each in begun)
     found = designs.mutants(
         space,
         [each.architecture for each in parents],
         rounds.mutants,
-        allowed=Limits(*allowed.limits, Limit("training ms", cost.training_ms, slowest)),
+        allowed=_suited(run, space, cost, rounds.seconds / rounds.slowness),
         known={each.architecture for each in begun},
         generator=run.generator(9),
     )
