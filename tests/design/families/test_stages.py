@@ -1,5 +1,6 @@
 """The search of the family of stages: limits, rounds, the front, and going on from it."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from nascence.data import Dataset, Split
 from nascence.design import recipe, stages
 from nascence.design.families.stages import Stages
 from nascence.design.results import FrontPoint, TrainingPlan
@@ -54,6 +56,13 @@ def test_no_machine_is_too_slow_for_a_network(
     assert found.name == "stem2;16x1 residual;32x1 residual;64x1 residual"
     assert found.done == 0
     assert math.isnan(found.score)
+
+
+def test_a_handful_of_images_is_not_split(run_of: Callable[..., Run], noise: Dataset) -> None:
+    few = dataclasses.replace(noise, train=Split(noise.train.images[:3], noise.train.labels[:3]))
+    found = Stages().search(run_of(data=few, **QUICK))
+    assert len(found.candidates) == 1
+    assert found.done == 0
 
 
 def test_limits_that_no_design_by_hand_keeps_leave_others(run_of: Callable[..., Run]) -> None:

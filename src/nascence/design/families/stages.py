@@ -34,6 +34,8 @@ SPENT = 0.16
 """Share of the time that all first rounds may take together."""
 LEAST_STEPS = 25
 """Steps below which a short training tells nothing."""
+FEWEST_IMAGES = 20
+"""Training images below which none can be held out to compare networks on."""
 MOST, FRONT = 8, (3, 6)
 """Most networks in the first round, and how many the front has."""
 SCORE = "accuracy on images held out of the training images, after the short trainings"
@@ -220,7 +222,8 @@ def _rounds(run: Run, space: StagedSpace, cost: StagedCost, precision: str) -> R
     suited = _suited(run, space, cost, seconds / slowness)
     steps = settings.steps or max(int(seconds / step), 1)
     first = max(FIRST, min(LEAST_STEPS, steps) / steps) if not settings.trials else FIRST
-    count = settings.trials or min(int(SPENT / first), MOST)
+    few = len(run.data.train) < FEWEST_IMAGES
+    count = 1 if few else settings.trials or min(int(SPENT / first), MOST)
     names = _entrants(run, space, allowed, suited, count)
     return Rounds(
         names=tuple(map(space.format, names)),
