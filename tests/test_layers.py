@@ -13,6 +13,7 @@ CORE = {
     "data",
     "graph",
     "export",
+    "onnx_files",
     "registry",
 }
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}

@@ -211,6 +211,8 @@ def describe(node: fx.Node) -> str:
     found = operator_of(node)
     if found is not None:
         return type(found).__name__.lower()
+    if "kind" in node.meta:
+        return str(node.meta["kind"])
     module = node.graph.owning_module
     if node.op == "call_module" and module is not None:
         return type(module.get_submodule(str(node.target))).__name__

@@ -249,7 +249,7 @@ def put_back(
         return
     with node.graph.inserting_before(node):
         merged = node.graph.call_function(linear_value, (source,))
-    inherited = ("shape", "nn_module_stack")
+    inherited = ("shape", "nn_module_stack", "value")
     merged.meta.update({key: node.meta[key] for key in inherited if key in node.meta})
     change(merged, operator, (source,), owner, trained=trained)
     signs = (1, *(sign for sign, _ in rest))

@@ -9,9 +9,10 @@ Composition and sums of branches follow Ding et al., "Diverse Branch Block", CVP
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class NotExact(ValueError):
@@ -120,12 +121,13 @@ class Convolution:
 class OpaqueConvolution:
     """A convolution layer of an unknown kind, linear in its weight and bias.
 
-    It takes a scale after it and nothing else; ``layer`` is copied with the new values.
+    It takes a scale after it and nothing else; ``layer``, a module or an ONNX node, is copied with
+    the new values.
     """
 
     weight: Tensor
     bias: Tensor
-    layer: nn.Module
+    layer: Any
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,26 @@ Operator = (
     | FilledPadding
     | Commuting
 )
+
+
+def is_padding(found: Convolution) -> bool:
+    """Whether ``found`` only pads."""
+    unit = all(size == 1 for size in (*found.kernel, *found.stride))
+    return not found.learned and unit
+
+
+def is_symmetric(found: Convolution) -> bool:
+    """Whether torch's convolution takes this padding as it is."""
+    return all(low == high >= 0 for low, high in found.padding)
+
+
+def is_same(found: Convolution) -> bool:
+    """Whether this padding is what torch calls ``same``."""
+    axes = zip(found.padding, found.dilation, found.kernel, found.stride, strict=True)
+    return not found.transposed and all(
+        stride == 1 and low == step * (size - 1) // 2 and low + high == step * (size - 1)
+        for (low, high), step, size, stride in axes
+    )
 
 
 def as_convolution(affine: ChannelAffine, channels: int, rank: int) -> Convolution:
