@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nascence.onnx_files.reading import subgraphs, without_large_weights
 
 FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
@@ -35,7 +37,11 @@ class Value(NamedTuple):
         return found if len(found) == len(self.dims) else None
 
 
-def infer_values(model: Any, sizes: Mapping[str, int] | None = None) -> dict[str, Value]:
+def infer_values(
+    model: Any,
+    sizes: Mapping[str, int] | None = None,
+    known: Mapping[str, np.ndarray[Any, Any]] | None = None,
+) -> dict[str, Value]:
     """Every value by its name, those inside subgraphs too; what cannot be inferred is left out.
 
     What the file says of values that it computes is not read: it may be wrong. The shapes of the
@@ -44,10 +50,17 @@ def infer_values(model: Any, sizes: Mapping[str, int] | None = None) -> dict[str
     Args:
         model: An ``onnx.ModelProto``.
         sizes: Sizes to assume for dynamic ones, by the names of :func:`dynamic_sizes`.
+        known: Values that are constant, by name.
     """
     import onnx
 
     light = without_large_weights(model)
+    if known:
+        rest = [node for node in light.graph.node if known.keys().isdisjoint(node.output)]
+        del light.graph.node[:]
+        light.graph.node.extend(rest)
+        tensors = [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
+        light.graph.initializer.extend(tensors)
     forget_shapes(light.graph, outputs=True)
     for value in light.graph.input:
         name_sizes(value, sizes or {})

@@ -72,14 +72,21 @@ class LinearGraph:
         """Whether a convolution of the format takes this padding without an operator before it."""
         return is_symmetric(convolution) or is_same(convolution)
 
-    def permit(self, rule: str, node: fx.Node, result: str) -> bool:
-        """Whether this rewrite may be done; notes it if so."""
-        name = node_name(node)
+    def may(self, rule: str, name: str) -> bool:
+        """Whether ``rule`` may be applied at what reports call ``name``."""
         full = self.limit is not None and len(self.rewrites) >= self.limit
-        if full or (rule, name) in self.forbidden:
+        return not full and (rule, name) not in self.forbidden
+
+    def permit_named(self, rule: str, name: str, result: str) -> bool:
+        """Whether this rewrite may be done; notes it if so."""
+        if not self.may(rule, name):
             return False
         self.rewrites.append(Rewrite(rule, name, result))
         return True
+
+    def permit(self, rule: str, node: fx.Node, result: str) -> bool:
+        """Whether this rewrite of ``node`` may be done; notes it if so."""
+        return self.permit_named(rule, node_name(node), result)
 
 
 class TracedGraph(LinearGraph):

@@ -1,6 +1,6 @@
 """Values of an ONNX graph that no input reaches."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,13 @@ LARGEST_GROWTH = 2**16  # bytes by which a computed constant may exceed what it 
 class Constants:
     """Constants by name: initializers as they are stored, and values computed from them."""
 
-    def __init__(self, outer: "Constants | None" = None, own: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        outer: "Constants | None" = None,
+        own: Iterable[str] = (),
+        before: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    ) -> None:
+        self.before = before or {}  # values that were computed already
         self.outer = outer
         self.own = set(own)  # names of the graph itself, which hide those of the graph outside
         self.stored: dict[str, Any] = {}
@@ -75,6 +81,10 @@ class Constants:
             return False
         if any(a.HasField("g") or a.HasField("ref_attr_name") for a in node.attribute):
             return False
+        names = [name for name in node.output if name]
+        if names and all(name in self.before for name in names):
+            self.computed.update((name, self.before[name]) for name in names)
+            return True
         read = [name for name in node.input if name]
         if node.op_type in ("Shape", "Size") and not all(name in self for name in read):
             sizes = values.get(node.input[0], Value()).sizes
@@ -103,8 +113,11 @@ class Constants:
 
 def evaluated(node: Any, given: dict[str, Any]) -> list[np.ndarray[Any, Any]] | None:
     """The outputs of one node, None where they cannot be computed here."""
+    import onnx
     from onnx.reference import ReferenceEvaluator
 
+    if node.op_type == "Constant" and node.attribute[0].name == "value":
+        return [onnx.numpy_helper.to_array(node.attribute[0].t)]
     if node.op_type == "Div" and any(
         np.issubdtype(value.dtype, np.integer) and (value < 0).any() for value in given.values()
     ):

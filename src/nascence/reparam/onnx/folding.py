@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from nascence.graph import Latency
-from nascence.onnx_files import cost_of_graph, infer_values, read_onnx
+from nascence.onnx_files import Value, cost_of_graph, infer_values, read_onnx
 from nascence.onnx_files.costs import all_nodes
 from nascence.onnx_files.inference import dynamic_sizes
 from nascence.onnx_files.reading import copied_without, initializers, subgraphs
@@ -25,6 +25,7 @@ from nascence.reparam.verification import first_line
 
 OLDEST = 11
 MOST_ROLLBACKS = 16
+SMALL = 1024  # bytes of a constant that may tell a shape
 
 
 class OnnxFold(NamedTuple):
@@ -181,10 +182,29 @@ def context_of(model: Any, sizes: Mapping[str, int]) -> Context:
     """What holds for the whole of ``model``, its dynamic sizes assumed to be ``sizes``."""
     assumed = {name: 1 if name.endswith(":0") else 224 for name in dynamic_sizes(model)}
     assumed.update(sizes)
-    values = infer_values(model)
-    example = infer_values(model, assumed) if assumed else values
-    opset = opset_of(model)
-    return Context(opset, values, example, fixed_weights=model.ir_version < 4)
+    fixed = model.ir_version < 4
+    values, computed = values_and_constants(model, fixed)
+    small = {name: value for name, value in computed.items() if value.nbytes <= SMALL}
+    example = infer_values(model, assumed, small) if assumed else values
+    return Context(opset_of(model), values, example, computed, fixed)
+
+
+def values_and_constants(
+    model: Any, fixed_weights: bool
+) -> tuple[dict[str, Value], dict[str, np.ndarray[Any, Any]]]:
+    """Types and shapes of all values, and what is constant, each of which makes the other known."""
+    inputs = set() if fixed_weights else {value.name for value in model.graph.input}
+    own = [name for node in model.graph.node for name in node.output]
+    known: dict[str, np.ndarray[Any, Any]] = {}
+    while True:
+        values = infer_values(model, known=known)
+        constants = Constants(own=own, before=known)
+        constants.stored = {t.name: t for t in model.graph.initializer if t.name not in inputs}
+        found = [node.op_type for node in model.graph.node if constants.compute(node, values)]
+        small = {n: value for n, value in constants.computed.items() if value.nbytes <= SMALL}
+        if small.keys() <= known.keys() or set(found) <= {"Constant"}:
+            return values, constants.computed
+        known = small
 
 
 def opset_of(model: Any) -> int:

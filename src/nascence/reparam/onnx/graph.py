@@ -4,11 +4,11 @@ import operator
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import fx
 
 from nascence.onnx_files import Value
 from nascence.onnx_files.reading import subgraphs
-from nascence.reparam.accounting import Rewrite
 from nascence.reparam.linear_graph import LinearGraph
 from nascence.reparam.onnx.constants import Constants
 from nascence.reparam.operators import Convolution
@@ -32,12 +32,14 @@ class Context(NamedTuple):
         opset: Version of ONNX's own operators.
         values: Types and shapes by name, proved from the inputs.
         example: The same where dynamic sizes are assumed, to count multiply-adds.
+        computed: Constants that were computed to know the shapes.
         fixed_weights: Whether initializers that are also inputs are constant all the same.
     """
 
     opset: int
     values: dict[str, Value]
     example: dict[str, Value]
+    computed: dict[str, np.ndarray[Any, Any]]
     fixed_weights: bool
 
 
@@ -62,11 +64,11 @@ class OnnxGraph(LinearGraph):
         self.source, self.context = source, context
         own = [value.name for value in source.input]
         own += [name for node in source.node for name in node.output]
-        self.constants = Constants(outer, own)
+        self.constants = Constants(outer, own, context.computed)
         self.values: dict[str, fx.Node] = {}
         self.overridable: set[str] = set()
         self._name_inputs()
-        for proto in source.node:
+        for proto in self._read_nodes():
             if not self._computed_once(proto):
                 self._append(proto)
         results = [self.value_named(value.name) for value in source.output]
@@ -88,6 +90,22 @@ class OnnxGraph(LinearGraph):
         for value in self.source.input:
             if value.name not in self.constants.stored:
                 self._placeholder(value.name, "the input of the network")
+
+    def _read_nodes(self) -> list[Any]:
+        """The nodes that an output depends on, in order."""
+        wanted = {value.name for value in self.source.output}
+        found = []
+        for proto in reversed(self.source.node):
+            name = next((name for name in proto.output if name), "")
+            dead = wanted.isdisjoint(proto.output)
+            if dead and (
+                proto.op_type == "Constant" or self.permit_named("dead", name, "never read")
+            ):
+                continue
+            found.append(proto)
+            wanted.update(proto.input)
+            wanted.update(name for inner in subgraphs(proto) for name in free_names(inner))
+        return found[::-1]
 
     def _placeholder(self, name: str, kind: str) -> fx.Node:
         first = next(iter(self.graph.nodes), None)
@@ -111,15 +129,13 @@ class OnnxGraph(LinearGraph):
     def _computed_once(self, proto: Any) -> bool:
         """Whether ``proto`` depends on constants alone and its value takes its place."""
         name = next((name for name in proto.output if name), "")
-        if ("constant", name) in self.forbidden:
+        if proto.op_type == "Constant":
+            return self.constants.compute(proto, self.context.values)
+        if not self.may("constant", name):
             return False
-        full = self.limit is not None and len(self.rewrites) >= self.limit
-        counts = proto.op_type != "Constant"
-        if (counts and full) or not self.constants.compute(proto, self.context.values):
+        if not self.constants.compute(proto, self.context.values):
             return False
-        if counts:
-            self.note("constant", name, "computed once")
-        return True
+        return self.permit_named("constant", name, "computed once")
 
     def _append(self, proto: Any) -> None:
         captured = [name for inner in subgraphs(proto) for name in free_names(inner)]
@@ -138,10 +154,6 @@ class OnnxGraph(LinearGraph):
                 operator.getitem, (node, list(proto.output).index(name))
             )
             self._describe(part, name, proto.op_type)
-
-    def note(self, rule: str, name: str, result: str) -> None:
-        """Record a rewrite of the value ``name``."""
-        self.rewrites.append(Rewrite(rule, name, result))
 
     def linear_nodes(self) -> Iterable[fx.Node]:
         """Nodes that stand for one ONNX node of its own domain and have one output."""

@@ -89,7 +89,7 @@ def join_with_input(graph: OnnxGraph, node: fx.Node, found: Operator) -> None:
     if before.meta["kind"] == "MatMul" and isinstance(first, Convolution):
         shifts = bool((found.scale == 1).all()) and found.rank in (0, None)
         try:
-            joined = scale_output(first, found) if shifts and found.channels > 1 else None
+            joined = scale_output(first, found) if shifts else None
         except NotExact:
             joined = None
     elif before.meta["kind"] in ("Mul", "Div") and isinstance(first, ChannelAffine):
