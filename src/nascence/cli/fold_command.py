@@ -102,7 +102,7 @@ def _fold_file(
             )
     sizes = None if shape is None else _shape_of(shape)
     check_new_file(out)
-    from nascence.reparam.onnx.command import fold_file
+    from nascence.folding.command import fold_file
 
     job = fold_file(source, out=out, inputs=inputs, shape=sizes, verify=verify)
     facts = _facts(job.report)

@@ -61,7 +61,8 @@ def infer_values(
         light.graph.node.extend(rest)
         tensors = [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
         light.graph.initializer.extend(tensors)
-    forget_shapes(light.graph, outputs=True)
+    light.ir_version = max(light.ir_version, 8)  # before 4, onnx reads no initializer but inputs
+    forget_shapes(light.graph)
     for value in light.graph.input:
         name_sizes(value, sizes or {})
     # Where onnx does not know an operator or finds it wrong, the inputs are known still.
@@ -72,15 +73,15 @@ def infer_values(
     return found
 
 
-def forget_shapes(graph: Any, *, outputs: bool) -> None:
+def forget_shapes(graph: Any) -> None:
     """Clear what a graph says of the values that it computes."""
     del graph.value_info[:]
-    for value in graph.output if outputs else ():
+    for value in graph.output:
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
     for node in graph.node:
         for inner in subgraphs(node):
-            forget_shapes(inner, outputs=False)
+            forget_shapes(inner)
 
 
 def name_sizes(value: Any, sizes: Mapping[str, int]) -> None:

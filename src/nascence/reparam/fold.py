@@ -1,18 +1,14 @@
 """Fold any model: every linear operator that its neighbours can absorb, exactly."""
 
 import copy
-from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from nascence.graph.trace import not_eager
-from nascence.onnx_files import read_onnx
-from nascence.onnx_files.running import free_inputs
 from nascence.reparam.accounting import (
     FoldReport,
     cost_of,
@@ -21,15 +17,10 @@ from nascence.reparam.accounting import (
 )
 from nascence.reparam.attributes import uncompiled
 from nascence.reparam.folding import Outcome, fold_module
-from nascence.reparam.onnx.folding import fold_onnx
 from nascence.reparam.verification import TOLERANCE, Truth, copied, first_line
 
 
-@overload
-def fold(model: nn.Module, *inputs: Tensor, verify: bool = True) -> nn.Module: ...
-@overload
-def fold(model: Any, *inputs: Tensor, verify: bool = True) -> Any: ...
-def fold(model: Any, *inputs: Tensor, verify: bool = True) -> Any:
+def fold(model: nn.Module, *inputs: Tensor, verify: bool = True) -> nn.Module:
     """A new module that computes what ``model`` computes in evaluation mode, with fewer kernels.
 
     BatchNorms, parallel linear branches, sequences of linear operators, scales, paddings and
@@ -42,37 +33,20 @@ def fold(model: Any, *inputs: Tensor, verify: bool = True) -> Any:
     compared with ``model`` on them, in float64 where it runs, by relative error; a rewrite that
     fails is undone. Without inputs less can be folded, for shapes are then unknown.
 
-    The path of an ONNX file, or an ``onnx.ModelProto``, is folded by the same rules into a new
-    ``onnx.ModelProto``. It is compared with the file in ONNX Runtime, on random inputs of several
-    sizes where none are given.
-
     Raises ValueError for a model in train mode, for ``verify`` without inputs, and where the
-    model does not run on them; DamagedFileError, which is one, for a file that cannot be read.
+    model does not run on them.
     """
-    if not isinstance(model, nn.Module):
-        return fold_with_report(model, *inputs, verify=verify, repeats=0)[0]
     return _fold(model, inputs, verify)[0]
 
 
-@overload
 def fold_with_report(
     model: nn.Module, *inputs: Tensor, verify: bool = True, repeats: int = 10
-) -> tuple[nn.Module, FoldReport]: ...
-@overload
-def fold_with_report(
-    model: Any, *inputs: Tensor, verify: bool = True, repeats: int = 10
-) -> tuple[Any, FoldReport]: ...
-def fold_with_report(
-    model: Any, *inputs: Tensor, verify: bool = True, repeats: int = 10
-) -> tuple[Any, FoldReport]:
+) -> tuple[nn.Module, FoldReport]:
     """``fold``, and what was folded, what was left and why, and the cost before and after.
 
     Latency is the median of ``repeats`` forward passes on ``inputs``, of the shapes that the model
     takes; 0 leaves it out.
     """
-    if is_onnx(model):
-        found = fold_onnx(model, inputs=named(model, inputs), verify=verify, repeats=repeats)
-        return found.model, found.report
     folded, outcome = _fold(model, inputs, verify)
     model = uncompiled(model)
     notes = list(outcome.notes)
@@ -92,26 +66,6 @@ def fold_with_report(
         outcome.original_in_dtype,
     )
     return folded, report
-
-
-def is_onnx(model: Any) -> bool:
-    """Whether it is the path of a file, or an ``onnx.ModelProto``."""
-    return isinstance(model, str | Path) or type(model).__name__ == "ModelProto"
-
-
-def named(model: Any, inputs: tuple[Tensor, ...]) -> list[dict[str, Any]]:
-    """Example inputs of the shapes that an ONNX model takes, by its names for them.
-
-    Raises:
-        ValueError: There are more or fewer of them.
-    """
-    if not inputs:
-        return []
-    model = read_onnx(Path(model)) if isinstance(model, str | Path) else model
-    names = [value.name for value in free_inputs(model)]
-    if len(names) != len(inputs):
-        raise ValueError(f"the network takes {', '.join(names)}; got {len(inputs)} inputs")
-    return [{n: np.asarray(x) for n, x in zip(names, inputs, strict=True)}]
 
 
 def _fold(model: nn.Module, inputs: tuple[Tensor, ...], verify: bool) -> tuple[nn.Module, Outcome]:

@@ -7,6 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from nascence.folding.checking import OnnxTruth, session_of
+from nascence.folding.constants import Constants
+from nascence.folding.graph import DOMAINS, Context
+from nascence.folding.reading import read_graph
+from nascence.folding.writing import write_graph
 from nascence.graph import Latency
 from nascence.onnx_files import Value, cost_of_graph, infer_values, read_onnx
 from nascence.onnx_files.costs import all_nodes
@@ -15,11 +20,6 @@ from nascence.onnx_files.reading import copied_without, initializers, subgraphs
 from nascence.onnx_files.running import Inputs, seconds_in_turns
 from nascence.reparam.accounting import Cost, FoldReport, Refusal, Rewrite
 from nascence.reparam.folding import first_failure
-from nascence.reparam.onnx.checking import OnnxTruth, session_of
-from nascence.reparam.onnx.constants import Constants
-from nascence.reparam.onnx.graph import DOMAINS, Context
-from nascence.reparam.onnx.reading import read_graph
-from nascence.reparam.onnx.writing import write_graph
 from nascence.reparam.rules import rewrite
 from nascence.reparam.verification import first_line
 

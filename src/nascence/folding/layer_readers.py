@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nascence.folding.site import Reader, Site, ones, per_channel
 from nascence.reparam.arguments import NotFoldable, convolution_of, normalisation
-from nascence.reparam.onnx.site import Reader, Site, ones, per_channel
 from nascence.reparam.operators import (
     ChannelAffine,
     OpaqueConvolution,
@@ -143,7 +143,7 @@ def _read_addition(site: Site, sign: int = 1) -> Operator | None:
 
 
 def constant_beside(site: Site) -> tuple[Tensor, int | None] | None:
-    """The constant operand of a binary operator as values per channel."""
+    """The constant operand of a binary operator as values ``(C,)`` or ``(1,)`` and their rank."""
     if len(site.data) != 1 or len(site.proto.input) != 2:
         return None
     array = site.array(1 - site.data[0])

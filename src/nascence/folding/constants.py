@@ -32,7 +32,11 @@ LARGEST_GROWTH = 2**16  # bytes by which a computed constant may exceed what it 
 
 
 class Constants:
-    """Constants by name: initializers as they are stored, and values computed from them."""
+    """Constants by name: initializers as they are stored, and values computed from them.
+
+    ``before`` holds values of any shape that were computed already; ``own`` are the names of the
+    graph itself, which hide those of the graph outside.
+    """
 
     def __init__(
         self,
@@ -40,9 +44,9 @@ class Constants:
         own: Iterable[str] = (),
         before: Mapping[str, np.ndarray[Any, Any]] | None = None,
     ) -> None:
-        self.before = before or {}  # values that were computed already
+        self.before = before or {}
         self.outer = outer
-        self.own = set(own)  # names of the graph itself, which hide those of the graph outside
+        self.own = set(own)
         self.stored: dict[str, Any] = {}
         self.computed: dict[str, np.ndarray[Any, Any]] = {}
 
@@ -52,7 +56,7 @@ class Constants:
         return self.outer is not None and name not in self.own and name in self.outer
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
-        """The value of a constant."""
+        """The value of a constant, of any shape."""
         import onnx
 
         if name in self.computed:
@@ -104,7 +108,7 @@ class Constants:
         return self.keep(node, results)
 
     def keep(self, node: Any, results: list[np.ndarray[Any, Any]]) -> bool:
-        """Remember the outputs of ``node``."""
+        """Remember the outputs of ``node``, of any shape."""
         for name, value in zip(node.output, results, strict=False):
             if name:
                 self.computed[name] = value
@@ -112,7 +116,7 @@ class Constants:
 
 
 def evaluated(node: Any, given: dict[str, Any]) -> list[np.ndarray[Any, Any]] | None:
-    """The outputs of one node, None where they cannot be computed here."""
+    """The outputs of one node, of any shape; None where they cannot be computed here."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nascence.core.files import understood
+from nascence.folding.checking import session_of
+from nascence.folding.model import fold_onnx
 from nascence.onnx_files import read_onnx, write_onnx
 from nascence.onnx_files.inference import value_of
 from nascence.onnx_files.running import Inputs, free_inputs
 from nascence.reparam.accounting import FoldReport
-from nascence.reparam.onnx.checking import session_of
-from nascence.reparam.onnx.folding import fold_onnx
 
 BATCH_SIZE = 64
 LABELS = "labels"

@@ -4,14 +4,14 @@ from typing import Any
 
 from torch import fx
 
+from nascence.folding.constants import Constants
+from nascence.folding.graph import Context, OnnxGraph
+from nascence.folding.layer_readers import LAYERS, scaled_and_shifted
+from nascence.folding.shape_readers import SHAPES
+from nascence.folding.site import Site
 from nascence.reparam.absorption import as_node
 from nascence.reparam.arguments import NotFoldable
 from nascence.reparam.linear_graph import operator_of
-from nascence.reparam.onnx.constants import Constants
-from nascence.reparam.onnx.graph import Context, OnnxGraph
-from nascence.reparam.onnx.layer_readers import LAYERS, scaled_and_shifted
-from nascence.reparam.onnx.shape_readers import SHAPES
-from nascence.reparam.onnx.site import Site
 from nascence.reparam.operators import ChannelAffine, Convolution, NotExact, Operator, scale_output
 
 READERS = LAYERS | SHAPES

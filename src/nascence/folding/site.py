@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from nascence.folding.constants import double
+from nascence.folding.graph import OnnxGraph
 from nascence.onnx_files import Value
 from nascence.reparam.arguments import NotFoldable
-from nascence.reparam.onnx.constants import double
-from nascence.reparam.onnx.graph import OnnxGraph
 from nascence.reparam.operators import Operator
 
 
@@ -46,7 +46,7 @@ class Site:
         return self.is_given(index) and self.name(index) in self.graph.constants
 
     def array(self, index: int) -> np.ndarray[Any, Any] | None:
-        """A constant input, None where it is not given.
+        """A constant input of any shape, None where it is not given.
 
         Raises:
             NotFoldable: It is not constant.
@@ -106,7 +106,7 @@ Reader = Callable[[Site], Operator | None]
 
 
 def is_float(value: np.ndarray[Any, Any]) -> bool:
-    """Whether an array is of one of ONNX's floating-point types of 16 bits or more."""
+    """Whether an array of any shape holds floating-point numbers of 16 bits or more."""
     return str(value.dtype) in ("float16", "float32", "float64", "bfloat16")
 
 

@@ -1,7 +1,7 @@
 """Random ONNX graphs of the supported operators, folded and compared with themselves.
 
-    python -m benchmarks.reparam.onnx_fuzz graphs --count 2000
-    python -m benchmarks.reparam.onnx_fuzz exported --count 300
+    python -m benchmarks.folding.onnx_fuzz graphs --count 2000
+    python -m benchmarks.folding.onnx_fuzz exported --count 300
 
 ``graphs`` makes graphs with onnx.helper, of opset 11 to the newest that ONNX Runtime takes. Each
 is checked by onnx.checker before and after, folded without the safety net of the built-in check,
@@ -29,11 +29,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks import ledger
 from benchmarks.reparam.fuzz import random_network
+from nascence.folding import fold_onnx
+from nascence.folding.graph import free_names
 from nascence.onnx_files import open_session
 from nascence.onnx_files.costs import all_nodes
 from nascence.reparam import fold_with_report
-from nascence.reparam.onnx import fold_onnx
-from nascence.reparam.onnx.graph import free_names
 
 OPSETS = (11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
 LARGEST = 20000
@@ -186,7 +186,7 @@ def block(maker: Maker, source: str) -> list[str]:
         if rng.random() < 0.7:
             branches[-1:] = norm(maker, branches[-1], channels)
     if rng.random() < 0.3:
-        weights = {"kernel_shape": [3] * len(size), "pads": [1] * 2 * len(size)}
+        weights: dict[str, Any] = {"kernel_shape": [3] * len(size), "pads": [1] * 2 * len(size)}
         branches += maker.add("AveragePool", [source], count_include_pad=1, **weights)
     if rng.random() < 0.2 and len(branches) > 1:
         joined = maker.add("Concat", branches, axis=1)
@@ -239,7 +239,7 @@ def binary(maker: Maker, source: str) -> list[str]:
     if maker.rng.random() < 0.2:  # one of another shape, which is spread
         partners = list(maker.values)
     kind = maker.rng.choice(["Add", "Add", "Sub", "Mul", "Sum", "Concat"])
-    settings = {"axis": 1} if kind == "Concat" else {}
+    settings: dict[str, Any] = {"axis": 1} if kind == "Concat" else {}
     return maker.add(kind, [source, maker.rng.choice(partners)], **settings)
 
 
@@ -340,7 +340,8 @@ def split_block(maker: Maker, source: str) -> list[str]:
         weight = maker.draw(4, size, *([1] * rank))
         results += maker.add("Conv", [part, maker.constant(weight)])
     kind = maker.rng.choice(["Add", "Concat"])
-    return maker.add(kind, results, **({"axis": 1} if kind == "Concat" else {}))
+    settings: dict[str, Any] = {"axis": 1} if kind == "Concat" else {}
+    return maker.add(kind, results, **settings)
 
 
 def maker_split(maker: Maker, parts: list[str]) -> int:
@@ -379,7 +380,7 @@ def gemm(maker: Maker, source: str) -> list[str]:
     inputs = [source, maker.constant(weight)]
     if rng.random() < 0.6:
         inputs.append(maker.constant(maker.draw(*rng.choice([(wide,), (1, wide), (1,)]))))
-    scales = {"alpha": 0.5, "beta": 2.0} if rng.random() < 0.3 else {}
+    scales: dict[str, Any] = {"alpha": 0.5, "beta": 2.0} if rng.random() < 0.3 else {}
     return maker.add("Gemm", inputs, transB=across, **scales)
 
 
@@ -511,7 +512,8 @@ def graphs(options: argparse.Namespace) -> None:
 
 def exported_model(network: Any, x: torch.Tensor, *, dynamo: bool) -> Any:
     """``network`` as an ``onnx.ModelProto`` by one of torch's exporters."""
-    target, silence = io.BytesIO(), io.StringIO()
+    target: Any = io.BytesIO()
+    silence = io.StringIO()
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(silence),  # the exporters print what they refuse

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from nascence.folding.constants import rounded
+from nascence.folding.graph import OnnxGraph, free_names
 from nascence.onnx_files.reading import copied_without, subgraphs
 from nascence.reparam.absorption import as_node
-from nascence.reparam.onnx.constants import rounded
-from nascence.reparam.onnx.graph import OnnxGraph, free_names
 from nascence.reparam.operators import (
     ChannelAffine,
     Concatenation,
@@ -159,7 +159,7 @@ class Writer:
         return self.constant(f"{node.meta['owner']}.{part}", rounded(value, kind), kind)
 
     def constant(self, name: str, array: np.ndarray[Any, Any], kind: int) -> str:
-        """The name of an initializer with the values of ``array``."""
+        """The name of an initializer with the values and the shape of ``array``."""
         data = np.ascontiguousarray(array).tobytes()
         key = (kind, array.shape, data)
         if key not in self.written:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import fx
 
+from nascence.folding.constants import Constants
 from nascence.onnx_files import Value
 from nascence.onnx_files.reading import subgraphs
 from nascence.reparam.linear_graph import LinearGraph
-from nascence.reparam.onnx.constants import Constants
 from nascence.reparam.operators import Convolution
 
 DOMAINS = ("", "ai.onnx")
@@ -156,10 +156,15 @@ class OnnxGraph(LinearGraph):
             self._describe(part, name, proto.op_type)
 
     def linear_nodes(self) -> Iterable[fx.Node]:
-        """Nodes that stand for one ONNX node of its own domain and have one output."""
+        """Nodes that stand for one of ONNX's own operators and have one output.
+
+        A BatchNormalization has several in training mode, which its reader refuses.
+        """
         for node in self.nodes:
             protos = node.meta.get("protos")
-            if protos and protos[0].domain in DOMAINS and len(self.outputs_of(node)) == 1:
+            if not protos or protos[0].domain not in DOMAINS:
+                continue
+            if len(self.outputs_of(node)) == 1 or node.meta["kind"] == "BatchNormalization":
                 yield node
 
     @staticmethod

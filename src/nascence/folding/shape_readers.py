@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import replace
 
+from nascence.folding.layer_readers import window_padding
+from nascence.folding.site import Reader, Site
 from nascence.onnx_files.inference import Dims
-from nascence.reparam.onnx.layer_readers import window_padding
-from nascence.reparam.onnx.site import Reader, Site
 from nascence.reparam.operators import (
     Commuting,
     Concatenation,
