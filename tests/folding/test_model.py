@@ -45,6 +45,8 @@ def weights(draw) -> dict[str, Any]:
         "v": variance, "c": draw(4, 1, 1), "one": np.float32(1), "two": np.float32(2),
         "pads": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "u3": draw(4, 2, 3, 3),
         "w": draw(4, 6), "w6": draw(6), "g": draw(5, 4), "k8": draw(4, 8, 1, 1),
+        "halves": np.array([2, 2]), "h1": draw(2, 2, 1, 1), "b2": draw(2),
+        "i0": np.array([0]), "i1": np.array([1]), "i2": np.array([2]), "i4": np.array([4]),
     }  # fmt: skip
 
 
@@ -106,6 +108,26 @@ PATTERNS: dict[str, tuple[str, list[str]]] = {
     "two norms where nothing is linear": (
         f"r = Relu(x)  a = {BN.format('r')}  d = {BN.format('a')}  y = Relu(d)",
         ["BatchNormalization", "Relu", "Relu"],
+    ),
+    "a scale after parts of a convolution": (
+        "a = Conv(x, k3)  p, q = Split <axis = 1> (a, halves)  r = Mul(p, two)  u = Relu(q)  "
+        "o = Relu(r)  y = Concat <axis = 1> (o, u)",
+        ["Concat", "Conv", "Relu", "Relu", "Split"],
+    ),
+    "a scale before parts that are linear": (
+        f"r = Relu(x)  a = {BN.format('r')}  p, q = Split <axis = 1> (a, halves)  "
+        "i = Conv(p, h1)  j = Conv(q, h1, b2)  k = Relu(i)  l = Relu(j)  "
+        "y = Concat <axis = 1> (k, l)",
+        ["Concat", "Conv", "Conv", "Relu", "Relu", "Relu", "Split"],
+    ),
+    "parts that are summed": (
+        "p, q = Split <axis = 1> (x, halves)  i = Conv(p, h1)  j = Conv(q, h1, b2)  y = Add(i, j)",
+        ["Conv"],
+    ),
+    "slices that are summed": (
+        "p = Slice(x, i0, i2, i1)  q = Slice(x, i2, i4, i1)  i = Conv(p, h1)  j = Conv(q, h1)  "
+        "y = Sub(i, j)",
+        ["Conv"],
     ),
     "what nothing reads": ("a = Conv(x, k3)  d = Conv(a, k1)  y = Relu(a)", ["Conv", "Relu"]),
 }

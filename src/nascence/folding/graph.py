@@ -141,6 +141,13 @@ class OnnxGraph(LinearGraph):
         captured = [name for inner in subgraphs(proto) for name in free_names(inner)]
         read = [name for name in (*proto.input, *captured) if name and name not in self.constants]
         args = tuple(self.value_named(name) for name in read)
+        if proto.op_type == "Split" and proto.domain in DOMAINS:
+            for index, name in enumerate(proto.output):
+                if name:
+                    part = self.graph.call_function(onnx_node, args)
+                    self._describe(part, name, proto.op_type)
+                    part.meta.update(protos=[proto], operands=read, outputs=[name], index=index)
+            return
         if proto.op_type == "Shape" and proto.domain in DOMAINS:
             node = self.graph.call_method("shape", args)
         else:

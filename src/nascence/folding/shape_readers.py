@@ -11,6 +11,7 @@ from nascence.reparam.operators import (
     Concatenation,
     FilledPadding,
     Operator,
+    Selection,
     pooling,
 )
 
@@ -100,6 +101,39 @@ def _read_concatenation(site: Site) -> Operator | None:
             return None
         widths.append(size)
     return None if axis == 0 else Concatenation(rank - 1 - axis, tuple(widths))
+
+
+def _read_split(site: Site) -> Operator | None:
+    rank, axis = site.rank, site.attribute("axis", 0)
+    count = len(site.proto.output)
+    dims = site.value(0).dims
+    if rank is None or dims is None or site.data != [0] or axis % rank == 0:
+        return None
+    width = dims[axis % rank]
+    if not isinstance(width, int):
+        return None
+    sizes = site.integers("split", 1)
+    if sizes is None:
+        each = -(-width // count)
+        sizes = [each] * (count - 1) + [width - each * (count - 1)]
+    start = sum(sizes[: site.node.meta["index"]])
+    stop = start + sizes[site.node.meta["index"]]
+    return Selection(rank - 1 - axis % rank, start, stop, width)
+
+
+def _read_slice(site: Site) -> Operator | None:
+    if site.data != [0]:
+        return None
+    starts, ends, axes, steps = (site.array(index) for index in (1, 2, 3, 4))
+    rank, dims = site.rank, site.value(0).dims
+    if rank is None or dims is None or starts is None or ends is None or starts.size != 1:
+        return None
+    axis = (0 if axes is None else int(axes.reshape(-1)[0])) % rank
+    width = dims[axis]
+    if axis == 0 or not isinstance(width, int) or (steps is not None and (steps != 1).any()):
+        return None
+    start, stop, _ = slice(int(starts.reshape(-1)[0]), int(ends.reshape(-1)[0])).indices(width)
+    return Selection(rank - 1 - axis, start, stop, width) if start < stop else None
 
 
 def _read_resizing(site: Site) -> Operator | None:
@@ -196,6 +230,8 @@ SHAPES: dict[str, Reader] = {
     "ReduceMean": _read_mean,
     "Pad": _read_padding,
     "Concat": _read_concatenation,
+    "Slice": _read_slice,
+    "Split": _read_split,
     "Resize": _read_resizing,
     "Transpose": _read_transposition,
     "Reshape": _read_reshaping,

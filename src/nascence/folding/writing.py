@@ -42,6 +42,7 @@ class Writer:
         self.result = copied_without(graph.source, "node", "initializer", "value_info")
         self.names: dict[fx.Node, str] = {}
         self.assigned: set[str] = set()
+        self.split: set[int] = set()
         self.written: dict[tuple[int, tuple[int, ...], bytes], str] = {}
         self.wanted: dict[str, None] = {}  # initializers of the source that something still reads
         copies = self._name_values()
@@ -115,6 +116,10 @@ class Writer:
 
     def _copy(self, node: fx.Node) -> None:
         """The ONNX nodes that ``node`` stands for, reading what their inputs are called now."""
+        if node.meta["protos"][0].op_type == "Split":
+            if id(node.meta["protos"][0]) in self.split:
+                return  # another part of it was written before
+            self.split.add(id(node.meta["protos"][0]))
         operands = zip(node.meta["operands"], node.args, strict=True)
         renamed = {name: self._name_of(as_node(value)) for name, value in operands}
         for proto in node.meta["protos"]:
@@ -129,9 +134,13 @@ class Writer:
     def _name_outputs(self, node: fx.Node, proto: Any) -> None:
         """Let the last node of ``node`` compute values of the names that they have now."""
         parts = [node, *(user for user in node.users if user.target is operator.getitem)]
+        if proto.op_type == "Split":
+            found = [self.graph.values.get(name) for name in proto.output]
+            parts = [part for part in found if part is not None and "erased" not in part.meta]
         names = {part.meta["name"]: self._name_of(part) for part in parts}
         for index, name in enumerate(proto.output):
-            proto.output[index] = names.get(name, name)
+            spare = self.free_name(name) if name in self.assigned else name
+            proto.output[index] = names.get(name, spare)
 
     def add(
         self,

@@ -146,6 +146,16 @@ class Concatenation:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """The entries ``start`` to ``stop`` of the ``width`` along the axis ``-(rank + 1)``."""
+
+    rank: int
+    start: int
+    stop: int
+    width: int
+
+
+@dataclass(frozen=True)
 class FilledPadding:
     """Padding of the spatial axes by a constant that is not zero."""
 
@@ -173,6 +183,7 @@ Operator = (
     | OpaqueConvolution
     | Sum
     | Concatenation
+    | Selection
     | FilledPadding
     | Commuting
 )
@@ -237,6 +248,19 @@ def pooling(
     ones = (1,) * len(kernel)
     return Convolution(
         weight, bias, stride, padding, ones, groups=channels, mode=mode, learned=False
+    )
+
+
+def selecting(found: Selection) -> Convolution:
+    """A choice of channels written as a convolution with kernel 1."""
+    kept = torch.eye(found.width, dtype=torch.float64)[found.start : found.stop]
+    return Convolution(
+        weight=kept.reshape(*kept.shape, *([1] * found.rank)),
+        bias=torch.zeros(len(kept), dtype=torch.float64),
+        stride=(1,) * found.rank,
+        padding=((0, 0),) * found.rank,
+        dilation=(1,) * found.rank,
+        learned=False,
     )
 
 
