@@ -14,7 +14,7 @@ from nascence.folding.reading import read_graph
 from nascence.folding.writing import write_graph
 from nascence.graph import Latency
 from nascence.onnx_files import Value, cost_of_graph, infer_values, read_onnx
-from nascence.onnx_files.costs import all_nodes
+from nascence.onnx_files.costs import all_nodes, count_nodes
 from nascence.onnx_files.inference import dynamic_sizes
 from nascence.onnx_files.reading import copied_without, initializers, subgraphs
 from nascence.onnx_files.running import Inputs, seconds_in_turns
@@ -119,6 +119,10 @@ def folded_and_checked(
 
     for _ in range(MOST_ROLLBACKS):
         found = build(None)
+        if count_nodes(found.model.graph) > count_nodes(model.graph):
+            # a padding by zeros did not pay: nothing took it in
+            forbidden |= {(r.rule, r.where) for r in found.rewrites if r.rule == "filled padding"}
+            found = build(None)
         if not found.rewrites or holds(found.model):
             return found, undone
         bad = first_failure(lambda limit: holds(build(limit).model), len(found.rewrites))

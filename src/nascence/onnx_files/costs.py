@@ -36,6 +36,11 @@ def all_nodes(graph: Any) -> list[Any]:
     return found
 
 
+def count_nodes(graph: Any) -> int:
+    """Nodes that compute, those of inner graphs too; ``Constant`` does not."""
+    return sum(node.op_type != "Constant" for node in all_nodes(graph))
+
+
 def cost_of_graph(model: Any, values: Mapping[str, Value]) -> OnnxCost:
     """Cost of an ``onnx.ModelProto`` whose values have the sizes of ``values``."""
     nodes = all_nodes(model.graph)
@@ -45,7 +50,7 @@ def cost_of_graph(model: Any, values: Mapping[str, Value]) -> OnnxCost:
         own = macs_of(node, values)
         macs = None if macs is None or own is None else macs + own
     return OnnxCost(
-        sum(node.op_type != "Constant" for node in nodes),
+        count_nodes(model.graph),
         sum(node.op_type == "BatchNormalization" for node in nodes),
         sum(prod(tensor.dims) for tensor in weights if tensor.data_type in FLOATS),
         macs,
