@@ -5,6 +5,7 @@ from typing import Any
 from torch import fx
 
 from nascence.folding.constants import Constants
+from nascence.folding.fused import parts_of_fused
 from nascence.folding.graph import Context, OnnxGraph
 from nascence.folding.layer_readers import LAYERS, scaled_and_shifted
 from nascence.folding.shape_readers import SHAPES
@@ -28,7 +29,10 @@ def read_graph(
 ) -> OnnxGraph:
     """The graph of ``source``, a ``GraphProto``, with the operators of its linear nodes."""
     graph = OnnxGraph(source, context, outer, forbidden, limit)
+    fused = parts_of_fused(graph)
     for node in list(graph.linear_nodes()):
+        if node in fused:
+            continue
         kind = node.meta["kind"]
         if kind in UNLEARNED:
             graph.fixed[node.meta["owner"]] = f"{kind}: its statistics depend on the input"
