@@ -14,7 +14,8 @@ GELU = {
 }
 NORM = (
     "n = ReduceMean <axes = [-1]> (a)  s = Sub(a, n)  p = Pow(s, two)  "
-    "v = ReduceMean <axes = [-1]> (p)  t = Add(v, eps)  u = Sqrt(t)  d = Div(s, u)  e = Mul(d, scale)  h = Add(e, shift)"
+    "v = ReduceMean <axes = [-1]> (p)  t = Add(v, eps)  u = Sqrt(t)  d = Div(s, u)  "
+    "e = Mul(d, scale)  h = Add(e, shift)"
 )
 NUMBERS = {
     "r": np.float32(2**0.5), "q": np.float32(0.5**0.5), "one": np.float32(1),
