@@ -17,7 +17,8 @@ from nascence.reparam.composition import (
     stack_branches,
 )
 from nascence.reparam.materialise import layer_of
-from nascence.reparam.operators import Convolution, NotExact, is_same, is_symmetric
+from nascence.reparam.operators import Convolution, NotExact
+from nascence.reparam.paddings import is_same, is_symmetric
 
 
 def run(convolution: Convolution, x: torch.Tensor) -> torch.Tensor:

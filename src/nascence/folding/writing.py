@@ -17,9 +17,9 @@ from nascence.reparam.operators import (
     Convolution,
     OpaqueConvolution,
     Sum,
-    is_padding,
     regroup,
 )
+from nascence.reparam.paddings import is_padding
 
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 

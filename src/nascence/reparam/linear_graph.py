@@ -17,9 +17,8 @@ from nascence.reparam.operators import (
     ChannelAffine,
     Convolution,
     Operator,
-    is_same,
-    is_symmetric,
 )
+from nascence.reparam.paddings import is_same, is_symmetric
 from nascence.reparam.reading import read
 from nascence.reparam.tracing import mark_constants
 
@@ -78,14 +77,14 @@ class LinearGraph:
         return not full and (rule, name) not in self.forbidden
 
     def permit_named(self, rule: str, name: str, result: str) -> bool:
-        """Whether this rewrite may be done; notes it if so."""
+        """Whether this rewrite is allowed; records it if so."""
         if not self.may(rule, name):
             return False
         self.rewrites.append(Rewrite(rule, name, result))
         return True
 
     def permit(self, rule: str, node: fx.Node, result: str) -> bool:
-        """Whether this rewrite of ``node`` may be done; notes it if so."""
+        """Whether this rewrite of ``node`` is allowed; records it if so."""
         return self.permit_named(rule, node_name(node), result)
 
 

@@ -20,11 +20,9 @@ from nascence.reparam.operators import (
     OpaqueConvolution,
     Operator,
     Sum,
-    is_padding,
-    is_same,
-    is_symmetric,
     regroup,
 )
+from nascence.reparam.paddings import is_padding, is_same, is_symmetric
 
 
 def materialise(graph: TracedGraph) -> fx.GraphModule:
