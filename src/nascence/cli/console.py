@@ -21,9 +21,7 @@ DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Side = Annotated[int | None, typer.Option(help="Side in pixels that images are scaled to.")]
 Leg = Annotated[
     str | None,
     typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
@@ -72,14 +70,6 @@ def check_new_file(path: Path | None) -> None:
 def between_commas(text: str) -> list[str]:
     """Return what stands between commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def numbers(option: str, text: str) -> tuple[int, ...]:
-    """Return the whole numbers between commas; raise ValueError for anything else."""
-    try:
-        return tuple(int(word) for word in between_commas(text))
-    except ValueError:
-        raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
 
 
 def line(message: str) -> None:

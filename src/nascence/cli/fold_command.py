@@ -1,12 +1,15 @@
 """``nascence fold``."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nascence.cli.console import Json, check_new_file, failures_as_lines
+from nascence.cli.number_options import numbers
+from nascence.core import ranges
 
 if TYPE_CHECKING:
     from nascence.reparam import FoldReport
@@ -40,7 +43,8 @@ def fold(
 ) -> None:
     """Fold BatchNorms and parallel branches of a network into its convolutions, exactly."""
     with failures_as_lines():
-        sizes = _shape_of(shape)
+        sizes = numbers("--shape", shape, ranges.SHAPE)
+        ranges.ELEMENTS.check("--shape in numbers of an example", math.prod(sizes))
         check_new_file(onnx)
         check_new_file(out)
         if onnx is not None and out is not None and onnx.resolve() == out.resolve():
@@ -60,16 +64,6 @@ def fold(
         facts["forms"] = [str(form) for form in job.forms]
         facts["int8"] = [layer._asdict() for layer in job.int8]
         typer.echo(json.dumps(facts) if as_json else _text(job.report, facts))
-
-
-def _shape_of(text: str) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise ValueError(f"--shape is {text!r}; give positive sizes such as 1,3,224,224")
-    return sizes
 
 
 def _facts(report: "FoldReport") -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import load
@@ -22,7 +23,7 @@ from nascence.gan import (
     train_classifier,
 )
 from nascence.gan.picture import sample_grid
-from nascence.jobs.job import Progress, Table, check_folder, check_workers
+from nascence.jobs.job import Progress, Table, check_folder
 from nascence.jobs.names import check_settings
 from nascence.spaces import GeneratorSpace
 from nascence.supernets import SuperNet, split
@@ -60,11 +61,11 @@ class GanJob:
     data: str = "cifar10-sample"
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
-    images: int = 500
-    workers: int = 1
-    seed: int = 0
+    steps: Annotated[int, ranges.STEPS] = 500
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    images: Annotated[int, ranges.IMAGES] = 500
+    workers: Annotated[int, ranges.PROCESSES] = 1
+    seed: Annotated[int, ranges.SEED] = 0
 
     def run(self, *, progress: Progress | None = None) -> "GanOutcome":
         """Start or continue the search; see `nascence.jobs.job.Job`.
@@ -76,7 +77,7 @@ class GanJob:
             GanSearchError: Values that are not finite, or a collapsed generator.
         """
         check_folder(self.out)
-        check_workers(self.workers)
+        ranges.check_ranges(self)
         if self.space != SPACE:
             raise ValueError(
                 f"{self.strategy} searches the space {SPACE}, and nothing else; give it in the "

@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import stream
 from nascence.data import Dataset, Table, load
 from nascence.gradient import Epoch, GradientSearchError, Trajectory, gradient_search
 from nascence.jobs.gradient_outcome import GradientOutcome
-from nascence.jobs.job import Progress, check_folder, check_workers
+from nascence.jobs.job import Progress, check_folder
 from nascence.jobs.names import check_settings, space_named, table_named
 from nascence.latency.measurement import measure_latencies
 from nascence.latency.table import LatencyTerm, read_latencies
@@ -68,14 +69,14 @@ class GradientJob:
     data: str = "cifar10-sample"
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
-    stop_at_skips: int | None = None
-    epochs: int = 25
-    workers: int = 1
-    seed: int = 0
+    steps: Annotated[int, ranges.STEPS] = 500
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    stop_at_skips: Annotated[int | None, ranges.SKIPS] = None
+    epochs: Annotated[int, ranges.STEPS] = 25
+    workers: Annotated[int, ranges.PROCESSES] = 1
+    seed: Annotated[int, ranges.SEED] = 0
     latencies: Path | None = None
-    latency_weight: float | None = None
+    latency_weight: Annotated[float | None, ranges.LATENCY_WEIGHT] = None
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, *, progress: Progress | None = None) -> GradientOutcome:
@@ -88,7 +89,7 @@ class GradientJob:
             LimitError: No network of the space is as fast as the limit.
         """
         check_folder(self.out)
-        check_workers(self.workers)
+        ranges.check_ranges(self)
         search = registry.find(self.strategy, "gradient strategy").load()
         check_settings(self.strategy, search, gradient_search, self.settings)
         data = load(self.data)

@@ -134,9 +134,3 @@ def check_file(out: Path, what: str) -> None:
 def _check_address(out: Path, wanted: str) -> None:
     if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
         raise ValueError(f"out is the address of a {address[1]} database; give {wanted}")
-
-
-def check_workers(workers: int) -> None:
-    """Raise ``ValueError`` for fewer than one process."""
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; give 1 or more")

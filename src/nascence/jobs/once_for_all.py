@@ -4,17 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import Dataset, load
-from nascence.jobs.job import Progress, Table, check_folder, check_workers
+from nascence.jobs.job import Progress, Table, check_folder
 from nascence.jobs.names import check_settings, cost_named, space_named
 from nascence.search.limits import Limit, Limits
 from nascence.spaces import Architecture, ElasticMobile
@@ -52,12 +53,12 @@ class OnceForAllJob:
     data: str = "cifar10-sample"
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
-    trials: int = 200
+    steps: Annotated[int, ranges.STEPS] = 500
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    trials: Annotated[int, ranges.TRIALS] = 200
     limits: Mapping[str, float] = field(default_factory=dict)
-    workers: int = 1
-    seed: int = 0
+    workers: Annotated[int, ranges.PROCESSES] = 1
+    seed: Annotated[int, ranges.SEED] = 0
 
     def run(self, *, progress: Progress | None = None) -> "OnceForAllOutcome":
         """Start or continue training and search; see `nascence.jobs.job.Job`.
@@ -70,7 +71,7 @@ class OnceForAllJob:
             ValueError: The space is not elastic-mobile, or a setting is out of its range.
         """
         check_folder(self.out)
-        check_workers(self.workers)
+        ranges.check_ranges(self)
         once_for_all = registry.find(self.strategy, "once-for-all strategy").load()
         check_settings(self.strategy, once_for_all, self.settings)
         data = load(self.data)

@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import torch
 
+from nascence.core import ranges
 from nascence.core.files import locked
 from nascence.core.randomness import derived_seed
 from nascence.data import Dataset, Table, load, nb201_latencies
 from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
-from nascence.jobs.job import Progress, check_folder, check_workers
+from nascence.jobs.job import Progress, check_folder
 from nascence.jobs.names import cost_named, space_named, strategy_named, table_named
 from nascence.jobs.search_outcome import SearchOutcome, outcome_of
 from nascence.latency.table import LatencyTable, read_latencies
@@ -66,8 +67,8 @@ class SearchJob:
     space: str
     strategy: str = "evolution"
     evaluator: str = ""
-    trials: int | None = None
-    seconds: float | None = None
+    trials: Annotated[int | None, ranges.TRIALS] = None
+    seconds: Annotated[float | None, ranges.SECONDS] = None
     data: str = "cifar10-sample"
     table: str = ""
     latencies: Path | None = None
@@ -75,10 +76,10 @@ class SearchJob:
     limits: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    images: int = 64
-    steps: int = 500
-    seed: int = 0
-    workers: int = 1
+    images: Annotated[int, ranges.IMAGES] = 64
+    steps: Annotated[int, ranges.STEPS] = 500
+    seed: Annotated[int, ranges.SEED] = 0
+    workers: Annotated[int, ranges.PROCESSES] = 1
     shared: bool = False
     worker: int = field(default=0, repr=False)
 
@@ -94,9 +95,7 @@ class SearchJob:
             ValueError: A setting is out of its range.
         """
         check_folder(self.out)
-        check_workers(self.workers)
-        if self.trials is not None and self.trials < 1:
-            raise ValueError(f"trials is {self.trials}; give 1 or more")
+        ranges.check_ranges(self)
         started = time.perf_counter()
         sources = _sources(self)
         with locked(self.out, shared=self.shared):
