@@ -44,7 +44,6 @@ WORDS = {
 }
 """Options that hold no number; a new option of text belongs here or above."""
 ABSURD = ["0", "-1", "nan", "inf", "-inf", "1e300", "1" + "0" * 18, "-1e-300", "", "five", "1e5000"]
-AT_ONCE = 1.0
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -99,7 +98,8 @@ def test_every_option_is_a_number_with_a_range_or_known_as_none(command: str) ->
             assert note.parser.option == option
         elif (command, option) not in NUMBERS_IN_TEXTS and kind is not bool:
             assert option in WORDS, f"{command} {option} has neither a range nor is it known"
-            assert "int" not in str(kind) and "float" not in str(kind), option
+            assert "int" not in str(kind), option
+            assert "float" not in str(kind), option
 
 
 @pytest.fixture
@@ -111,8 +111,10 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         result = CliRunner().invoke(app, words)
         said = result.stderr.strip()
         assert result.exit_code == USAGE, (words, said, result.exception)
-        assert said.startswith("nascence: ") and "\n" not in said, said
-        assert not result.stdout and not list(tmp_path.iterdir()), "work was begun"
+        assert said.startswith("nascence: "), said
+        assert "\n" not in said
+        assert not result.stdout
+        assert not list(tmp_path.iterdir()), "work was begun"
         return said
 
     return run
@@ -127,7 +129,8 @@ def test_a_number_out_of_range_ends_on_one_line(refused, command, option, parser
         texts.remove("0")
     for text in texts:
         said = refused(command, option, text)
-        assert f"{option} is " in said and f"give {allowed}" in said, said
+        assert f"{option} is " in said
+        assert f"give {allowed}" in said
 
 
 @pytest.mark.parametrize(

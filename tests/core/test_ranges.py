@@ -45,13 +45,13 @@ def test_whole_numbers_are_those_of_an_interval(
     ],
 )
 def test_a_refusal_says_name_value_and_range(allowed: Range, words: str) -> None:
-    with pytest.raises(ValueError, match=f"steps is -1; give {words}$"):
+    with pytest.raises(ValueError, match=rf"steps is -1; give {words}$"):
         allowed.check("steps", -1)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1e3", "0x10", "2.0", "9" * 5000, "inf", "nan", "-0"])
 def test_text_that_is_no_whole_number_of_the_range(text: str) -> None:
-    with pytest.raises(ValueError, match="; give a whole number from 1 to 100$") as caught:
+    with pytest.raises(ValueError, match=r"; give a whole number from 1 to 100$") as caught:
         Range(1, 100).read("steps", text)
     assert len(str(caught.value)) < 120
 
