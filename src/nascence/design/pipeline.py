@@ -13,6 +13,7 @@ from nascence.design.families import family_of, optimizer_of
 from nascence.design.folder import RunError, RunFolder
 from nascence.design.run import Progress, Run
 from nascence.design.settings import DesignSettings, share
+from nascence.export import check_opset
 
 STAGES: dict[str, Callable[[Run], Any]] = {
     "search": stages.search_stage,
@@ -41,10 +42,13 @@ def design(path: Path, settings: DesignSettings, *, progress: Progress = silent)
 
     Raises:
         RunError: The folder is taken, or the settings do not go together.
+        ExportError: No network can be written in the opset.
         DataError: The images cannot be used.
         LimitError: No architecture keeps to the limits.
     """
     family_of(settings)
+    if settings.opset is not None:  # else said at the end of all the work
+        check_opset(settings.opset)
     data = load_data(settings, progress)
     folder = RunFolder.create(path, settings)
     return _carry_on(folder, data, progress)

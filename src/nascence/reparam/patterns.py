@@ -18,11 +18,11 @@ def normalised_pairs(module: nn.Module) -> list[tuple[str, str]]:
     ``x = self.convolution(...)``, ``x = self.norm(x)``; so it holds on every path through the
     forward, whatever it decides on.
     """
-    return pairs_of(type(module))
+    return _pairs_of(type(module))  # type: ignore[arg-type]  # torch types its hash loosely
 
 
 @lru_cache(maxsize=1024)
-def pairs_of(kind: type[nn.Module]) -> list[tuple[str, str]]:
+def _pairs_of(kind: type) -> list[tuple[str, str]]:
     """The pairs of a class, whose source is read once for all its modules."""
     try:
         source = textwrap.dedent(inspect.getsource(kind))

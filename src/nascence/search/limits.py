@@ -16,12 +16,12 @@ class LimitError(ValueError):
     """No architecture keeps to the limits, as far as was tried.
 
     Args:
-        message: What was tried, and what to do.
+        said: What was tried, and what to do.
         smallest: The smallest of each cost that was met, by name.
     """
 
-    def __init__(self, message: str, *, smallest: Mapping[str, float] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, *said: object, smallest: Mapping[str, float] | None = None) -> None:
+        super().__init__(*said)
         self.smallest = dict(smallest or {})
 
 
