@@ -31,6 +31,7 @@ NUMBERS_IN_TEXTS = {
     ("fold", "--shape"): ["{},3,32,32", "1,3,{},32"],
     ("bench optimizers", "--trials"): ["{}", "1,{}"],
     ("meta-train ghn", "--for"): ["{}", "{}s"],
+    ("meta-train ghn", "--networks"): ["deepnets={}"],
     ("meta-train ghn", "--cells"): ["{},{}", "4,{}"],
     ("meta-train ghn", "--channels"): ["{}", "16,{}"],
     ("meta-train optimizer", "--for"): ["{}", "{}s"],

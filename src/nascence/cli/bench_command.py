@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, run_and_print
 from nascence.cli.latency_command import latency
 from nascence.cli.number_options import number, numbers
 from nascence.core import ranges

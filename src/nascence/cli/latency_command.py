@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, whole
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
 from nascence.cli.number_options import number
 from nascence.core import ranges
 

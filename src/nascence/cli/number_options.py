@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence.cli.console import failures_as_lines
-from nascence.core.ranges import SEED, Range
+from nascence.core.ranges import LABEL_DEPTH, SEED, SIDE, Range
 
 
 class Number:
@@ -42,6 +42,18 @@ def number(option: str, allowed: Range, *, help: str, panel: str | None = None) 
 
 
 Seed = Annotated[int, number("--seed", SEED, help="Seed of every random choice.")]
+
+Side = Annotated[
+    int | None, number("--size", SIDE, help="Side in pixels that images are scaled to.")
+]
+LabelDepth = Annotated[
+    int | None,
+    number(
+        "--label-depth",
+        LABEL_DEPTH,
+        help="Level of the folders that are classes, in folders of folders; the first by default.",
+    ),
+]
 
 
 def numbers(option: str, text: str, allowed: Range) -> tuple[int, ...]:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence import registry
-from nascence.cli.console import Json, Quiet, failures_as_lines, whole
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
 from nascence.cli.number_options import number
 from nascence.core import ranges
 from nascence.core.durations import parse_duration
@@ -118,6 +117,15 @@ def search(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    size: Annotated[
+        int | None,
+        number(
+            "--size",
+            ranges.SIDE,
+            help="Side in pixels that images are scaled to.",
+            panel=TRAINING,
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         number(
@@ -190,6 +198,7 @@ def search(
             "latency_weight": latency_weight,
             "images": images,
             "data": data,
+            "size": size,
             "steps": steps,
             "stop_at_skips": stop_at_skips,
             "seed": seed,

@@ -88,6 +88,8 @@ SIDE = Range(1, 4096)
 """Of images, in pixels."""
 DESIGN_SIDE = Range(8, 512, multiple=4)
 META_TRAINING_SIDE = Range(8, 512)
+LABEL_DEPTH = Range(1, 100)
+"""Level of the folders that are classes."""
 CROP = Range(0, 512)
 CLASSES = Range(2, 100_000)
 IMAGES = Range(1, 10_000_000)
@@ -130,6 +132,8 @@ SHARE = Range(0, 1, whole=False)
 KEPT_SHARE = Range(0, 0.999999, whole=False)
 SETTING = Range(-1e8, 1e8, whole=False)
 """Of a strategy, which knows what its own may be."""
+WEIGHT = Range(0, 1e6, whole=False, above=True)
+"""Of one among several that are drawn."""
 NOISE = Range(0, 10, whole=False)
 """Relative to what it is added to."""
 

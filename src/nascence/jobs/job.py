@@ -3,10 +3,12 @@
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.jobs.presets import preset_named
 
 Progress = Callable[[str, float, str], None]
@@ -54,6 +56,44 @@ class Job(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class NamedJob:
+    """What every search by name is told.
+
+    Attributes:
+        out: Folder of the checkpoints and of what is found.
+        space, strategy: Names; see `nascence.registry`.
+        data: Images for whatever builds networks.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
+        sizes: Settings of the space, such as ``{"width": 8}``.
+        settings: Settings of the strategy, such as ``{"population": 50}``.
+        steps: Steps of every training; those of a supernet are shared by its sub-supernets.
+        seconds: Time for all evaluations or trainings together; None for no limit.
+        workers: Processes at work at once.
+        seed: Seed of all random choices.
+
+    Raises:
+        ValueError: The folder is a file or the address of a database, or a number is not in its
+            range.
+    """
+
+    out: Path
+    space: str
+    strategy: str
+    data: str = "cifar10-sample"
+    size: Annotated[int | None, ranges.SIDE] = None
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    steps: Annotated[int, ranges.STEPS] = 500
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    workers: Annotated[int, ranges.PROCESSES] = 1
+    seed: Annotated[int, ranges.SEED] = 0
+
+    def __post_init__(self) -> None:
+        check_folder(self.out)
+        ranges.check_ranges(self)
+
+
 JOBS: Mapping[str, str] = {
     "strategy": "nascence.jobs.search:SearchJob",
     "gradient strategy": "nascence.jobs.gradient:GradientJob",
@@ -64,7 +104,7 @@ JOBS: Mapping[str, str] = {
 FLAGS = {"trials": "budget as a number", "seconds": "budget as a time", "settings": "setting"}
 FLAGS |= {"costs": "cost", "limits": "limit", "sizes": "width and --cells"}
 """Options that have another name on the command line."""
-EVERYWHERE = {"out", "space", "strategy", "data", "steps", "seconds", "seed", "workers"}
+EVERYWHERE = {"out", "space", "strategy", "data", "size", "steps", "seconds", "seed", "workers"}
 
 
 def make_job(*, preset: str = "", **options: Any) -> Job:
