@@ -17,6 +17,7 @@ from nascence.core.weights import read_metadata
 from nascence.data import Dataset, Split
 from nascence.export import (
     ExportError,
+    check_opset,
     check_parity,
     export_onnx,
     portable,
@@ -191,9 +192,14 @@ def test_versions_are_those_asked_for(
 
 @pytest.mark.parametrize("opset", [6, 999])
 def test_versions_that_cannot_be_written_are_said(
-    model: nn.Module, data: Dataset, tmp_path: Path, opset: int
+    model: nn.Module, data: Dataset, tmp_path: Path, opset: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ExportError, match=rf"opset {opset}\b") as caught:
         export_onnx(model, tmp_path / "model.onnx", data=data, opset=opset)
     assert "\n" not in str(caught.value)
+    with pytest.raises(ExportError, match=f"opset {opset} was asked for.*; use 18 or") as caught:
+        check_opset(opset)
+    assert ("later one" in str(caught.value)) is (opset < 18)
+    captured = capfd.readouterr()
+    assert captured.err == "", "the exporter's own warnings come through"
     assert not list(tmp_path.iterdir())

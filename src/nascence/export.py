@@ -1,8 +1,10 @@
 """Files that outlive the project: safetensors and ONNX, checked against torch on real images."""
 
 import json
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,9 +156,7 @@ def onnx_model(
     import onnxruntime
     import onnxscript  # noqa: F401  torch's exporter needs it
 
-    with evaluation_mode(model), warnings.catch_warnings():
-        # The exporter's own deprecations are not the user's concern.
-        warnings.simplefilter("ignore")
+    with evaluation_mode(model), _exporter_quiet():
         program = torch.onnx.export(
             model,
             inputs,
@@ -173,7 +173,7 @@ def onnx_model(
     if opset is not None and found != opset:
         raise ExportError(
             f"opset {opset} was asked for, but the exporter of torch {torch.__version__} writes "
-            f"{found}; use that one or a later one"
+            f"{found}; use {found} or {'a later one' if opset < found else 'one a little later'}"
         )
     try:
         _session(proto.SerializeToString())
@@ -183,6 +183,32 @@ def onnx_model(
             f"({' '.join(str(error).split())[:200]})"
         ) from error
     return proto
+
+
+def check_opset(opset: int) -> None:
+    """Refuse a version of the operators in which no network can be written, by writing a small one.
+
+    Raises:
+        ExportError: The version is too old or too new.
+    """
+    layers = (nn.Conv2d(1, 1, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    onnx_model(nn.Sequential(*layers), (torch.zeros(1, 1, 4, 4),), opset=opset)
+
+
+@contextmanager
+def _exporter_quiet() -> Iterator[None]:
+    """Keep what the exporter says of its own deprecations and conversions from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def portable(proto: Any) -> Any:

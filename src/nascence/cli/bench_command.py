@@ -5,15 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import (
-    Json,
-    Quiet,
-    between_commas,
-    failures_as_lines,
-    numbers,
-    run_and_print,
-)
+from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, run_and_print
 from nascence.cli.latency_command import latency
+from nascence.cli.number_options import number, numbers
+from nascence.core import ranges
 
 if TYPE_CHECKING:
     from nascence.jobs.job import Job
@@ -53,17 +48,26 @@ def optimizers(
     ] = "all",
     max_cost: Annotated[
         int,
-        typer.Option(help="Leave out families whose tasks take more multiply-adds per step."),
+        number(
+            "--max-cost",
+            ranges.MULTIPLY_ADDS,
+            help="Leave out families whose tasks take more multiply-adds per step.",
+        ),
     ] = 700_000,
-    tasks: Annotated[int, typer.Option(help="Tasks of each family.")] = 2,
+    tasks: Annotated[int, number("--tasks", ranges.TASKS, help="Tasks of each family.")] = 2,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of each training; 100, and 2000 for the probe.")
+        int | None,
+        number(
+            "--steps", ranges.STEPS, help="Steps of each training; 100, and 2000 for the probe."
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Repetitions from other starts.")] = 1,
+    seeds: Annotated[
+        int, number("--seeds", ranges.REPETITIONS, help="Repetitions from other starts.")
+    ] = 1,
     trials: Annotated[
         str, typer.Option(help="Settings that adam8p and opt-list may try, with commas.")
     ] = "1,10",
-    seed: Annotated[int, typer.Option(help="Seed of the first repetition.")] = 0,
+    seed: Annotated[int, number("--seed", ranges.SEED, help="Seed of the first repetition.")] = 0,
     probe: Annotated[
         bool,
         typer.Option("--probe", help="Only draw where optimizers stop in the flat valley ½(x-y)²."),
@@ -82,7 +86,7 @@ def optimizers(
         entrants: dict[str, Any] = {
             "optimizers": tuple(between_commas(names)),
             "weights": tuple(between_commas(weights)),
-            "trials": numbers("--trials", trials),
+            "trials": numbers("--trials", trials, ranges.SETTINGS_TRIED),
         }
         if probe:
             job: Job = OptimizerProbeJob(
