@@ -31,11 +31,11 @@ def decide(
 ) -> Inputs:
     """Choose size, framing and flips.
 
-    The classic of :mod:`nascence.design.classic` tells framings and flips apart in seconds: mirrored
-    photos are allowed unless they mislead it, and photos turned over if they teach it. Sizes are tried in short trainings of a small
-    network, each as long as the others: those of which it would see enough images in the time
-    that there will be. The largest within a standard error of the best is taken, since a larger
-    one gains more from a longer training.
+    The classic of :mod:`nascence.design.classic` tells framings and flips apart in seconds:
+    mirrored photos are allowed unless they mislead it, and photos turned over if they teach it.
+    Sizes are tried in short trainings of a small network, each as long as the others: those of
+    which it would see enough images in the time that there will be. The largest within a standard
+    error of the best is taken, since a larger one gains more from a longer training.
 
     Args:
         look: Some training photos.
