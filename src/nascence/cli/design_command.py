@@ -10,6 +10,7 @@ import typer
 from nascence.cli.console import (
     Device,
     Json,
+    LabelDepth,
     Quiet,
     Seed,
     Side,
@@ -45,6 +46,7 @@ def design(
         int | None, typer.Option(help="Number of classes; read from the data if not given.")
     ] = None,
     size: Side = None,
+    label_depth: LabelDepth = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="New folder of the run; runs/NAME-1 and so on if not given.")
@@ -127,6 +129,7 @@ def design(
             max_latency_ms=max_latency_ms,
             classes=classes,
             size=size,
+            label_depth=label_depth,
             seed=seed,
             device=device,
             workers=workers,
@@ -176,18 +179,29 @@ def _validated(settings: Callable[..., Any], **values: Any) -> Any:
         raise ValueError(f"{option} is {first['input']!r}: {first['msg']}") from error
 
 
+def _share(row: dict[str, Any], name: str) -> str:
+    """A figure of a network in percent; a dash in runs of versions that did not measure it."""
+    value = row.get(name.replace(" ", "_"))
+    return "–" if value is None or value != value else f"{value:.1%}"
+
+
 def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> None:
     """Print the result on stdout: a table, or JSON."""
     if as_json:
         typer.echo(json.dumps({"run": str(path), **summary}))
         return
+    if summary.get("warning"):
+        say(f"Warning: {summary['warning']}")
+    figures = ["accuracy", "mean recall"]
+    if summary.get("uneven"):
+        figures.reverse()
     say_table(
         f"{summary['data']}: {summary['validation_images']} validation images",
-        ("", "accuracy", "parameters", "MACs", "ms", "ms folded", "seconds", "steps"),
+        ("", *figures, "parameters", "MACs", "ms", "ms folded", "seconds", "steps"),
         (
             (
                 row["name"],
-                f"{row['accuracy']:.1%}",
+                *(_share(row, name) for name in figures),
                 f"{row['parameters']:,}",
                 f"{row['macs'] / 1e6:.2f} M",
                 f"{row['latency_ms']:.2f}",
@@ -204,6 +218,26 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
             f"The designed network is {100 * abs(difference):.1f} percentage points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
+    if summary.get("compared"):
+        say_table(
+            "What each part is worth",
+            ("", "recipe", "optimizer", *figures, "seconds", "steps"),
+            (
+                (
+                    row["name"],
+                    row["recipe"],
+                    row["optimizer"],
+                    *(_share(row, name) for name in figures),
+                    f"{row['seconds']:.0f}",
+                    "" if row["steps"] is None else f"{row['steps']:,}",
+                )
+                for row in summary["compared"]
+            ),
+        )
+    for line in summary.get("worth", ()):
+        say(f"Worth: {line}")
+    if summary.get("inputs"):
+        say(summary["inputs"])
     if summary.get("reading"):  # runs of earlier versions did not note it
         say(f"Data: {summary['reading']}")
     for note in summary.get("notes", ()):  # runs of earlier versions have none

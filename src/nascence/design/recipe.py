@@ -35,6 +35,8 @@ STEM_MAPS, REDUCTION_MAPS = 2, 10
 VALUE_COST = 30
 
 BATCH = 128
+FEW: dict[str, Any] = {"batch_size": 32}
+"""Images in the steps of a probe, which must be over soon on any machine."""
 SAMPLES_PER_IMAGE = 60
 FEWEST_TRIALS, MOST_TRIALS = 20, 5000
 LENIENCE = 1.15
@@ -168,9 +170,9 @@ def work_limit(
     A network should see each training image about SAMPLES_PER_IMAGE times. How much work this
     machine does in a second is measured on ``probe``, whose work for one image is ``work``.
     """
-    settings = designed(max(data.image_shape[1:]), optimizer=optimizer)
-    step = seconds_per_step(probe, data, device=device, settings=settings)
-    rate = work * BATCH / step
+    settings = {**designed(max(data.image_shape[1:]), optimizer=optimizer), **FEW}
+    step = seconds_per_step(probe, data, device=device, settings=settings, steps=8)
+    rate = work * min(FEW["batch_size"], len(data.train)) / step
     return rate * seconds / (SAMPLES_PER_IMAGE * len(data.train))
 
 
@@ -217,13 +219,20 @@ def training_plan(
     *,
     device: torch.device,
     settings: Mapping[str, Any],
+    counted: bool = True,
 ) -> TrainingPlan:
     """Measure which precision is the faster one, and how many steps fit into ``seconds``.
 
-    ``settings`` are keywords of :func:`nascence.train`.
+    ``settings`` are keywords of :func:`nascence.train`. Where steps need not be ``counted``, the
+    clock alone ends the training, which its schedule follows on a machine of any speed.
     """
     started = time.perf_counter()
-    precision = faster_precision(model, data, device=device, batch_size=BATCH)
+    batch_size = FEW["batch_size"]
+    precision = faster_precision(
+        model, data, device=device, batch_size=batch_size, seconds=seconds / 20
+    )
+    if not counted:
+        return TrainingPlan(None, seconds - (time.perf_counter() - started), precision)
     step = seconds_per_step(model, data, device=device, settings=settings, precision=precision)
     left = seconds - (time.perf_counter() - started)
     return TrainingPlan(max(int(left / step), 1), LENIENCE * seconds, precision)

@@ -4,10 +4,11 @@ Seconds are wall time; an accuracy is the share of the validation images classif
 [0, 1]; parameters are learnable values, and MACs the multiply-adds for one image.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nascence.report import CandidatePoint
+from nascence.report import CandidatePoint, Compared
 from nascence.training import Measurement, Precision
 
 
@@ -86,6 +87,10 @@ class TrainingResult:
     """A finished training, whose weights are in the folder; ``name`` is the report's word for it.
 
     Parameters and MACs are those before folding, ``seconds`` include the prediction of the start.
+    ``mean_recall`` is that of the classes, nan in files of earlier versions, whose
+    ``samples``, the images that all steps saw, are 0. The result of the
+    baselines holds the figures of all of them as ``compared``, and in ``spec`` what
+    :func:`nascence.design.network.load_baseline` builds.
     """
 
     steps: int
@@ -98,6 +103,11 @@ class TrainingResult:
     planned_steps: int | None = None
     predicted: PredictedStart | None = None
     name: str = "designed"
+    mean_recall: float = math.nan
+    precision: Precision = "auto"
+    samples: int = 0
+    compared: tuple[Compared, ...] = ()
+    spec: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,7 @@ class FoldResult:
     accuracy: float
     designed: DeployedCost
     baseline: DeployedCost | None = None
+    mean_recall: float = math.nan
 
 
 @dataclass(frozen=True)

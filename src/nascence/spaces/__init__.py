@@ -11,7 +11,7 @@ from nascence.spaces.darts_network import set_drop_path_
 from nascence.spaces.decisions import Architecture, Choices, Decision
 from nascence.spaces.elastic_block import ElasticBlock
 from nascence.spaces.elastic_mobile import ElasticMobile
-from nascence.spaces.elastic_network import Stage
+from nascence.spaces.elastic_network import Elastic, Stage
 from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
@@ -26,6 +26,7 @@ from nascence.spaces.space import (
     Costed,
     Crossable,
     Derivable,
+    Growing,
     Listable,
     NetworkSpace,
     Readable,
@@ -57,11 +58,13 @@ __all__ = [
     "Darts",
     "Decision",
     "Derivable",
+    "Elastic",
     "ElasticBlock",
     "ElasticMobile",
     "GENOTYPES",
     "GeneratorSpace",
     "Genotype",
+    "Growing",
     "Listable",
     "Mobile",
     "NB201",

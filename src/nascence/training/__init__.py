@@ -1,6 +1,6 @@
 """The training loop and its settings: optimizers, schedules, objectives."""
 
-from nascence.training.evaluation import Evaluation, evaluate
+from nascence.training.evaluation import Evaluation, evaluate, mean_recall
 from nascence.training.loop import Training, scaled, train
 from nascence.training.muon import KernelMuon
 from nascence.training.precision import (
@@ -34,6 +34,7 @@ __all__ = [
     "cosine",
     "evaluate",
     "faster_precision",
+    "mean_recall",
     "parameter_groups",
     "scaled",
     "sgd",

@@ -94,6 +94,7 @@ class Cells:
             seconds,
             device=run.device,
             settings=recipe.designed(run.side, optimizer=run.optimizer),
+            counted=run.optimizer == "learned",
         )
 
     def train(self, run: Run, model: nn.Module, plan: TrainingPlan) -> Training:

@@ -39,7 +39,7 @@ def precision_of(run: Run, space: StagedSpace) -> dict[str, str]:
     if run.settings.steps:
         return {"precision": unmeasured_precision(run.device)}
     model = space.build(designs.hand_designs(space)[1])
-    return {"precision": faster_precision(model, run.data, device=run.device)}
+    return {"precision": faster_precision(model, run.data, device=run.device, **recipe.FEW)}
 
 
 def rounds_of(run: Run, space: StagedSpace, cost: StagedCost, precision: str) -> Rounds:
@@ -54,9 +54,11 @@ def rounds_of(run: Run, space: StagedSpace, cost: StagedCost, precision: str) ->
             space.build(hands[1]),
             run.data,
             device=run.device,
-            settings=recipe.staged(run.side, optimizer=run.optimizer),
+            settings={**recipe.staged(run.side, optimizer=run.optimizer), **recipe.FEW},
             precision=precision,  # type: ignore[arg-type]
+            steps=8,
         )
+        step *= recipe.BATCH / min(recipe.FEW["batch_size"], len(run.data.train))
         slowness = step / (1e-3 * recipe.BATCH * cost.training_ms(hands[1]))
     steps = settings.steps or max(int(seconds / step), 1)
     first = max(FIRST, min(LEAST_STEPS, steps) / steps) if not settings.trials else FIRST

@@ -102,6 +102,7 @@ class Stages:
             seconds,
             device=run.device,
             settings=recipe.staged(run.side, optimizer=run.optimizer),
+            counted=run.optimizer == "learned",
         )
 
     def train(self, run: Run, model: nn.Module, plan: TrainingPlan) -> Training:
