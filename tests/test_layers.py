@@ -13,6 +13,7 @@ CORE = {
     "data",
     "graph",
     "export",
+    "onnx_files",
     "registry",
 }
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
@@ -20,7 +21,7 @@ SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
-    "search": 2,
+    **dict.fromkeys(("search", "folding"), 2),
     "supernets": 3,
     **dict.fromkeys(("latency", "controllers"), 4),
     "gradient": 5,
