@@ -291,7 +291,7 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
 
 def _print_front(front: Sequence[Mapping[str, Any]]) -> None:
     """Print the networks of the search that are worth training for other limits."""
-    if not front:  # runs of earlier versions, and of other families, have none
+    if len(front) < 2:  # nothing was compared, or an earlier version made the run
         return
     say_table(
         "Front of the search; train another one by --architecture",

@@ -45,12 +45,11 @@ def soft_labels(run: Run) -> Tensor | None:
         answer = _exported(path / "model.onnx" if path.is_dir() else path, run.data)
     else:
         answer = _of_timm(source, run)
-    images, labels = run.data.train.images, run.data.train.labels
     answers = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
+    for places in torch.arange(len(run.data.train)).split(BATCH):
+        batch, _ = run.data.train.take(places)
         answers.append((answer(batch) + answer(batch.flip(-1))) / 2)
-    truth = torch.nn.functional.one_hot(labels, run.data.classes).float()
+    truth = torch.nn.functional.one_hot(run.data.train.labels, run.data.classes).float()
     mixed = WEIGHT * torch.cat(answers) + (1 - WEIGHT) * truth
     write_weights(kept, {"soft_labels": mixed}, metadata={})
     return mixed
