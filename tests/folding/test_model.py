@@ -44,7 +44,8 @@ def weights(draw) -> dict[str, Any]:
         "d3": draw(4, 1, 3, 3), "b": draw(4), "s": 1 + 0.3 * draw(4), "t": draw(4), "m": draw(4),
         "v": variance, "c": draw(4, 1, 1), "one": np.float32(1), "two": np.float32(2),
         "pads": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "u3": draw(4, 2, 3, 3),
-        "w": draw(4, 6), "w6": draw(6), "z6": np.zeros(6, np.float32), "g": draw(5, 4), "k8": draw(4, 8, 1, 1),
+        "w": draw(4, 6), "w6": draw(6), "z6": np.zeros(6, np.float32),
+        "g": draw(5, 4), "k8": draw(4, 8, 1, 1),
         "halves": np.array([2, 2]), "h1": draw(2, 2, 1, 1), "b2": draw(2),
         "i0": np.array([0]), "i1": np.array([1]), "i2": np.array([2]), "i4": np.array([4]),
     }  # fmt: skip
