@@ -36,6 +36,7 @@ AREAS = {
     "implicit": "Implicit models",
     "detect": "Detection",
     "reparam": "Folding",
+    "onnx_fold": "Folding ONNX files",
     "spaces": "Search spaces and published networks",
     "data": "Data",
     "reliability": "Reliability",
