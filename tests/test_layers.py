@@ -13,6 +13,7 @@ CORE = {
     "data",
     "graph",
     "export",
+    "onnx_session",
     "registry",
 }
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
@@ -28,7 +29,8 @@ LEVELS = {
     "jobs": 7,
     "report": 6,
     **dict.fromkeys(("design", "testing"), 8),
-    "cli": 9,
+    "inference": 9,
+    "cli": 10,
 }
 BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}

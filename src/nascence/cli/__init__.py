@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nascence.cli.bench_command import bench
+from nascence.cli.classify_command import classify, evaluate
 from nascence.cli.console import DONE, FAILED, INTERRUPTED, MISSING_EXTRA, USAGE, quieten_libraries
 from nascence.cli.design_command import design, resume
 from nascence.cli.fold_command import fold
@@ -46,6 +47,8 @@ def _options(
 
 app.command()(design)
 app.command()(resume)
+app.command()(classify)
+app.command()(evaluate)
 app.command()(fold)
 app.command()(predict)
 app.add_typer(meta_train, name="meta-train")

@@ -5,6 +5,7 @@ terminal would obey is shown as an escape sequence.
 """
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,6 +49,9 @@ def failures_as_lines() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:  # as of `nascence classify ... | head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("nascence"):
             raise

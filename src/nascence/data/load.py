@@ -69,7 +69,7 @@ def load(
     """
     settings = Preparation(size, validation_fraction, seed, workers, progress)
     try:
-        found = _read(source)
+        found = find_source(source)
         name = printable(source)
         folder = None if cache is False else Path(cache) if cache else store.default_folder()
         reading = _reading(found, validation_fraction)
@@ -87,7 +87,13 @@ def load(
         ) from error
 
 
-def _read(source: str | os.PathLike[str]) -> Source:
+def find_source(source: str | os.PathLike[str]) -> Source:
+    """Read what a data set consists of, as :func:`load` does, without decoding its images.
+
+    Raises:
+        DataError: The source cannot be used.
+        MissingDataError: There is nothing at that path.
+    """
     if source == NAME:
         return read_sample()
     path = Path(source)
