@@ -13,6 +13,7 @@ from nascence.cli.fold_command import fold
 from nascence.cli.meta_train_command import meta_train
 from nascence.cli.predict_command import predict
 from nascence.cli.search_command import search
+from nascence.cli.try_command import try_network
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "MISSING_EXTRA", "USAGE", "app", "main"]
 
@@ -49,6 +50,7 @@ app.command()(design)
 app.command()(resume)
 app.command()(classify)
 app.command()(evaluate)
+app.command("try")(try_network)
 app.command()(fold)
 app.command()(predict)
 app.add_typer(meta_train, name="meta-train")
