@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, numbers
+from nascence.cli.help import Command
 from nascence.cli.job_running import run_and_print
 from nascence.cli.latency_command import latency
 
@@ -20,10 +21,10 @@ def _group() -> None:
     """Compare optimizers, and measure operators."""
 
 
-bench.command()(latency)
+bench.command(cls=Command)(latency)
 
 
-@bench.command()
+@bench.command(cls=Command)
 def optimizers(
     out: Annotated[
         Path,

@@ -17,6 +17,7 @@ from nascence.cli.console import (
     failures_as_lines,
     numbers,
 )
+from nascence.cli.help import Command
 from nascence.cli.job_running import run_and_print
 from nascence.cli.meta_train_optimizer import optimizer
 from nascence.core.durations import parse_duration
@@ -31,7 +32,7 @@ def _group() -> None:
     """Meta-train a hypernetwork or an optimizer."""
 
 
-@meta_train.command()
+@meta_train.command(cls=Command)
 def ghn(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
@@ -113,4 +114,4 @@ def ghn(
         run_and_print(job, as_json=as_json, quiet=quiet)
 
 
-meta_train.command()(optimizer)
+meta_train.command(cls=Command)(optimizer)
