@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 QUICK := $(addprefix tests/test_,docstrings.py documents_are_true.py house.py layers.py \
 	public_names.py registry.py relapses.py) $(addprefix tests/,core graph metrics report)
 
-.PHONY: install demo test quick lint docs ledger clean
+.PHONY: install demo test quick tutorials lint docs ledger clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -26,6 +26,9 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+tutorials: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.docs.tutorials
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html

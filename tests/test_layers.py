@@ -30,7 +30,7 @@ LEVELS = {
     "report": 6,
     **dict.fromkeys(("design", "testing"), 8),
     "inference": 9,
-    "cli": 10,
+    **dict.fromkeys(("cli", "hub"), 10),
 }
 BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}

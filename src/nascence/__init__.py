@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _MODULES = frozenset(
     (
         *("controllers", "data", "design", "detect", "export", "gan", "gradient", "graph"),
-        *("hypernet", "implicit", "jobs", "latency", "metrics", "models", "optim", "params"),
+        *("hypernet", "implicit", "inference", "jobs", "latency", "metrics", "models", "optim", "params"),
         *("reparam", "report", "search", "spaces", "supernets", "task"),
     )
 )
@@ -41,6 +41,7 @@ __all__ = [
     "graph",
     "hypernet",
     "implicit",
+    "inference",
     "jobs",
     "latency",
     "metrics",
