@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 QUICK := $(addprefix tests/test_,docstrings.py documents_are_true.py house.py layers.py \
 	public_names.py registry.py relapses.py) $(addprefix tests/,core graph metrics report)
 
-.PHONY: install demo test quick tutorials lint docs ledger clean
+.PHONY: install demo test frameworks quick tutorials lint docs ledger clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -18,6 +18,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+# Other training loops, in which the learned optimizers are tested where they are installed.
+frameworks: $(VENV)/.installed-frameworks
 
 quick: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/core/test_processes.py $(QUICK)

@@ -9,6 +9,7 @@ came out.
 """
 
 import ast
+import base64
 import json
 import subprocess
 import sys
@@ -19,8 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ledger
+from benchmarks.inference.browser import Browser
+from benchmarks.report.picture import shrink
 
 FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
+PLOT = "application/vnd.plotly.v1+json"
 SETTINGS = "settings"
 """The tag of the one cell whose values a shorter run may change."""
 
@@ -57,7 +61,10 @@ def run(path: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]
 
 
 def write(path: Path, folder: Path) -> None:
-    """Run a notebook by Jupyter and keep its outputs in it."""
+    """Run a notebook by Jupyter and keep its outputs in it, plots as pictures.
+
+    A picture is shown wherever notebooks are; the program that draws it has 4 MB.
+    """
     import nbformat
     from nbclient import NotebookClient
 
@@ -65,7 +72,28 @@ def write(path: Path, folder: Path) -> None:
     NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if figure := data.pop(PLOT, None):
+                data.pop("text/html", None)
+                data["image/png"] = picture(figure, folder)
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+def picture(figure: Mapping[str, Any], folder: Path) -> str:
+    """A plot as base64 of PNG, drawn in headless Chromium."""
+    import plotly.graph_objects as go
+
+    made = go.Figure(figure["data"], figure["layout"])
+    height = made.layout.height or 450
+    page, drawn = folder / "plot.html", folder / "plot.png"
+    made.write_html(page, include_plotlyjs=True, config={"staticPlot": True})
+    with Browser() as browser:
+        browser.open(page.as_uri())
+        browser.until("document.querySelector('.main-svg') !== null")
+        browser.picture(drawn, width=720, height=int(height) + 16)
+    shrink(drawn)
+    return base64.b64encode(drawn.read_bytes()).decode()
 
 
 def main(words: Sequence[str] | None = None) -> int:

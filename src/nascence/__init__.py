@@ -12,8 +12,18 @@ __version__ = "0.1.0"
 _MODULES = frozenset(
     (
         *("controllers", "data", "design", "detect", "export", "gan", "gradient", "graph"),
-        *("hypernet", "implicit", "inference", "jobs", "latency", "metrics", "models", "optim", "params"),
-        *("reparam", "report", "search", "spaces", "supernets", "task"),
+        *(
+            "hypernet",
+            "implicit",
+            "inference",
+            "jobs",
+            "latency",
+            "metrics",
+            "models",
+            "optim",
+            "params",
+        ),
+        *("params", "reparam", "report", "search", "spaces", "supernets", "task"),
     )
 )
 _NAMES = {

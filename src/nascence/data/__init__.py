@@ -58,5 +58,8 @@ class _Package(ModuleType):
         setattr(self, name, found)
         return found
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
 
 sys.modules[__name__].__class__ = _Package
