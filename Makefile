@@ -19,8 +19,8 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
-# Other training loops, in which the learned optimizers are tested where they are installed.
-frameworks: $(VENV)/.installed-frameworks
+# Other training loops, and the dashboard of studies: tested where they are installed.
+frameworks: $(VENV)/.installed-frameworks $(VENV)/.installed-dashboard
 
 quick: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/core/test_processes.py $(QUICK)
