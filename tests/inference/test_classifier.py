@@ -128,3 +128,12 @@ def test_what_is_no_network(tmp_path: Path, made: Made) -> None:
         (tmp_path / "model.onnx").write_bytes(content)
         with pytest.raises(ClassifierError, match="not an ONNX file"):
             read_classifier(tmp_path)
+
+
+def test_a_framing_that_is_not_known_is_refused(
+    change_metadata: Callable[[dict[str, str]], Path], made: Made
+) -> None:
+    known = {"classes": '["a", "b"]', "input": INPUT}
+    assert read_classifier(change_metadata(known)).framing == "crop"
+    with pytest.raises(ClassifierError, match="framed as 'fisheye'"):
+        read_classifier(change_metadata({**known, "input_framing": "fisheye"}))

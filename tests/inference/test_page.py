@@ -106,6 +106,33 @@ def test_by_its_address_with_the_camera(
     assert browser.console == []
 
 
+def test_framings_are_those_of_pillow(made: Made, tmp_path: Path) -> None:
+    """Squashed, and padded with black, from sizes large and small."""
+    if find_browser() is None:
+        pytest.skip("no Chromium on this machine")
+    write_page(read_classifier(made.path), NOTHING, tmp_path / "try.html")
+    rng = np.random.default_rng(0)
+    with Browser() as browser:
+        browser.open((tmp_path / "try.html").as_uri())
+        browser.until("typeof fitted === 'function'")
+        for width, height in ((50, 31), (23, 140), (9, 7)):
+            pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            image = Image.fromarray(pixels)
+            scale = max(width, height) / 16
+            inner = round(width / scale), round(height / scale)
+            padded = Image.new("RGB", (16, 16))
+            small = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=2.0)
+            padded.paste(small, ((16 - inner[0]) // 2, (16 - inner[1]) // 2))
+            squashed = image.resize((16, 16), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            for framing, expected in (("pad", padded), ("squash", squashed)):
+                found = browser.evaluate(
+                    f"Array.from(fitted({{data: new Uint8ClampedArray({pixels.ravel().tolist()}), "
+                    f"width: {width}, height: {height}}}, 16, 16, false, '{framing}').data)"
+                )
+                gap = np.abs(np.array(found) - np.asarray(expected).ravel().astype(int)).max()
+                assert gap <= 1, (framing, width, height)
+
+
 def test_a_browser_without_webassembly_is_told_so(made: Made, tmp_path: Path) -> None:
     if find_browser() is None:
         pytest.skip("no Chromium on this machine")

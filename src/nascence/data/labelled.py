@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nascence.data.decoding import Form, Progress, resize_arrays
 from nascence.data.errors import DataError, printable
 from nascence.data.grey import as_grey, decode_images
-from nascence.data.load import find_source
+from nascence.data.load import read_source
 from nascence.data.source import ArrayImages, Labels
 
 
@@ -51,7 +51,7 @@ def read_labelled(
         DataError: The source cannot be used, or none of its images can be read.
         MissingDataError: There is nothing at that path.
     """
-    found = find_source(source)
+    found = read_source(source)
     held_out = found.validation is not None
     part = found.validation if found.validation is not None else found.train
     if isinstance(part, ArrayImages):

@@ -69,7 +69,7 @@ def load(
     """
     settings = Preparation(size, validation_fraction, seed, workers, progress)
     try:
-        found = find_source(source)
+        found = read_source(source)
         name = printable(source)
         folder = None if cache is False else Path(cache) if cache else store.default_folder()
         reading = _reading(found, validation_fraction)
@@ -87,7 +87,7 @@ def load(
         ) from error
 
 
-def find_source(source: str | os.PathLike[str]) -> Source:
+def read_source(source: str | os.PathLike[str]) -> Source:
     """Read what a data set consists of, as :func:`load` does, without decoding its images.
 
     Raises:

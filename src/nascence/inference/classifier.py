@@ -16,6 +16,8 @@ from nascence.onnx_session import onnx_session
 INPUT = "float32 (N, C, H, W), pixel values divided by 255"
 """What the metadata of a file must say of its input."""
 BATCH = 64
+FRAMINGS = ("crop",)
+"""What ``input_framing`` of the metadata may be; the first is meant where it is not there."""
 ADDING = "`onnx.helper.set_model_props` adds metadata to a file"
 
 
@@ -40,6 +42,11 @@ class Classifier:
     form: Form
     metadata: Mapping[str, str]
     session: Any
+
+    @property
+    def framing(self) -> str:
+        """How photos of another shape are brought to that of the network: ``"crop"``."""
+        return self.metadata.get("input_framing", FRAMINGS[0])
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probability of each class.
@@ -114,6 +121,12 @@ def read_classifier(source: str | Path) -> Classifier:
     if metadata["input"] != INPUT:
         raise ClassifierError(
             f"{path} takes {metadata['input']!r:.200}; only {INPUT!r} is understood; {ADDING}"
+        )
+    framing = metadata.get("input_framing", FRAMINGS[0])
+    if framing not in FRAMINGS:
+        raise ClassifierError(
+            f"{path} wants photos framed as {framing!r:.100}; known are {', '.join(FRAMINGS)}; "
+            "a later version of nascence may know it"
         )
     names = _class_names(path, metadata["classes"])
     return Classifier(path, names, _form(path, session), metadata, session)

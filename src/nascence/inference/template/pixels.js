@@ -1,4 +1,4 @@
-// A picture as the network saw its pictures in training: Pillow's centred crop and resampling.
+// A picture as the network saw its pictures in training: framed and resampled as Pillow does.
 "use strict";
 
 // Mean of blocks, as Pillow's Image.reduce: {data, width, height}, three values a pixel.
@@ -71,8 +71,23 @@ function resampled(image, box, width, height) {
   return { data, width, height };
 }
 
-// The largest centred crop of the shape width x height, resampled to it.
-function fitted(image, width, height, jpeg) {
+// The same by way of whole-numbered means where much is scaled down, as Pillow's reducing_gap = 2.
+function scaled(image, box, width, height) {
+  const across = (box[2] - box[0]) / width, down = (box[3] - box[1]) / height;
+  const fx = Math.max(Math.trunc(across / 2), 1), fy = Math.max(Math.trunc(down / 2), 1);
+  if (fx === 1 && fy === 1) return resampled(image, box, width, height);
+  const x = Math.max(0, Math.trunc(box[0] - 1.5 * across));
+  const y = Math.max(0, Math.trunc(box[1] - 1.5 * down));
+  const right = Math.min(image.width, Math.ceil(box[2] + 1.5 * across));
+  const bottom = Math.min(image.height, Math.ceil(box[3] + 1.5 * down));
+  const part = reduced(cropped(image, x, y, right, bottom), fx, fy);
+  const inside = [(box[0] - x) / fx, (box[1] - y) / fy, (box[2] - x) / fx, (box[3] - y) / fy];
+  return resampled(part, inside, width, height);
+}
+
+// A picture as width x height: its largest centred crop of that shape ("crop"), squashed as a whole
+// ("squash"), or as a whole between black borders ("pad").
+function fitted(image, width, height, jpeg, framing = "crop") {
   if (jpeg) {  // Pillow decodes a JPEG at the smallest scale that is large enough
     const most = 2 * Math.max(width, height);
     const room = Math.min(Math.floor(image.width / most), Math.floor(image.height / most));
@@ -80,19 +95,24 @@ function fitted(image, width, height, jpeg) {
     image = reduced(image, factor, factor);
   }
   if (image.width === width && image.height === height) return image;
-  const scale = Math.min(image.width / width, image.height / height);
-  const left = (image.width - scale * width) / 2, top = (image.height - scale * height) / 2;
-  const factor = Math.max(Math.trunc(scale / 2), 1);
-  const margin = 1.5 * scale;
-  const x = Math.max(0, Math.trunc(left - margin)), y = Math.max(0, Math.trunc(top - margin));
-  if (factor > 1) {
-    const right = Math.min(image.width, Math.ceil(left + scale * width + margin));
-    const bottom = Math.min(image.height, Math.ceil(top + scale * height + margin));
-    image = reduced(cropped(image, x, y, right, bottom), factor, factor);
-    const box = [left - x, top - y, left - x + scale * width, top - y + scale * height];
-    return resampled(image, box.map((value) => value / factor), width, height);
+  const across = image.width / width, down = image.height / height;
+  const whole = [0, 0, image.width, image.height];
+  if (framing === "squash") return scaled(image, whole, width, height);
+  if (framing === "pad") {
+    const scale = Math.max(across, down);
+    const inner = [image.width, image.height].map((side) => Math.max(Math.round(side / scale), 1));
+    const data = new Uint8ClampedArray(3 * width * height);
+    const small = scaled(image, whole, ...inner);
+    const left = (width - inner[0]) >> 1, top = (height - inner[1]) >> 1;
+    for (let y = 0; y < inner[1]; y++) {
+      const row = small.data.subarray(3 * y * inner[0], 3 * (y + 1) * inner[0]);
+      data.set(row, 3 * ((top + y) * width + left));
+    }
+    return { data, width, height };
   }
-  return resampled(image, [left, top, left + scale * width, top + scale * height], width, height);
+  const scale = Math.min(across, down);
+  const left = (image.width - scale * width) / 2, top = (image.height - scale * height) / 2;
+  return scaled(image, [left, top, left + scale * width, top + scale * height], width, height);
 }
 
 function cropped(image, left, top, right, bottom) {

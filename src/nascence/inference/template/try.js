@@ -57,7 +57,7 @@ async function probabilities(values) {
 // Classify three values a pixel, and show the classes with the time that they took.
 async function show(image, jpeg) {
   const before = performance.now();
-  const small = fitted(image, facts.width, facts.height, jpeg);
+  const small = fitted(image, facts.width, facts.height, jpeg, facts.framing);
   const between = performance.now();
   const found = await probabilities(asInput(small, facts.grey));
   const after = performance.now();
