@@ -34,16 +34,20 @@ def optimizers(
         str,
         typer.Option(
             "--optimizers",
-            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, with commas.",
+            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, separated "
+            "by commas.",
         ),
     ] = "learned,untrained,adam,nadamw,adam-lr,adam8p,opt-list",
     weights: Annotated[
-        str, typer.Option(help="Weights of the learned: released names or files, with commas.")
+        str,
+        typer.Option(
+            help="Weights of the learned optimizers: released names or files, separated by commas."
+        ),
     ] = "optimizer-small",
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, with commas; training, held-out and all stand for several."
+            help="Task families, separated by commas; training, held-out and all stand for several."
         ),
     ] = "all",
     max_cost: Annotated[
@@ -56,7 +60,8 @@ def optimizers(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Repetitions from other starts.")] = 1,
     trials: Annotated[
-        str, typer.Option(help="Settings that adam8p and opt-list may try, with commas.")
+        str,
+        typer.Option(help="How many settings adam8p and opt-list may try, separated by commas."),
     ] = "1,10",
     seed: Annotated[int, typer.Option(help="Seed of the first repetition.")] = 0,
     probe: Annotated[

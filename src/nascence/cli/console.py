@@ -22,12 +22,12 @@ DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Side = Annotated[int | None, typer.Option(help="Side in pixels that images are scaled to.")]
+Side = Annotated[int | None, typer.Option(help="Side length in pixels that images are scaled to.")]
 Leg = Annotated[
     str | None,
-    typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
+    typer.Option("--for", help="Stop after this time, such as 25m; the same command continues."),
 ]
 Images = Annotated[
     str,

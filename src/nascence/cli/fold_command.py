@@ -27,7 +27,7 @@ def fold(
         str, typer.Option(help="Shape of the example input, separated by commas.")
     ] = "1,3,224,224",
     verify: Annotated[
-        bool, typer.Option(help="Compare before and after; roll back what fails.")
+        bool, typer.Option(help="Compare outputs before and after; undo what changes them.")
     ] = True,
     onnx: Annotated[
         Path | None, typer.Option(help="ONNX file to write, for any batch size if possible.")

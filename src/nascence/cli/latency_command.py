@@ -23,9 +23,9 @@ def latency(
     cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
     batch_size: Annotated[int, typer.Option("--batch", help="Images in a forward pass.")] = 1,
     networks: Annotated[
-        int, typer.Option(help="Fewest networks in which each operator is measured.")
+        int, typer.Option(help="Minimum number of networks in which each operator is measured.")
     ] = 15,
-    passes: Annotated[int, typer.Option(help="Passes of each network.")] = 3,
+    passes: Annotated[int, typer.Option(help="Forward passes of each network.")] = 3,
     check: Annotated[
         int, typer.Option(help="Random networks to compare with their prediction; 0 for none.")
     ] = 10,

@@ -36,7 +36,7 @@ def _group() -> None:
 def ghn(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
-    kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
+    kind: Annotated[str, typer.Option(help="Kind of hypernetwork: ghn1, ghn2 or mlp.")] = "ghn2",
     steps: Annotated[
         int, typer.Option(help="Steps of the whole run, where the learning rate ends at zero.")
     ] = 10_000,
@@ -49,11 +49,15 @@ def ghn(
     batch: Annotated[
         int, typer.Option(help="Images in each step, the same for all networks.")
     ] = 64,
-    size: Annotated[int, typer.Option(help="Side in pixels that images are scaled to.")] = 16,
-    cells: Annotated[str, typer.Option(help="Fewest and most cells of a network.")] = "4,8",
+    size: Annotated[
+        int, typer.Option(help="Side length in pixels that images are scaled to.")
+    ] = 16,
+    cells: Annotated[
+        str, typer.Option(help="Smallest and largest number of cells of a network.")
+    ] = "4,8",
     channels: Annotated[str, typer.Option(help="Widths to choose from.")] = "16,32",
     max_macs: Annotated[
-        int, typer.Option(help="Most multiply-adds per image of a training network.")
+        int, typer.Option(help="Maximum number of multiply-adds per image of a training network.")
     ] = 10_000_000,
     learning_rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 1e-3,
     schedule: Annotated[
@@ -69,8 +73,10 @@ def ghn(
     start: Annotated[
         str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
     ] = "",
-    label_smoothing: Annotated[float, typer.Option(help="Between 0 and 1.")] = 0.0,
-    crop: Annotated[int, typer.Option(help="Pixels that images are shifted by, at most.")] = 0,
+    label_smoothing: Annotated[
+        float, typer.Option(help="How much labels are smoothed, between 0 and 1.")
+    ] = 0.0,
+    crop: Annotated[int, typer.Option(help="Largest shift of images, in pixels.")] = 0,
     splits: Annotated[
         str, typer.Option(help="Splits to validate on: val, test, wide, deep, dense, bn-free.")
     ] = "val",

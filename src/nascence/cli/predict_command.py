@@ -34,13 +34,15 @@ def predict(
     ] = None,
     size: Side = None,
     classes: Annotated[
-        int | None, typer.Option(help="Outputs of the network; as many as the data if not given.")
+        int | None,
+        typer.Option(help="Outputs of the network; by default, one for each class of the data."),
     ] = None,
     weights: Annotated[
         str, typer.Option(help="Hypernetwork: a released name or a .safetensors file.")
     ] = "ghn2-cifar10",
     images: Annotated[
-        int, typer.Option(help="Most training images to fit to, and validation images to test on.")
+        int,
+        typer.Option(help="Maximum number of training images to fit, and of images to test on."),
     ] = 1000,
     head: Annotated[
         str, typer.Option(help="Classifier to save: ridge (fitted in closed form) or predicted.")
