@@ -18,8 +18,8 @@ def optimizer(
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, separated by commas; one given twice counts twice; training stands "
-            "for all that are not held out for tests; name:units has parameters in other units."
+            help="Task families, separated by commas; one given twice counts twice; training "
+            "stands for all that are not held out; name:units has parameters in other units."
         ),
     ] = "yardstick,quadratic",
     max_cost: Annotated[
