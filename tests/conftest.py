@@ -8,9 +8,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from nascence.data import Dataset, Split
+from nascence.data import Dataset
 from nascence.spaces import SmallSpace
 from nascence.supernets import SuperNet
+from tests.datasets_for_tests import bright_or_dark
 
 torch.set_num_threads(1)
 
@@ -34,20 +35,7 @@ def torchvision_operators() -> torch.library.Library:
 @pytest.fixture(scope="session")
 def brightness() -> Dataset:
     """Sixty-four images of 8 pixels: dark ones and bright ones."""
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.arange(64) % 2
-    noise = torch.randint(0, 100, (64, 3, 8, 8), generator=generator)
-    split = Split((noise + 100 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels)
-    return Dataset(
-        name="brightness",
-        train=split,
-        validation=split,
-        class_names=("dark", "bright"),
-        mean=(0.4,) * 3,
-        std=(0.25,) * 3,
-        skipped=(),
-        fingerprint="brightness",
-    )
+    return bright_or_dark()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from nascence import registry
 from nascence.data import accel_nasbench, nats_size
 from nascence.metrics import Metric, metric_names
 from nascence.metrics import metric as metric_of
+from nascence.reparam import RepVGGBlock
 from nascence.search import (
     NSGA2,
     TPE,
@@ -42,6 +43,7 @@ from nascence.spaces import (
     ShuffleNetSpace,
     SmallSpace,
     Stage,
+    StagedSpace,
 )
 from nascence.spaces.cell import convolution
 from nascence.testing import scores, spaces, strategies
@@ -60,6 +62,10 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "Mobile": lambda: Mobile(width=0.1, classes=10, last=16),
     "ShuffleNetSpace": lambda: ShuffleNetSpace(width=0.1, classes=10, last=16),
     "SmallSpace": lambda: SmallSpace(width=4),
+    "StagedSpace": lambda: StagedSpace(stages=2, widths=(4, 8), depths=(0, 1)),
+    "StagedSpace with branches": lambda: StagedSpace(
+        stages=2, widths=(4, 8), depths=(0, 1), branched=RepVGGBlock
+    ),
 }
 NETWORKS = tuple(SPACES)
 SEARCHED = ("NB201", "Darts", "ListedSpace")  # small, large, with gaps
@@ -109,7 +115,8 @@ def test_spaces_of_networks_do_all_that_the_docs_promise(name: str) -> None:
     space = SPACES[name]()
     promised = (Readable, Costed, Listable, Crossable, Derivable, Coded, Sharable, Restrictable)
     assert all(isinstance(space, protocol) for protocol in promised)
-    assert isinstance(space, NetworkSpace) == (name != "ElasticMobile")
+    without = name == "ElasticMobile" or name.startswith("StagedSpace")
+    assert isinstance(space, NetworkSpace) != without
 
 
 @pytest.mark.parametrize("name", SEARCHED)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from nascence.design.families.cell_space import space_of
-from nascence.search import open_study, read_history
-
 STAGES = ("search", "train", "baseline", "fold", "export", "report")
 OPTIONS = ["--trials", "10", "--steps", "40", "--size", "16", "--max-params", "20000"]
-OPTIONS += ["--block", "repvgg", "--checkpoint-seconds", "0.2", "--quiet"]
-OPTIONS += ["--start", "predicted", "--optimizer", "learned"]
+OPTIONS += ["--checkpoint-seconds", "0.2", "--quiet"]
+FAMILIES = {
+    "stages": [],
+    "cells": ["--block", "repvgg", "--start", "predicted", "--optimizer", "learned"],
+}
 
 
 def command(*words: str) -> subprocess.Popen:
@@ -65,19 +65,18 @@ def kill_in(stage: str, run: Path, *words: str) -> None:
     assert stage not in finished, f"the stage {stage} was over before the kill"
 
 
-def history(run: Path) -> list[tuple]:
-    space = space_of("repvgg", classes=10, in_channels=3)
-    study = open_study(run / "study.journal", space=space, name="search")
-    found = read_history(study, space=space).candidates
-    return [(c.number, c.architecture, c.score) for c in found]
+def history(run: Path) -> list[dict]:
+    return json.loads((run / "stages" / "search.json").read_text())["candidates"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_killed_in_each_stage_and_resumed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_killed_in_each_stage_and_resumed(tmp_path: Path, family: str) -> None:
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"
-    undisturbed = command("design", "--out", str(calm), *OPTIONS)
-    words = ["design", "--out", str(stormy), *OPTIONS]
+    options = [*OPTIONS, "--family", family, *FAMILIES[family]]
+    undisturbed = command("design", "--out", str(calm), *options)
+    words = ["design", "--out", str(stormy), *options]
     for stage in STAGES:
         kill_in(stage, stormy, *words)
         words = ["resume", str(stormy), "--quiet"]

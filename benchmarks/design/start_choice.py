@@ -63,7 +63,7 @@ COLUMNS = (
 
 def searched(seed: int) -> tuple[tuple[int, ...], Dataset]:
     """The architecture that the search finds for a seed, and the images."""
-    settings = DesignSettings(seed=seed, trials=TRIALS, steps=1)
+    settings = DesignSettings(family="cells", seed=seed, trials=TRIALS, steps=1)
     data = load_data(settings, silent)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(
@@ -107,7 +107,9 @@ def trained(
     device = torch.device("cpu")
     steps = None
     if optimizer == "learned":
-        step = recipe.seconds_per_step(model, data, device=device, optimizer=optimizer)
+        step = recipe.seconds_per_step(
+            model, data, device=device, settings=recipe.designed(32, optimizer=optimizer)
+        )
         steps = max(int((seconds - spent) / step), 1)
     settings = recipe.designed(32, optimizer=optimizer, start=start, steps=steps)
     if rate is not None:

@@ -23,7 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks import ledger
+from nascence.cli.console import shares
 from nascence.hypernet import GHN, load, meta_train, network_accuracies, validation
+from nascence.jobs.ghn_networks import training_networks
 from nascence.spaces.deepnets import DeepNets
 
 KINDS = {"ghn1": GHN.ghn1, "ghn2": GHN.ghn2, "mlp": GHN.mlp}
@@ -55,11 +57,12 @@ def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(0)
     ghn = KINDS[arguments.kind]()
     images, labels = images_of(arguments.data, arguments.size, slice(0, -5000))
-    networks = DeepNets(
-        "train",
-        image_size=arguments.size,
-        cells=tuple(arguments.cells),
-        channels=tuple(arguments.channels),
+    networks, count = training_networks(
+        shares("--mixture", arguments.mixture),
+        classes=10,
+        size=arguments.size,
+        cells=arguments.cells,
+        channels=arguments.channels,
         max_macs=arguments.max_macs,
     )
     check = None
@@ -75,8 +78,8 @@ def train(arguments: argparse.Namespace) -> None:
         )
     report = meta_train(
         ghn,
-        networks.skeleton,
-        len(networks),
+        networks,
+        count,
         images,
         labels,
         out=arguments.out,
@@ -170,6 +173,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--schedule", choices=("cosine", "constant", "decay"), default="cosine")
     parser.add_argument("--average", type=float, default=0.0, help="as 0.999")
     parser.add_argument("--start", default="", help="a run's folder, or weights")
+    parser.add_argument("--mixture", default="deepnets", help="as deepnets=0.8,nb201=0.2")
     parser.add_argument("--cells", type=int, nargs=2, default=SMALL["cells"])
     parser.add_argument("--channels", type=int, nargs="+", default=SMALL["channels"])
     parser.add_argument("--max-macs", type=int, default=SMALL["max_macs"])

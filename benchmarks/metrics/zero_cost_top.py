@@ -33,8 +33,8 @@ from benchmarks.metrics.zero_cost import (
     show,
 )
 from benchmarks.metrics.zero_cost_fit import ranks_among
+from nascence.core.resumable import load_checkpoint
 from nascence.metrics import kendall_tau, top_kendall_tau
-from nascence.params import load_checkpoint
 from nascence.spaces import NB201, Architecture
 from nascence.supernets import AngleEvaluator, SuperNet
 

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from benchmarks import ledger
+from nascence.core.files import write_whole
 from nascence.optim import Adam, LearnedOptimizer, Small, load, meta_train
 from nascence.optim.compare.rollout import Rollout, rollout
 from nascence.optim.native import compiled
 from nascence.optim.theta import fill_, flatten
-from nascence.params import Params, write_whole
+from nascence.params import Params
 from nascence.task import Stack, Task, stacks, training_tasks
 from nascence.tasks import FAMILIES, TRAINING
 

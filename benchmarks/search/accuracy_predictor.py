@@ -22,7 +22,7 @@ from nascence.metrics import kendall_tau, top_kendall_tau
 from nascence.search import AccuracyPredictor
 from nascence.search.codes import coder
 from nascence.search.kernel_ridge import leave_one_out_errors
-from nascence.search.listed_space import table_space
+from nascence.search.table_space import table_space
 from nascence.spaces import NB201, Architecture, SearchSpace
 
 TABLES: dict[str, Callable[[], Table]] = {

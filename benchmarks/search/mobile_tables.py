@@ -35,7 +35,7 @@ from nascence.search import (
     Reinforce,
     Strategy,
 )
-from nascence.search.listed_space import table_space
+from nascence.search.table_space import table_space
 from nascence.spaces import Architecture
 
 QUERIES = (50, 100, 200, 500)

@@ -39,8 +39,8 @@ from benchmarks.supernets.angle_supernets import (
     sample_of,
     train_kept,
 )
+from nascence.core.resumable import save_checkpoint
 from nascence.data import Dataset
-from nascence.params import save_checkpoint
 from nascence.search import CrossoverEvolution, search
 from nascence.spaces import Architecture
 from nascence.supernets import (

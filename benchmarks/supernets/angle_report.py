@@ -26,9 +26,9 @@ from benchmarks.supernets.angle_supernets import (
     read_kept,
     sample_of,
 )
+from nascence.core.resumable import load_checkpoint
 from nascence.metrics import kendall_tau
 from nascence.metrics.angle import CONVENTIONS
-from nascence.params import load_checkpoint
 from nascence.search import CrossoverEvolution, search
 from nascence.spaces import Architecture
 from nascence.supernets import (

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import torch
 
+from nascence.core.resumable import load_checkpoint, save_checkpoint
 from nascence.data import Dataset, Split, random_labels
-from nascence.params import load_checkpoint, save_checkpoint
 from nascence.spaces import NB201
 from nascence.supernets import SuperNet, train_supernet
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from benchmarks import ledger
+from nascence.core.resumable import load_checkpoint, save_checkpoint
 from nascence.data import Dataset
 from nascence.metrics import kendall_tau, top_kendall_tau
-from nascence.params import load_checkpoint, save_checkpoint
 from nascence.spaces import Architecture, ElasticMobile, Mobile, NetworkSpace, SmallSpace
 from nascence.supernets import SuperNet, split, train_sub_supernets, train_supernet
 from nascence.training import Training, sgd, train

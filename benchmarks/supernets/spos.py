@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import ledger
+from nascence.core.resumable import load_checkpoint, save_checkpoint
 from nascence.data import Dataset, Split
-from nascence.params import load_checkpoint, save_checkpoint
 from nascence.search import CrossoverEvolution, Limit, Limits, RandomSearch, search
 from nascence.spaces import Architecture, ShuffleNetSpace
 from nascence.supernets import (

@@ -5,19 +5,6 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from nascence.core.files import write_whole
-from nascence.core.resumable import CheckpointError, load_checkpoint, save_checkpoint
-
-__all__ = [
-    "CheckpointError",
-    "Params",
-    "load",
-    "load_checkpoint",
-    "of",
-    "save_checkpoint",
-    "write_whole",
-]
-
 Params = dict[str, Tensor]
 
 

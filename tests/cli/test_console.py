@@ -97,3 +97,13 @@ def test_libraries_are_kept_quiet() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"result\n", b"")
+
+
+def test_shares_by_name() -> None:
+    assert console.shares("--networks", "a=0.8, b=2,c") == {"a": 0.8, "b": 2.0, "c": 1.0}
+
+
+@pytest.mark.parametrize("text", ["a=0", "a=-1", "a=nan", "a=inf", "a=much", "a=1,a=2", "", ","])
+def test_shares_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^--networks .*as a=0\.8,b=0\.2$"):
+        console.shares("--networks", text)

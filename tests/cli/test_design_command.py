@@ -89,7 +89,7 @@ def test_unknown_option_is_refused() -> None:
         (["--device", "tpu"], "--device is 'tpu'"),
         (["--start", "zero"], "--start is 'zero'"),
         (["--optimizer", "adam"], "--optimizer is 'adam'"),
-        (["--family", "trees"], "--family is 'trees'; it must be one of cells, mdeq"),
+        (["--family", "trees"], "--family is 'trees'; it must be one of stages, cells, mdeq"),
         (["--family", "mdeq", "--start", "predicted"], "with --family mdeq it can be random"),
         (["--family", "mdeq", "--optimizer", "sgd"], "--family mdeq it can be adamw or learned"),
         (["--opset", "0"], "--opset is 0"),
@@ -127,7 +127,7 @@ def test_design_end_to_end_on_a_folder(tmp_path: Path, photos: Path) -> None:
     assert summary["onnx"]["same_top1"] == summary["onnx"]["images"]
     assert summary["onnx"]["relative_error"] < 1e-4
     assert designed["train_steps"] == baseline["train_steps"] == 4
-    for name in ("config.yaml", "env.json", "study.journal", "events.jsonl", "report.html"):
+    for name in ("config.yaml", "env.json", "stages/search.json", "events.jsonl", "report.html"):
         assert (out / name).stat().st_size > 0
     assert "broken.png" in (out / "report.html").read_text()
 
@@ -185,7 +185,8 @@ def test_black_images_are_said_to_be_indistinct(tmp_path: Path, photos: Path) ->
 
 def test_predicted_start_and_learned_optimizer_together(tmp_path: Path, photos: Path) -> None:
     out = tmp_path / "run"
-    words = ["--start", "predicted", "--optimizer", "learned", "--block", "repvgg"]
+    words = ["--start", "predicted", "--optimizer", "learned"]
+    words += ["--family", "cells", "--block", "repvgg"]
     words += ["--opset", "19"]
     result = run("design", str(photos), "--out", str(out), *QUICK, *words, "--json")
     assert result.exit_code == 0, (result.output, result.exception)

@@ -98,7 +98,7 @@ def test_a_search_that_fails_is_one_line_and_keeps_its_history(
 ) -> None:
     from nascence.jobs import gan as gan_job
 
-    monkeypatch.setattr(gan_job, "RATES", (1e30, 1e30))
+    monkeypatch.setitem(gan_job.SHORT, "rates", (1e30, 1e30))
     words = [*TINY, "--steps", "20", "--data", images, "--out", str(tmp_path)]
     result = run(*words)
     assert result.exit_code == cli.FAILED, (result.output, result.exception)

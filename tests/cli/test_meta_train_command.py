@@ -35,6 +35,21 @@ def test_a_run_and_its_result(tmp_path: Path) -> None:
     assert "val:" in again.stdout
 
 
+def test_networks_of_several_kinds(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ("--out", str(out), *QUICK, "--networks", "deepnets=1,vit=1", "--quiet")
+    assert run(*words).exit_code == 0
+    kept = json.loads((out / "choices.json").read_text())
+    assert kept["networks"] == {"deepnets": 1.0, "vit": 1.0}
+    other = run("--out", str(out), *QUICK)
+    assert other.exit_code == cli.USAGE
+    assert "holds a run with --networks" in " ".join(other.stderr.split())
+    unknown = run("--out", str(tmp_path / "b"), *QUICK, "--networks", "resnets")
+    assert unknown.exit_code == cli.USAGE
+    assert "--networks has 'resnets'; it may have deepnets" in " ".join(unknown.stderr.split())
+    assert not (tmp_path / "b").exists()
+
+
 def test_interrupt_ends_after_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nascence.hypernet import training_run
 

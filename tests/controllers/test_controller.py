@@ -6,23 +6,14 @@ import pytest
 import torch
 
 from nascence.controllers.controller import Beam, Controller
-from nascence.spaces import NB201, Architecture, Darts, Mobile
+from nascence.spaces import NB201, Darts, Mobile
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
+from tests.supernets_for_tests import listed, part_of_eight
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def part_of_eight(supernet: SuperNet) -> SuperNet:
-    """Of the small space: two choices of three edges, one of the fourth."""
-    return supernet.restrict([(1, 3), (0, 4), (2, 5), (3,)])
-
-
-def listed(part: SuperNet) -> list[Architecture]:
-    return [(a, b, c, d) for a in part.choices[0] for b in part.choices[1]
-            for c in part.choices[2] for d in part.choices[3]]  # fmt: skip
 
 
 def controller_of(supernet: SuperNet, **settings) -> Controller:

@@ -228,6 +228,19 @@ def test_the_first_interrupt_waits_for_the_step_and_the_second_does_not() -> Non
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_step_that_does_not_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "PATIENCE", 0.2)
+    saves: list[int] = []
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), interruptible(lambda: saves.append(1)):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(30)
+    assert time.monotonic() - started < 10
+    assert saves == []
+    threads = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert not [each for each in threads if each.is_alive() and not each.finished.is_set()]
+
+
 def test_an_interrupt_raised_by_a_report_saves() -> None:
     saves: list[int] = []
 

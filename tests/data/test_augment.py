@@ -127,3 +127,30 @@ def test_a_batch_takes_about_a_millisecond(generator: torch.Generator) -> None:
         augment(images, generator=generator)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 2e-3
+
+
+def test_turned_over_and_lit_images() -> None:
+    images = torch.arange(4, dtype=torch.uint8).mul(60).view(1, 1, 4, 1).expand(64, 1, 4, 4)
+    generator = torch.Generator().manual_seed(0)
+    turned = augment(images, flip=False, crop=0, flip_vertically=True, generator=generator)
+    over = (turned[:, 0, 0, 0] == 180).sum()
+    assert 16 < over < 48
+    assert torch.equal(turned.sort(2).values, images)
+    lit = augment(images, flip=False, crop=0, light=0.2, generator=generator)
+    assert lit.dtype == torch.uint8
+    assert len(set(lit[:, 0, 2, 0].tolist())) > 20
+    ordered = lit[:, 0, :, 0].int()
+    assert (ordered.diff(dim=1) > 0).all()  # contrast and brightness keep the order of values
+    plain = augment(images, flip=False, crop=0, generator=generator)
+    assert torch.equal(plain, images)
+
+
+def test_zoom_enlarges_the_centre() -> None:
+    images = torch.zeros(8, 1, 32, 32, dtype=torch.uint8)
+    images[:, :, 12:20, 12:20] = 255
+    grown = augment(
+        images, flip=False, crop=0, zoom=0.6, generator=torch.Generator().manual_seed(1)
+    )
+    assert (grown > 127).sum() > 1.2 * (images > 127).sum()
+    with pytest.raises(ValueError, match="zoom is 1"):
+        augment(images, zoom=1.0, generator=torch.Generator())

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascence.data import Dataset, Split
+from nascence.data import Dataset, Split, epoch_order
 
 
 def split(count: int = 10, channels: int = 3) -> Split:
@@ -75,3 +75,28 @@ def test_splits_are_checked() -> None:
         Split(torch.zeros(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match="must be int64"):
         Split(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_an_epoch_shows_classes_as_often_as_asked(balance: float) -> None:
+    labels = torch.tensor([0] * 640 + [1] * 40 + [2] * 10)
+    order = epoch_order(labels, balance=balance, generator=torch.Generator().manual_seed(0))
+    assert len(order) == len(labels)
+    shares = torch.tensor([640.0, 40.0, 10.0]) ** (1 - balance)
+    expected = len(labels) * shares / shares.sum()
+    counts = torch.bincount(labels[order], minlength=3)
+    assert (counts - expected).abs().max() <= 1
+    seen = torch.bincount(order, minlength=len(labels))
+    for label in range(3):  # each image of a class about as often as any other of it
+        assert seen[labels == label].max() - seen[labels == label].min() <= 1
+
+
+def test_without_balance_an_epoch_is_a_permutation() -> None:
+    first, again = (
+        epoch_order(torch.zeros(9, dtype=torch.long), generator=torch.Generator().manual_seed(3))
+        for _ in range(2)
+    )
+    assert first.sort().values.tolist() == list(range(9))
+    assert torch.equal(first, again)
+    with pytest.raises(ValueError, match="balance is 2"):
+        epoch_order(torch.zeros(9), balance=2, generator=torch.Generator())

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from nascence.data.decode import (
     ColourError,
@@ -24,6 +24,7 @@ from nascence.data.decode import (
     is_grey,
     open_image,
     read_bytes,
+    reduced,
 )
 
 Paint = Callable[..., Image.Image]
@@ -268,3 +269,40 @@ def test_fit_reduces_with_antialiasing() -> None:
 )
 def test_choose_size(sizes: list[tuple[int, int]], expected: tuple[int, int]) -> None:
     assert choose_size(sizes) == expected
+
+
+def test_framing_keeps_what_it_says() -> None:
+    """Left half black, right half white: twice as wide as high."""
+    values = np.zeros((20, 40, 3), np.uint8)
+    values[:, 20:] = 255
+    image = Image.fromarray(values)
+    squashed, padded = (np.asarray(fit(image, (20, 20), how)) for how in ("squash", "pad"))
+    assert (squashed[:, :8] == 0).all()
+    assert (squashed[:, 12:] == 255).all()
+    assert (padded[:5] == 0).all()
+    assert (padded[15:] == 0).all()
+    assert (padded[5:15, 12:] == 255).all()
+    tall = np.asarray(fit(Image.new("L", (1, 500), 255), (16, 16), "pad"))
+    assert (tall > 0).any(0).sum() == 1
+
+
+def test_reduced_images_keep_their_shape(paint: Paint) -> None:
+    buffer = io.BytesIO()
+    paint(100, 40).save(buffer, "PNG")
+    assert reduced(buffer.getvalue(), 20).size == (50, 20)
+    assert reduced(buffer.getvalue(), 64).size == (100, 40)
+    with pytest.raises(UnusableImageError):
+        reduced(buffer.getvalue()[:200], 20)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+def test_avif_is_read(paint: Paint) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 30, 30)).save(buffer, "AVIF")
+    pixels = decode(buffer.getvalue(), (8, 8), grey=False)
+    assert np.abs(pixels.astype(int) - (200, 30, 30)).max() < 12
+
+
+def test_heic_names_what_reads_it() -> None:
+    with pytest.raises(UnusableImageError, match="is HEIC, which needs pillow-heif"):
+        open_image(b"\0\0\0\x18ftypheic" + bytes(40))

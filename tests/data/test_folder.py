@@ -116,3 +116,21 @@ def test_folder_of_other_files(class_folders: Folders) -> None:
     with pytest.raises(DataError, match="no image among the 1 files in the 2 folders") as caught:
         read_folder(root)
     assert ".png" in str(caught.value)
+
+
+def test_the_level_of_the_classes_is_chosen_and_said(class_folders: Callable[..., Path]) -> None:
+    root = class_folders({"fruit/apple": 3, "fruit/pear/green": 3, "roots/leek": 3})
+    first, second = read_folder(root), read_folder(root, label_depth=2)
+    assert first.class_names == ("fruit", "roots")
+    assert "level 1 of the folders (3 with --label-depth 2)" in first.origins[0]
+    assert second.class_names == ("fruit/apple", "fruit/pear", "roots/leek")
+    deep = read_folder(root, label_depth=3)
+    assert deep.class_names == ("fruit/pear/green",)
+    assert any("image outside the class folders" in line for line in deep.skipped)
+    with pytest.raises(DataError, match="lies 4 folders deep"):
+        read_folder(root, label_depth=4)
+
+
+def test_a_folder_around_the_classes_is_entered(class_folders: Callable[..., Path]) -> None:
+    root = class_folders({"data/cat": 2, "data/dog": 2})
+    assert read_folder(root).class_names == ("cat", "dog")

@@ -173,4 +173,5 @@ def test_the_reading_is_said(class_folders: Callable[..., Path]) -> None:
     class_folders({"b": 1}, root="two/test")
     data = load(class_folders({}, root="two"))
     assert data.reading == "2 classes from train/, validated on val2017/"
-    assert data.skipped == ("folder test/ is not read",)
+    assert data.skipped[0] == "folder test/ is not read"
+    assert "1 validation image is a copy of training images" in data.skipped[1]

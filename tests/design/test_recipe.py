@@ -6,8 +6,10 @@ from torch import nn
 
 from nascence.data import Dataset
 from nascence.design import recipe
+from nascence.training import train
 
 CPU = torch.device("cpu")
+SETTINGS = recipe.staged(8)
 
 
 @pytest.mark.parametrize("side", [8, 16, 28, 32, 64, 224])
@@ -54,7 +56,7 @@ def small() -> nn.Module:
 def test_a_step_is_measured_and_the_model_untouched(noise: Dataset) -> None:
     model = small()
     before = model[0].weight.clone()
-    assert 0 < recipe.seconds_per_step(model, noise, device=CPU, steps=8) < 5
+    assert 0 < recipe.seconds_per_step(model, noise, device=CPU, settings=SETTINGS, steps=8) < 5
     assert torch.equal(before, model[0].weight)
 
 
@@ -62,18 +64,18 @@ def test_work_limit_follows_its_formula(noise: Dataset, monkeypatch: pytest.Monk
     monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 0.5)
     limit = recipe.work_limit(small(), 1000.0, noise, 60.0, device=CPU)
     steps = 60.0 / 0.5
-    passes_of_the_probe = steps * recipe.BATCH / len(noise.train)
+    passes_of_the_probe = steps  # of as many images as there are
     assert limit == pytest.approx(1000.0 * passes_of_the_probe / recipe.SAMPLES_PER_IMAGE)
 
 
 def test_steps_fill_the_time(noise: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "seconds_per_step", lambda *_, **__: 0.5)
     monkeypatch.setattr(recipe, "faster_precision", lambda *_, **__: "bfloat16")
-    plan = recipe.training_plan(small(), noise, 60.0, device=CPU)
+    plan = recipe.training_plan(small(), noise, 60.0, device=CPU, settings=SETTINGS)
     assert plan.steps in (119, 120)
     assert plan.seconds == pytest.approx(69.0)
     assert plan.precision == "bfloat16"
-    assert recipe.training_plan(small(), noise, 0.0, device=CPU).steps == 1
+    assert recipe.training_plan(small(), noise, 0.0, device=CPU, settings=SETTINGS).steps == 1
 
 
 def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +89,22 @@ def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_operation_of_a_block_has_its_maps() -> None:
     for maps in recipe.MAPS.values():
         assert set(maps) == {"skip_connect", "avg_pool_3x3", "nor_conv_1x1", "nor_conv_3x3"}
+
+
+def test_parts_of_a_staged_training_follow_the_whole_one() -> None:
+    """The schedules of rate and size of two parts, put together, are those of the whole."""
+    whole = recipe.staged(32)
+    first, second = recipe.staged(32, span=(0.0, 0.25)), recipe.staged(32, span=(0.25, 1.0))
+    for name in ("schedule", "resolution_schedule"):
+        for share in (0.0, 0.1, 0.2):
+            assert first[name](4 * share) == pytest.approx(whole[name](share))
+        for share in (0.25, 0.5, 0.9):
+            assert second[name]((share - 0.25) / 0.75) == pytest.approx(whole[name](share))
+
+
+@pytest.mark.parametrize("optimizer", recipe.STAGED_OPTIMIZERS)
+@pytest.mark.parametrize("start", ["random", "predicted"])
+def test_every_optimizer_trains_staged_networks(optimizer: str, start: str, noise: Dataset) -> None:
+    settings = recipe.staged(8, optimizer=optimizer, start=start, steps=2)
+    generator = torch.Generator().manual_seed(0)
+    assert train(small(), noise, **settings, steps=2, generator=generator).steps == 2

@@ -8,15 +8,16 @@ from pydantic import ValidationError
 from nascence.design.settings import DesignSettings, share
 
 
-@given(st.floats(1, 1e6), st.booleans())
-def test_shares_add_up_and_the_baseline_gets_as_long(budget: float, baseline: bool) -> None:
-    shares = share(budget, baseline=baseline)
-    assert sum(shares) == pytest.approx(budget)
+@given(st.floats(1, 1e6), st.booleans(), st.floats(0, 0.5), st.floats(1, 3))
+def test_shares_add_up_to_what_is_left(
+    budget: float, baseline: bool, spent: float, slowness: float
+) -> None:
+    spent *= budget
+    shares = share(budget, baseline=baseline, spent=spent, slowness=slowness)
+    assert sum(shares) == pytest.approx(budget - spent)
     assert min(shares) >= 0
-    if baseline:
-        assert shares.baseline == pytest.approx(shares.search + shares.train)
-    else:
-        assert shares.baseline == 0
+    assert shares.baseline <= budget / 3
+    assert (shares.baseline > 0) == baseline
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nascence.core.resumable import CheckpointError
 from nascence.data import Dataset
 from nascence.design import network, recipe, stages, start
 from nascence.design.families import cell_space, cells
@@ -15,7 +16,6 @@ from nascence.design.results import SearchResult, TrainingPlan
 from nascence.design.run import Run
 from nascence.graph import trace
 from nascence.hypernet import GHN
-from nascence.params import CheckpointError
 
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 
@@ -25,7 +25,7 @@ def searched(run_of: Callable[..., Run]) -> Callable[..., Run]:
     """Makes a run whose search is done."""
 
     def make(**settings: object) -> Run:
-        run = run_of(**{"steps": 6, **settings})
+        run = run_of(**{"family": "cells", "steps": 6, **settings})
         architecture = cells.space_in(run).parse(CELL + ";width=4;cells=1")
         run.folder.finish("search", SearchResult(1.0, architecture, CELL, {}, 1.0, ()))
         return run

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from nascence.data import Dataset, Split
+from nascence.data import Dataset
 from nascence.spaces import GeneratorSpace
 from nascence.supernets import SuperNet
+from tests.datasets_for_tests import bright_or_dark
 
 SPACE = GeneratorSpace(stages=2, width=4, latent=6)
 
@@ -13,20 +14,7 @@ SPACE = GeneratorSpace(stages=2, width=4, latent=6)
 @pytest.fixture(scope="session")
 def shades() -> Dataset:
     """Forty images of 16 pixels, each of one shade with noise."""
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.arange(40) % 2
-    noise = torch.randint(0, 60, (40, 3, 16, 16), generator=generator)
-    split = Split((noise + 150 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels)
-    return Dataset(
-        name="shades",
-        train=split,
-        validation=split,
-        class_names=("dark", "bright"),
-        mean=(0.4,) * 3,
-        std=(0.25,) * 3,
-        skipped=(),
-        fingerprint="shades",
-    )
+    return bright_or_dark(40, 16, noise=60, gap=150, name="shades")
 
 
 @pytest.fixture

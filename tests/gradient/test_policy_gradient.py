@@ -9,20 +9,11 @@ from torch import Tensor
 from nascence.gradient.policy_gradient import PolicyGradient
 from nascence.spaces import Architecture, Darts
 from nascence.supernets import SuperNet, split
+from tests.supernets_for_tests import listed, part_of_eight
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def part_of_eight(supernet: SuperNet) -> SuperNet:
-    """Of the small space: two choices of three edges, one of the fourth."""
-    return supernet.restrict([(1, 3), (0, 4), (2, 5), (3,)])
-
-
-def listed(part: SuperNet) -> list[Architecture]:
-    return [(a, b, c, d) for a in part.choices[0] for b in part.choices[1]
-            for c in part.choices[2] for d in part.choices[3]]  # fmt: skip
 
 
 def method_of(part: SuperNet, **settings) -> PolicyGradient:

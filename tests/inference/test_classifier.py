@@ -134,6 +134,6 @@ def test_a_framing_that_is_not_known_is_refused(
     change_metadata: Callable[[dict[str, str]], Path], made: Made
 ) -> None:
     known = {"classes": '["a", "b"]', "input": INPUT}
-    assert read_classifier(change_metadata(known)).framing == "crop"
+    assert read_classifier(change_metadata(known)).form.framing == "crop"
     with pytest.raises(ClassifierError, match="framed as 'fisheye'"):
         read_classifier(change_metadata({**known, "input_framing": "fisheye"}))

@@ -18,7 +18,7 @@ from nascence.jobs.gan import GanJob
 
 @pytest.fixture
 def data(brightness: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    monkeypatch.setattr(gan_job, "load", lambda _: brightness)
+    monkeypatch.setattr(gan_job, "load", lambda _, *, size: brightness)
     return brightness
 
 

@@ -54,7 +54,7 @@ def test_the_truth_is_that_of_the_table() -> None:
 
 
 def test_a_job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    monkeypatch.setattr(gradient_job, "load", lambda _, *, size: brightness)
     job = GradientJob(out=tmp_path, space="nb201", strategy="snas", sizes=TINY, steps=2, epochs=2)
     seen: list[float] = []
     outcome = job.run(progress=lambda stage, fraction, _: seen.append(fraction))
@@ -70,7 +70,7 @@ def test_a_job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPa
 def test_parts_are_compared_by_a_score_without_labels(
     tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    monkeypatch.setattr(gradient_job, "load", lambda _, *, size: brightness)
     job = GradientJob(
         out=tmp_path,
         space="nb201",
@@ -97,7 +97,7 @@ def test_parts_are_compared_by_a_score_without_labels(
 def test_a_search_that_fails_keeps_its_history(
     tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    monkeypatch.setattr(gradient_job, "load", lambda _, *, size: brightness)
     epoch = Epoch(0, (1,) * 6, 0.5, 1.0, (), 2.0, 3, 1.0)
 
     def fails(*_: object, **__: object) -> None:
@@ -129,7 +129,7 @@ def mobile(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Gra
 def test_latencies_are_measured_once_and_kept(
     tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gradient_job, "load", lambda _: brightness)
+    monkeypatch.setattr(gradient_job, "load", lambda _, *, size: brightness)
     job = mobile(tmp_path, monkeypatch, latency_weight=0.1)
     found = job.run().history.derived
     table = read_latencies(tmp_path / "latency.json", space=job.run().space, side=8)

@@ -138,4 +138,4 @@ def test_a_run_of_an_earlier_version_is_known_by_its_choices(tmp_path: Path) -> 
     (tmp_path / "choices.json").write_text(json.dumps(known))
     with pytest.raises(ValueError, match="holds a run with --seed 1, not 0"):
         run(tmp_path)
-    assert set(SMALL.choices()) == {*known, "schedule", "average", "start", "crop"}
+    assert set(SMALL.choices()) == {*known, "schedule", "average", "start", "crop", "networks"}

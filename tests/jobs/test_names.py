@@ -6,18 +6,24 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nascence import registry
 from nascence.data import Dataset, Split, nb201
-from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
+from nascence.jobs.evaluators import Sources, evaluator_named
 from nascence.jobs.names import (
     cost_named,
+    make_strategy,
+    needs_images,
     space_named,
-    strategy_named,
     table_named,
 )
 from nascence.latency.table import LatencyTable
-from nascence.search import RankSumEvaluator
-from nascence.spaces import NB201, ElasticMobile
+from nascence.search import RankSumEvaluator, Strategy
+from nascence.spaces import NB201, ElasticMobile, SearchSpace
 
 SPACE = NB201(width=4, cells=1)
+
+
+def strategy_of(name: str, space: SearchSpace) -> Strategy:
+    entry = registry.find(name, *registry.STRATEGIES)
+    return make_strategy(entry, space, generator=torch.Generator().manual_seed(0))
 
 
 def images() -> Dataset:
@@ -48,7 +54,7 @@ def test_spaces_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", registry.names("strategy"))
 def test_strategies_by_name(name: str) -> None:
-    strategy = strategy_named(name, SPACE, generator=torch.Generator().manual_seed(0))
+    strategy = strategy_of(name, SPACE)
     strategy.tell(architecture := strategy.ask(), 1.0)
     assert len(architecture) == 6
 
@@ -93,7 +99,7 @@ def test_an_elastic_space_is_made_for_the_side_of_the_images() -> None:
     assert (space.classes, space.geometry.places[0][0].out_channels) == (4, 16)
     assert space_named("elastic-mobile").resolutions[-1] == 224  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="ofa trains the networks"):
-        strategy_named("ofa", space, generator=torch.Generator())
+        strategy_of("ofa", space)
 
 
 def test_costs_by_name() -> None:
@@ -118,7 +124,7 @@ def test_unknown_names_are_refused_with_the_known() -> None:
             lambda: space_named("nb101"),
             "no space 'nb101'; use one of accel-nasbench, darts",
         ),
-        (lambda: strategy_named("hill", SPACE, generator=torch.Generator()), "no strategy 'hill'"),
+        (lambda: strategy_of("hill", SPACE), "no strategy 'hill'"),
         (lambda: evaluator_named("luck", SPACE, sources()), "no evaluator 'luck'; use one of"),
         (lambda: evaluator_named("table", SPACE, sources(table=None)), "no table of this space"),
         (lambda: evaluator_named("train", SPACE, sources(data=None)), "train needs images"),

@@ -22,7 +22,7 @@ def job(tmp_path: Path, brightness: Dataset, monkeypatch: pytest.MonkeyPatch) ->
     space = ElasticMobile(
         classes=2, stages=(Stage(8, 2),), resolutions=(8,), final=8, last=8, kernels=(3, 5)
     )
-    monkeypatch.setattr(once_for_all_job, "load", lambda name: brightness)
+    monkeypatch.setattr(once_for_all_job, "load", lambda name, *, size: brightness)
     monkeypatch.setattr(once_for_all_job, "space_named", lambda *_, **__: space)
     return OnceForAllJob(
         out=tmp_path / "run", space="elastic-mobile", steps=6, trials=5,

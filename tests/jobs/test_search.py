@@ -107,3 +107,21 @@ def test_latency_is_a_cost_and_a_limit_by_a_measured_table(tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r"and this is Mobile\(.* width=0.2"):
         wider.run()
     assert len(mobile.run().history) == 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": "luck"}, "no space 'luck'"),
+        ({"strategy": "luck"}, "no strategy 'luck'"),
+        ({"evaluator": "naswot+luck"}, "no evaluator 'luck'"),
+    ],
+)
+def test_names_are_looked_up_before_images_are_read(
+    changes: dict, message: str, tmp_path: Path
+) -> None:
+    options = {"evaluator": "naswot", "data": str(tmp_path / "none"), **changes}
+    unread = job(tmp_path / "run", **options)
+    with pytest.raises(ValueError, match=message):
+        unread.run()
+    assert not (tmp_path / "run").exists()

@@ -9,24 +9,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nascence.reparam import (
-    AsymmetricBlock,
-    DiverseBranchBlock,
-    LargeKernelBlock,
     MobileOneBlock,
-    QARepVGGBlock,
-    RepVGGBlock,
     fold,
 )
 from nascence.reparam.branch_layers import PaddedNorm
+from tests.reparam.blocks_for_tests import BLOCKS
 
-BLOCKS = [
-    AsymmetricBlock,
-    DiverseBranchBlock,
-    LargeKernelBlock,
-    MobileOneBlock,
-    QARepVGGBlock,
-    RepVGGBlock,
-]
 BOUNDS = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2}
 PER_TEST = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 

@@ -6,24 +6,12 @@ from torch import nn
 
 from nascence.graph import count_parameters
 from nascence.reparam import (
-    AsymmetricBlock,
     DiverseBranchBlock,
-    LargeKernelBlock,
-    MobileOneBlock,
-    QARepVGGBlock,
     RepVGGBlock,
     expand,
     fold,
 )
-
-BLOCKS = [
-    AsymmetricBlock,
-    DiverseBranchBlock,
-    LargeKernelBlock,
-    MobileOneBlock,
-    QARepVGGBlock,
-    RepVGGBlock,
-]
+from tests.reparam.blocks_for_tests import BLOCKS
 
 
 def network() -> nn.Module:

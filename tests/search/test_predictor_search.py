@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import pytest
-import torch
 
 from nascence.data import nasbench_macro, nb201
 from nascence.search import (
@@ -13,31 +12,15 @@ from nascence.search import (
     Limits,
     PredictorSearch,
     RandomSearch,
-    Strategy,
     TableEvaluator,
     TableSpace,
     open_study,
     search,
 )
 from nascence.spaces import NB201, Architecture, ShuffleNetSpace, SmallSpace
+from tests.search.strategies_for_tests import additive, run, seeded
 
 SPACE = ShuffleNetSpace()
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def additive(architecture: Architecture) -> float:
-    return float(sum(index * (place % 3) for place, index in enumerate(architecture)))
-
-
-def run(strategy: Strategy, trials: int, score=additive) -> list[Architecture]:
-    asked = []
-    for _ in range(trials):
-        asked.append(strategy.ask())
-        strategy.tell(asked[-1], score(asked[-1]))
-    return asked
 
 
 def test_a_batch_is_the_best_of_all_that_are_left() -> None:

@@ -14,7 +14,6 @@ from nascence.search import (
     Limits,
     RandomSearch,
     Reinforce,
-    Strategy,
     TableEvaluator,
     open_study,
     search,
@@ -28,6 +27,7 @@ from nascence.spaces import (
     ShuffleNetSpace,
     SmallSpace,
 )
+from tests.search.strategies_for_tests import additive, run, seeded
 
 LARGE = ShuffleNetSpace()
 
@@ -48,22 +48,6 @@ class Toy(ProductSpace):
 
     def build(self, architecture: Architecture) -> torch.nn.Module:
         raise NotImplementedError
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def additive(architecture: Architecture) -> float:
-    return float(sum(index * (place % 3) for place, index in enumerate(architecture)))
-
-
-def run(strategy: Strategy, trials: int, score=additive) -> list[Architecture]:
-    asked = []
-    for _ in range(trials):
-        asked.append(strategy.ask())
-        strategy.tell(asked[-1], score(asked[-1]))
-    return asked
 
 
 LOGITS = np.array([0.5, -0.3, 1.0, 0.2, -0.7])

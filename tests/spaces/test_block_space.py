@@ -26,3 +26,22 @@ def test_published_settings_are_the_default() -> None:
     assert len(ShuffleNetSpace().decisions) == 20
     assert Mobile(depths=(1,) * 6).depths == (1,) * 6
     assert ShuffleNetSpace(dropout=0.0).dropout == 0
+
+
+@pytest.mark.parametrize("kind", [Mobile, ShuffleNetSpace])
+@pytest.mark.parametrize(("side", "left"), [(8, 1), (16, 2), (32, 4), (63, 8), (64, 4), (128, 4)])
+def test_strides_for_small_images(kind: type[BlockSpace], side: int, left: int) -> None:
+    published = kind()
+    settings = kind.strides_for(side)
+    assert kind.strides_for(224) == {
+        "stem_stride": published.stem_stride,
+        "strides": published.strides,
+    }
+    for stride in (settings["stem_stride"], *settings["strides"]):
+        side = -(-side // stride)
+    assert side == left
+    assert kind(side=32).macs((0,) * len(published.decisions)) == published.macs(
+        (0,) * len(published.decisions), side=32
+    )
+    with pytest.raises(ValueError, match="side is 0"):
+        kind(side=0)

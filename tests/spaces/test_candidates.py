@@ -3,7 +3,18 @@
 import pytest
 import torch
 
-from nascence.spaces import NB201, CandidateSpace, Darts, GeneratorSpace, SmallSpace, Zero
+from nascence.spaces import (
+    NB201,
+    CandidateSpace,
+    Darts,
+    GeneratorSpace,
+    Mobile,
+    ShuffleNetSpace,
+    SmallSpace,
+    Zero,
+)
+from nascence.supernets import SuperNet
+from nascence.supernets.paths import uniform_paths
 
 
 @pytest.mark.parametrize("kind", [NB201, SmallSpace, Darts])
@@ -40,3 +51,30 @@ def test_what_is_left_can_be_restricted_again() -> None:
     assert left.space.widen(wide) == (1, 4, 1, 4, 1, 4)
     darts = Darts(width=4, cells=3).restricted([(0, 1, 2, 3)] * 28).restricted([(0, 2, 3)] * 28)
     assert darts.size == (1 * 3 * 6 * 10 * 2**8) ** 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (Darts, {"width": 4, "cells": 4}),
+        (Mobile, {"width": 0.25, "depths": (1, 2, 1, 2, 1, 2), "last": 24}),
+        (ShuffleNetSpace, {"width": 0.125, "depths": (1, 2, 2, 1), "last": 24}),
+    ],
+)
+def test_a_supernet_computes_its_paths(
+    kind: type[CandidateSpace], settings: dict, generator: torch.Generator
+) -> None:
+    space = kind.for_images((1, 16, 16), classes=7, **settings)
+    torch.manual_seed(0)
+    supernet = SuperNet(space).eval()
+    images = torch.randn(2, 1, 16, 16, generator=generator)
+    (path,) = uniform_paths(space, supernet.choices, generator=generator)
+    outputs = supernet(images, path)
+    assert outputs.shape == (2, 7)
+    torch.testing.assert_close(supernet.extract(path)(images), outputs)
+    built = space.build(path).state_dict().keys()
+    assert supernet.extract(path).state_dict().keys() <= built
+    one_hot = torch.from_numpy(space.codes([path])[0]).split(
+        [len(d.choices) for d in space.decisions]
+    )
+    torch.testing.assert_close(supernet(images, one_hot), outputs)

@@ -13,7 +13,6 @@ from nascence.search import Limit, Limits, RandomSearch
 from nascence.spaces import GENOTYPES, Architecture, Darts, SearchSpace
 from nascence.spaces.darts_genotype import NODES, OPERATIONS, genotype
 from nascence.spaces.darts_network import EDGES
-from nascence.supernets import SuperNet, uniform_paths
 
 PUBLISHED = Darts()
 IMAGENET = Darts(classes=1000, width=48, cells=14, stem="imagenet")
@@ -251,19 +250,3 @@ def test_impossible_settings_are_refused(setting: dict, message: str) -> None:
 def test_sides_that_the_network_cannot_take_are_refused(space: Darts, side: int) -> None:
     with pytest.raises(ValueError, match=f"side is {side}; these networks need"):
         space.macs(space.from_genotype(GENOTYPES["DARTS_V1"]), side=side)
-
-
-def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
-    torch.manual_seed(0)
-    supernet = SuperNet(SMALL).eval()
-    images = torch.randn(2, 1, 16, 16, generator=generator)
-    (path,) = uniform_paths(SMALL, supernet.choices, generator=generator)
-    outputs = supernet(images, path)
-    assert outputs.shape == (2, 7)
-    torch.testing.assert_close(supernet.extract(path)(images), outputs)
-    built = SMALL.build(path).state_dict().keys()
-    assert supernet.extract(path).state_dict().keys() <= built
-    one_hot = torch.from_numpy(SMALL.codes([path])[0]).split(
-        [len(d.choices) for d in SMALL.decisions]
-    )
-    torch.testing.assert_close(supernet(images, one_hot), outputs)

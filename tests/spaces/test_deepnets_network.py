@@ -1,6 +1,7 @@
 """Networks of layer lists, with attention by hand."""
 
 import copy
+import gc
 import pickle
 
 import torch
@@ -22,6 +23,24 @@ def test_copies_run_their_own_modules_and_pickles_load() -> None:
     assert torch.equal(twin(x), expected)
     assert torch.equal(again(x), expected)
     assert not torch.equal(model(x), expected)
+
+
+def test_values_are_let_go_after_their_last_reader() -> None:
+    model = DeepNets(image_size=16, cells=(12, 12), channels=(16,)).network(0).eval()
+    alive = []
+
+    def count(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        maps = [x for x in gc.get_objects() if type(x) is torch.Tensor and x.shape[:1] == (11,)]
+        alive.append(len(maps))
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_pre_hook(count)
+    with torch.no_grad():
+        model(torch.randn(11, 3, 16, 16))
+    assert len(alive) > 30
+    # the outputs of two cells, the values of the current one and those of one layer
+    assert max(alive) <= 16
 
 
 def test_attention_by_hand() -> None:

@@ -11,7 +11,6 @@ from torch import nn
 from nascence.graph import count_macs, count_parameters
 from nascence.spaces import Architecture, Mobile, SearchSpace
 from nascence.spaces.mobile import MBConv
-from nascence.supernets import SuperNet, uniform_paths
 
 PUBLISHED = Mobile()
 SMALL = Mobile(
@@ -123,36 +122,3 @@ def test_impossible_settings_are_refused(setting: dict) -> None:
 def test_descriptions_tell_settings_apart() -> None:
     assert Mobile(width=1).description == PUBLISHED.description
     assert Mobile(dropout=0.0).description != PUBLISHED.description
-
-
-def test_a_supernet_computes_its_paths(generator: torch.Generator) -> None:
-    torch.manual_seed(0)
-    supernet = SuperNet(SMALL).eval()
-    images = torch.randn(2, 1, 16, 16, generator=generator)
-    (path,) = uniform_paths(SMALL, supernet.choices, generator=generator)
-    outputs = supernet(images, path)
-    assert outputs.shape == (2, 7)
-    torch.testing.assert_close(supernet.extract(path)(images), outputs)
-    built = SMALL.build(path).state_dict().keys()
-    assert supernet.extract(path).state_dict().keys() <= built
-    one_hot = torch.from_numpy(SMALL.codes([path])[0]).split(
-        [len(d.choices) for d in SMALL.decisions]
-    )
-    torch.testing.assert_close(supernet(images, one_hot), outputs)
-
-
-@pytest.mark.parametrize(("side", "left"), [(8, 1), (16, 2), (32, 4), (63, 8), (64, 4), (128, 4)])
-def test_strides_for_small_images(side: int, left: int) -> None:
-    settings = Mobile.strides_for(side)
-    assert Mobile.strides_for(224) == {
-        "stem_stride": PUBLISHED.stem_stride,
-        "strides": PUBLISHED.strides,
-    }
-    for stride in (settings["stem_stride"], *settings["strides"]):
-        side = -(-side // stride)
-    assert side == left
-    assert Mobile(side=32).macs((0,) * len(PUBLISHED.decisions)) == PUBLISHED.macs(
-        (0,) * len(PUBLISHED.decisions), side=32
-    )
-    with pytest.raises(ValueError, match="side is 0"):
-        Mobile(side=0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nascence.training import evaluate
+from nascence.training import evaluate, mean_recall
 
 
 def test_evaluation_equals_the_definition(bright_or_dark, network) -> None:
@@ -22,3 +22,9 @@ def test_evaluation_equals_the_definition(bright_or_dark, network) -> None:
     assert result.loss == pytest.approx(
         functional.cross_entropy(logits, data.validation.labels).item(), rel=1e-5
     )
+
+
+def test_mean_recall_of_classes_that_occur() -> None:
+    labels, predicted = torch.tensor([0] * 8 + [2] * 2), torch.tensor([0] * 8 + [2, 1])
+    assert mean_recall(predicted, labels) == pytest.approx((1 + 0.5) / 2)
+    assert mean_recall(torch.zeros(10, dtype=torch.long), labels) == 0.5

@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, numbers
+from nascence.cli.console import (
+    Json,
+    Quiet,
+    between_commas,
+    failures_as_lines,
+    numbers,
+    run_and_print,
+)
 from nascence.cli.help import Command
-from nascence.cli.job_running import run_and_print
 from nascence.cli.latency_command import latency
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import typer
 from nascence.cli.console import (
     FAILED,
     Json,
+    LabelDepth,
     Quiet,
     failures_as_lines,
     line,
@@ -146,6 +147,7 @@ def evaluate(
             help="Labelled images: a folder of class folders, parquet, npz, CIFAR or MNIST files."
         ),
     ],
+    label_depth: LabelDepth = None,
     workers: Workers = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -164,6 +166,7 @@ def evaluate(
             found = measure(
                 classifier,
                 data,
+                label_depth=label_depth,
                 workers=workers,
                 progress=lambda done, total: progress("data", done / max(total, 1), "decoding"),
             )

@@ -4,7 +4,9 @@ Names of files, classes and data come from outside: none of them is ever read as
 terminal would obey is shown as an escape sequence.
 """
 
+import json
 import logging
+import math
 import os
 import sys
 import warnings
@@ -18,6 +20,8 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from nascence.jobs.job import Job
+
 DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -25,6 +29,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Side = Annotated[int | None, typer.Option(help="Side length in pixels that images are scaled to.")]
+LabelDepth = Annotated[
+    int | None,
+    typer.Option(
+        help="Level of the folders that are classes, in folders of folders; the first if not given."
+    ),
+]
 Leg = Annotated[
     str | None,
     typer.Option("--for", help="Stop after this time, such as 25m; the same command continues."),
@@ -84,6 +94,30 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in between_commas(text))
     except ValueError:
         raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
+
+
+def shares(option: str, text: str) -> dict[str, float]:
+    """Return the shares of ``name=share,name=share``; a name alone has a share of 1.
+
+    Raises:
+        ValueError: A share is no number above zero, or a name stands twice.
+    """
+    found: dict[str, float] = {}
+    for word in between_commas(text):
+        name, equals, value = (part.strip() for part in word.partition("="))
+        try:
+            share = float(value) if equals else 1.0
+        except ValueError:
+            share = math.nan
+        if not 0 < share < math.inf or name in found:
+            raise ValueError(
+                f"{option} has {word!r}; give every name once, with a share above zero, "
+                "as a=0.8,b=0.2"
+            )
+        found[name] = share
+    if not found:
+        raise ValueError(f"{option} is empty; give names with shares, as a=0.8,b=0.2")
+    return found
 
 
 def line(message: str) -> None:
@@ -156,6 +190,37 @@ def shown(path: Path, *, quiet: bool) -> Iterator[Callable[[str, float, str], No
         if (path / "config.yaml").exists():
             line(f"stopped; go on with: nascence resume {path}")
         raise
+
+
+def run_and_print(job: "Job", *, as_json: bool, quiet: bool, resumes: bool = True) -> None:
+    """Carry a job out, or on, and print its facts as JSON or its summary for people.
+
+    Args:
+        job: What to do.
+        as_json: Print the facts.
+        quiet: Show no progress.
+        resumes: Whether the job goes on from its folder after an interruption.
+    """
+    # torchrun starts a command several times; the first process speaks for all
+    speaks = os.environ.get("RANK", "0") == "0"
+    quiet = quiet or not speaks
+    with shown(job.out, quiet=quiet) as progress:
+        try:
+            outcome = job.run(progress=None if quiet else progress)
+        except KeyboardInterrupt:
+            if resumes:
+                line(f"stopped; the same command goes on with --out {job.out}")
+            raise
+    if not speaks:
+        return
+    if as_json:
+        typer.echo(json.dumps(outcome.facts()))
+        return
+    for part in outcome.summary():
+        if isinstance(part, str):
+            say(part)
+        else:
+            say_table(part.title, part.headings, part.rows)
 
 
 def whole(value: float | None) -> float | None:

@@ -1,7 +1,7 @@
 """``nascence design`` and ``nascence resume``."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 from nascence.cli.console import (
     Device,
     Json,
+    LabelDepth,
     Quiet,
     Seed,
     Side,
@@ -45,6 +46,7 @@ def design(
         int | None, typer.Option(help="Number of classes; read from the data if not given.")
     ] = None,
     size: Side = None,
+    label_depth: LabelDepth = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="New folder of the run; runs/NAME-1 and so on if not given.")
@@ -53,12 +55,19 @@ def design(
     workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
     family: Annotated[
         str,
-        typer.Option(help="Kind of network: cells (searched) or mdeq (deep equilibrium)."),
-    ] = "cells",
+        typer.Option(
+            help="Kind of network: stages (of blocks), cells (of NAS-Bench-201) or mdeq (deep "
+            "equilibrium)."
+        ),
+    ] = "stages",
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="Train this network of --family stages, such as one of a front."),
+    ] = None,
     block: Annotated[
         str,
         typer.Option(
-            help="Convolutions of the network: identity, or repvgg, whose branches fold into one."
+            help="Convolutions of --family cells: identity, or repvgg, whose branches fold."
         ),
     ] = "identity",
     start: Annotated[
@@ -70,8 +79,8 @@ def design(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="What trains the network: sgd, adamw or learned; sgd if not given, and adamw for "
-            "--family mdeq."
+            help="What trains the network: sgd, adamw, muon or learned; sgd if not given, and "
+            "adamw for --family mdeq."
         ),
     ] = None,
     baseline: Annotated[
@@ -106,10 +115,12 @@ def design(
             max_latency_ms=max_latency_ms,
             classes=classes,
             size=size,
+            label_depth=label_depth,
             seed=seed,
             device=device,
             workers=workers,
             family=family,
+            architecture=architecture,
             block=block,
             start=start,
             optimizer=optimizer,
@@ -152,18 +163,29 @@ def _validated(settings: Callable[..., Any], **values: Any) -> Any:
         raise ValueError(f"{option} is {first['input']!r}: {first['msg']}") from error
 
 
+def _share(row: dict[str, Any], name: str) -> str:
+    """A figure of a network in percent; a dash in runs of versions that did not measure it."""
+    value = row.get(name.replace(" ", "_"))
+    return "–" if value is None or value != value else f"{value:.1%}"
+
+
 def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> None:
     """Print the result on stdout: a table, or JSON."""
     if as_json:
         typer.echo(json.dumps({"run": str(path), **summary}))
         return
+    if summary.get("warning"):
+        say(f"Warning: {summary['warning']}")
+    figures = ["accuracy", "mean recall"]
+    if summary.get("uneven"):
+        figures.reverse()
     say_table(
         f"{summary['data']}: {summary['validation_images']} validation images",
-        ("", "accuracy", "parameters", "MACs", "ms", "ms folded", "seconds", "steps"),
+        ("", *figures, "parameters", "MACs", "ms", "ms folded", "seconds", "steps"),
         (
             (
                 row["name"],
-                f"{row['accuracy']:.1%}",
+                *(_share(row, name) for name in figures),
                 f"{row['parameters']:,}",
                 f"{row['macs'] / 1e6:.2f} M",
                 f"{row['latency_ms']:.2f}",
@@ -180,6 +202,26 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
             f"The designed network is {100 * abs(difference):.1f} percentage points "
             f"{'above' if difference >= 0 else 'below'} the baseline."
         )
+    if summary.get("compared"):
+        say_table(
+            "What each part is worth",
+            ("", "recipe", "optimizer", *figures, "seconds", "steps"),
+            (
+                (
+                    row["name"],
+                    row["recipe"],
+                    row["optimizer"],
+                    *(_share(row, name) for name in figures),
+                    f"{row['seconds']:.0f}",
+                    "" if row["steps"] is None else f"{row['steps']:,}",
+                )
+                for row in summary["compared"]
+            ),
+        )
+    for line in summary.get("worth", ()):
+        say(f"Worth: {line}")
+    if summary.get("inputs"):
+        say(summary["inputs"])
     if summary.get("reading"):  # runs of earlier versions did not note it
         say(f"Data: {summary['reading']}")
     for note in summary.get("notes", ()):  # runs of earlier versions have none
@@ -188,6 +230,7 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
         say(f"Data: {note}")
     if len(summary["skipped"]) > LISTED:
         say(f"Data: {len(summary['skipped']) - LISTED} more such lines are in the report.")
+    _print_front(summary.get("front", ()))
     onnx = summary["onnx"]
     say(
         f"ONNX agrees with torch on {onnx['same_top1']} of {onnx['images']} images, "
@@ -195,3 +238,23 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
     )
     say(f"Architecture {summary['architecture']}")
     say(f"Report {path / 'report.html'}")
+
+
+def _print_front(front: Sequence[Mapping[str, Any]]) -> None:
+    """Print the networks of the search that are worth training for other limits."""
+    if not front:  # runs of earlier versions, and of other families, have none
+        return
+    say_table(
+        "Front of the search; train another one by --architecture",
+        ("network", "accuracy in the search", "ms folded", "parameters", ""),
+        (
+            (
+                point["name"],
+                f"{point['accuracy']:.1%}",
+                f"{point['latency_ms']:.2f}",
+                f"{point['parameters']:,}",
+                "chosen" if point["chosen"] else "",
+            )
+            for point in front
+        ),
+    )

@@ -15,7 +15,7 @@ _RUN = "out seed device workers checkpoint_seconds leg processes"
 PANELS: dict[str, dict[str, str]] = {
     "design": {
         "Limits": "budget max_params max_latency_ms trials steps",
-        "Images": "classes size",
+        "Images": "classes size label_depth",
         "The network and its training": "family block start optimizer baseline opset",
         "The run": _RUN,
     },

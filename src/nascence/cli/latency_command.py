@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Quiet, failures_as_lines, whole
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
 
 
 def latency(

@@ -16,9 +16,10 @@ from nascence.cli.console import (
     between_commas,
     failures_as_lines,
     numbers,
+    run_and_print,
+    shares,
 )
 from nascence.cli.help import Command
-from nascence.cli.job_running import run_and_print
 from nascence.cli.meta_train_optimizer import optimizer
 from nascence.core.durations import parse_duration
 
@@ -37,6 +38,13 @@ def ghn(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
     kind: Annotated[str, typer.Option(help="Kind of hypernetwork: ghn1, ghn2 or mlp.")] = "ghn2",
+    networks: Annotated[
+        str,
+        typer.Option(
+            help="Kinds of network to train on, with their shares: deepnets, bn-free, vit, or a "
+            "search space, as deepnets=0.8,nb201=0.2."
+        ),
+    ] = "deepnets",
     steps: Annotated[
         int, typer.Option(help="Steps of the whole run, where the learning rate ends at zero.")
     ] = 10_000,
@@ -95,6 +103,7 @@ def ghn(
             out=out,
             data=data if data == "cifar10-sample" else str(Path(data).absolute()),
             kind=kind,
+            networks=shares("--networks", networks),
             steps=steps,
             meta_batch=meta_batch,
             batch_size=batch,

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines, run_and_print
 from nascence.core.durations import parse_duration
 
 

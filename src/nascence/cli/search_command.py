@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nascence import registry
-from nascence.cli.console import Json, Quiet, failures_as_lines, whole
-from nascence.cli.job_running import run_and_print
+from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
 from nascence.core.durations import parse_duration
 from nascence.jobs.presets import PRESETS
 
@@ -125,6 +124,13 @@ def search(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels that images are scaled to.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -186,6 +192,7 @@ def search(
             "latency_weight": latency_weight,
             "images": images,
             "data": data,
+            "size": size,
             "steps": steps,
             "stop_at_skips": stop_at_skips,
             "seed": seed,

@@ -96,6 +96,10 @@ class Budget:
         return "steps" if self.step == self.steps else "seconds"
 
 
+PATIENCE = 1.5
+"""Seconds that a loop has, after Ctrl-C, to end its step."""
+
+
 class Stepped(Protocol):
     """What a loop calls after every step, when its state is consistent and can be saved."""
 
@@ -112,19 +116,27 @@ def interruptible(save: Callable[[], None] | None, *, seconds: float = 20.0) -> 
     """Let Ctrl-C stop a loop between two steps, after a checkpoint, and a second one at once.
 
     Without ``save`` there is nothing to wait for, and Ctrl-C stops the loop at once. A handler
-    of SIGINT that the program has set is left alone.
+    of SIGINT that the program has set is left alone. A step that has not ended after
+    ``PATIENCE`` seconds is broken off, and what was saved last stays.
 
     Args:
         save: Writes the state of the loop.
         seconds: Time between two checkpoints.
     """
     asked, saved = False, time.monotonic()
+    timers: list[threading.Timer] = []
 
     def interrupt(*_: object) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
         asked = True
+        # A long step does not get the whole of it: as if Ctrl-C were pressed again.
+        main = threading.main_thread().ident
+        timer = threading.Timer(PATIENCE, signal.pthread_kill, (main, signal.SIGINT))
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
 
     def stepped(*, ended: bool = False, report: Callable[[], object] | None = None) -> None:
         nonlocal saved
@@ -152,6 +164,8 @@ def interruptible(save: Callable[[], None] | None, *, seconds: float = 20.0) -> 
     try:
         yield stepped
     finally:
+        for timer in timers:
+            timer.cancel()
         if waits:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nascence.data.augment import augment
-    from nascence.data.dataset import Batch, Dataset, Split
+    from nascence.data.dataset import Batch, Dataset, Split, epoch_order
     from nascence.data.errors import DataError, MissingDataError
     from nascence.data.load import load
+    from nascence.data.look import Look, look
     from nascence.data.random_labels import random_labels
     from nascence.data.table import Table, nasbench_macro, nats_size, nb201, read_table
     from nascence.data.table_csv import accel_nasbench, nb201_latencies
 
 _HOMES = {
-    **dict.fromkeys(("Batch", "Dataset", "Split"), "dataset"),
+    **dict.fromkeys(("Batch", "Dataset", "Split", "epoch_order"), "dataset"),
     **dict.fromkeys(("DataError", "MissingDataError"), "errors"),
     **dict.fromkeys(("Table", "nasbench_macro", "nats_size", "nb201", "read_table"), "table"),
     **dict.fromkeys(("accel_nasbench", "nb201_latencies"), "table_csv"),
-    **{name: name for name in ("augment", "load", "random_labels")},
+    "Look": "look",
+    **{name: name for name in ("augment", "load", "look", "random_labels")},
 }
 
 __all__ = [
@@ -34,7 +36,10 @@ __all__ = [
     "Table",
     "accel_nasbench",
     "augment",
+    "epoch_order",
+    "Look",
     "load",
+    "look",
     "random_labels",
     "nasbench_macro",
     "nats_size",

@@ -1,4 +1,4 @@
-"""Decoded arrays on disk, mapped into memory when read back."""
+"""Prepared arrays on disk, mapped into memory when read back."""
 
 import hashlib
 import json
@@ -6,40 +6,23 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 2
-WHOLE = 1 << 30  # bytes up to which the hash covers everything
-PIECE = 1 << 20
+from nascence.data.arrays import NAMES, Arrays, Pages, Stored, fingerprint
+from nascence.data.prepare import Preparation, prepare
+from nascence.data.source import Source
 
-
-@dataclass(frozen=True)
-class Stored:
-    """What is written beside the pixels."""
-
-    train_shape: tuple[int, ...]
-    validation_shape: tuple[int, ...]
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    skipped: tuple[str, ...]
-    fingerprint: str
-
-
-Arrays = dict[str, NDArray[Any]]
-NAMES = {
-    "train_images": np.uint8,
-    "train_labels": np.int64,
-    "validation_images": np.uint8,
-    "validation_labels": np.int64,
-}
+VERSION = 3
+ROWS = 256  # that are written at once
 
 
 def default_folder() -> Path | None:
@@ -61,23 +44,38 @@ def key(files: Sequence[Path], *settings: object) -> str:
     return digest.hexdigest()
 
 
-def fingerprint(arrays: Arrays, class_names: Sequence[str]) -> str:
-    """SHA-256 of shapes, contents and class names.
+def prepared(
+    source: Source, where: str, settings: Preparation, folder: Path | None
+) -> tuple[Stored, Arrays]:
+    """Prepare a source, or read what was kept of it when it was prepared before.
 
-    Above a gigabyte, 1,024 pieces of a megabyte spread over each array stand for it.
+    Args:
+        source: What a reader found.
+        where: Its name, for messages.
+        settings: How images become arrays.
+        folder: The cache; None keeps nothing.
+
+    Raises:
+        DataError: See :func:`nascence.data.prepare.prepare`.
     """
-    digest = hashlib.sha256(json.dumps(list(class_names)).encode())
-    for name in NAMES:
-        array = arrays[name]
-        digest.update(f"{name} {array.shape}".encode())
-        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        if len(data) <= WHOLE:
-            digest.update(data)
-            continue
-        for index in range(1024):
-            start = index * (len(data) - PIECE) // 1023
-            digest.update(data[start : start + PIECE])
-    return digest.hexdigest()
+    if source.files is not None and folder is not None:
+        settled: tuple[object, ...] = (settings.size, settings.framing)
+        if source.validation is None:
+            settled = (*settled, settings.validation_fraction, settings.seed)
+        entry = folder / "data" / key(source.files, source.class_names, source.skipped, *settled)
+        if (hit := read(entry)) is not None:
+            return hit
+        failure = None
+        try:
+            with workspace(entry) as room:
+                write(entry, room, *prepare(source, where, settings, partial(allocate, room)))
+        except CacheError as error:
+            failure = error
+        if (hit := read(entry)) is not None:  # also where another process was faster
+            return hit
+        if failure is not None:
+            warnings.warn(f"decoded images are not kept, the cache fails: {failure}", stacklevel=3)
+    return prepare(source, where, settings)
 
 
 def read(folder: Path) -> tuple[Stored, Arrays] | None:
@@ -129,13 +127,13 @@ def workspace(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def allocate(folder: Path, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """A uint8 array of ``shape`` in a new file, its space reserved: a full disk is an error here.
 
     Raises:
         CacheError: There is no space, or the file cannot be written.
     """
-    size = int(np.prod(shape))
+    path, size = folder / name, int(np.prod(shape))
     try:
         with open(path, "wb") as file:
             if size and hasattr(os, "posix_fallocate"):
@@ -149,7 +147,7 @@ def allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         raise CacheError(f"{path}: {error.strerror or error}") from error
 
 
-def write(folder: Path, temporary: Path, arrays: Arrays, stored: Stored) -> None:
+def write(folder: Path, temporary: Path, stored: Stored, arrays: Arrays) -> None:
     """Complete an entry in a workspace and move it to its place in one step.
 
     Raises:
@@ -159,8 +157,11 @@ def write(folder: Path, temporary: Path, arrays: Arrays, stored: Stored) -> None
     try:
         entry.mkdir()
         for name in NAMES:
+            array, pages = np.ascontiguousarray(arrays[name]), Pages(arrays[name])
             with open(entry / name, "wb") as file:
-                np.ascontiguousarray(arrays[name]).tofile(file)
+                for start in range(0, len(array), ROWS):
+                    array[start : start + ROWS].tofile(file)
+                    pages.touched(array[start : start + ROWS].nbytes)
         (entry / "about.json").write_text(json.dumps(asdict(stored)), encoding="utf-8")
         if folder.exists():
             os.replace(folder, temporary / "damaged")

@@ -1,12 +1,15 @@
 """Images and labels in memory, and the batches drawn from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from nascence.data.arrays import Pages
+
 Batch = tuple[Tensor, Tensor]
+UNEVEN = 1.5
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,12 @@ class Split:
     Attributes:
         images: uint8 ``(N, C, H, W)``, values 0 to 255; may be mapped from a file.
         labels: int64 ``(N,)``, values 0 to ``classes - 1``.
+        pages: Memory of images that are mapped from a file; :meth:`take` gives it back.
     """
 
     images: Tensor
     labels: Tensor
+    pages: Pages | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.dim() != 4:
@@ -35,6 +40,14 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, index: Tensor) -> Batch:
+        """Images and labels at ``index`` ``(B,)``: uint8 ``(B, C, H, W)`` and int64 ``(B,)``."""
+        index = index.to(self.images.device)
+        images = self.images.index_select(0, index)
+        if self.pages is not None:
+            self.pages.touched(images.nbytes)
+        return images, self.labels.index_select(0, index)
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,16 @@ class Dataset:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the largest class has at least half as many images again as the smallest.
+
+        Then the mean recall of the classes says more than the share of images that are right.
+        """
+        counts = torch.bincount(self.train.labels)
+        counts = counts[counts > 0]
+        return bool(counts.max() >= UNEVEN * counts.min())
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -107,8 +130,40 @@ class Dataset:
         source = self.train if split == "train" else self.validation
         _check_size(size, source)
         order = torch.randperm(len(source), generator=generator, device=generator.device)
-        images, labels = _select(source, order[:size])
+        images, labels = source.take(order[:size])
         return self.normalise(images), labels
+
+
+def epoch_order(labels: Tensor, *, balance: float = 0.0, generator: torch.Generator) -> Tensor:
+    """The order in which an epoch sees its images.
+
+    Args:
+        labels: Classes of the images, ``(N,)``.
+        balance: 0 shows each image once; 1 shows all classes equally often, 0.5 each in proportion
+            to the square root of its size. Images of small classes come several times, some of
+            large ones not in this epoch: each as often as its class demands, within one.
+        generator: Source of randomness.
+
+    Returns:
+        Indices ``(N,)``.
+
+    Raises:
+        ValueError: ``balance`` is not between 0 and 1.
+    """
+    if not 0 <= balance <= 1:
+        raise ValueError(f"balance is {balance}; it must lie between 0 and 1")
+    count = len(labels)
+    order = torch.randperm(count, generator=generator)
+    if not balance:
+        return order
+    order = order[labels[order].argsort(stable=True)]  # so that each class gets its share
+    weights = torch.bincount(labels).double().pow(-balance)[labels[order]]
+    ends = weights.cumsum(0)
+    # Systematic sampling: one point in each of N equal parts of the summed weights.
+    offset = torch.rand(1, dtype=torch.float64, generator=generator)
+    points = (torch.arange(count, dtype=torch.float64) + offset) * (ends[-1] / count)
+    drawn = torch.searchsorted(ends, points).clamp_(max=count - 1)
+    return order[drawn[torch.randperm(count, generator=generator)]]
 
 
 def _check_size(size: int, split: Split) -> None:
@@ -116,8 +171,3 @@ def _check_size(size: int, split: Split) -> None:
         raise ValueError(
             f"size is {size}; this split of {len(split)} images allows 1 to {len(split)}"
         )
-
-
-def _select(split: Split, index: Tensor) -> Batch:
-    index = index.to(split.images.device)
-    return split.images.index_select(0, index), split.labels.index_select(0, index)

@@ -3,8 +3,11 @@
 import io
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +18,17 @@ from nascence.data.jpeg import SharedHeaders
 from nascence.data.png import exact
 
 # EPS is left out on purpose: Pillow hands it to an external interpreter.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
 MOST_PIXELS = 40_000_000  # about 160 MB while one image is decoded
 MOST_BYTES = 1 << 28
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
+Framing = Literal["crop", "squash", "pad"]
+"""How an image is brought to another shape: the largest centred crop of that shape, squashed as a
+whole, or as a whole in its own shape between black borders."""
+FRAMINGS: tuple[Framing, ...] = ("crop", "squash", "pad")
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"
+)
 
 
 class UnusableImageError(Exception):
@@ -60,11 +70,24 @@ def open_image(data: bytes) -> Image.Image:
         if data[:2] == b"\xff\xd8":
             # Not Image.open: a JPEG of any size can be decoded at an eighth of it.
             return JpegImageFile(io.BytesIO(data))
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableImageError(f"is too large ({error})") from error
     except Exception as error:  # a broken header may raise anything
+        kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+        if kind is not None and ("AVIF" if kind == "AVIF" else "HEIF") not in _formats():
+            remedy = "install it with: pip install pillow-heif"
+            raise UnusableImageError(f"is {kind}, which needs pillow-heif ({remedy})") from error
         raise UnusableImageError("is not a readable image") from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """What this Pillow reads; HEIC is among it where pillow-heif is installed."""
+    with suppress(ModuleNotFoundError):
+        import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _check_pixels(width: int, height: int) -> None:
@@ -87,14 +110,15 @@ def decode(
     size: tuple[int, int],
     *,
     grey: bool,
+    framing: Framing = "crop",
     headers: SharedHeaders | None = None,
 ) -> NDArray[np.uint8]:
     """Decode one image to uint8 ``(H, W)`` where ``grey``, else ``(H, W, 3)``.
 
     Orientation tags are honoured, transparency is laid on white, 16-bit values are rounded to
     8 bits, palettes and other colour models become RGB, and of an animation the first frame is
-    taken. ``size`` is ``(height, width)``, reached by the largest centred crop of that shape and
-    bicubic resampling with antialiasing. ``headers`` is shared by the images of one data set.
+    taken. ``size`` is ``(height, width)``, reached by :func:`fit`. ``headers`` is shared by the
+    images of one data set.
 
     Raises:
         UnusableImageError: The image cannot be decoded.
@@ -112,12 +136,32 @@ def decode(
             loaded = _load(image, size)
             image = eight_bits(upright(exact(data, loaded) or loaded))
         image = image if grey or image.mode == "RGB" else image.convert("RGB")
-        return np.asarray(fit(image, size))
+        return np.asarray(fit(image, size, framing))
     except (UnusableImageError, ColourError):
         raise
     except Exception as error:  # a broken file may raise anything
         reason = "is truncated" if "truncated" in str(error) else "is damaged"
         raise UnusableImageError(f"{reason} ({str(error) or type(error).__name__})") from error
+
+
+def reduced(content: Path | bytes | None, side: int) -> Image.Image:
+    """The whole image as mode ``L`` or ``RGB``, its shorter side ``side`` pixels at most.
+
+    Raises:
+        UnusableImageError: The image cannot be decoded.
+    """
+    data = read_bytes(content)
+    image = open_image(data)
+    try:
+        loaded = _load(image, (side, side))
+        image = eight_bits(upright(exact(data, loaded) or loaded))
+        scale = min(side / min(image.size), 16 * side / max(image.size), 1.0)
+        target = max(round(scale * image.width), 1), max(round(scale * image.height), 1)
+        return image.resize(target, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    except UnusableImageError:
+        raise
+    except Exception as error:  # a broken file may raise anything
+        raise UnusableImageError(f"is damaged ({error})") from error
 
 
 def _load(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -167,14 +211,25 @@ def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The largest centred crop of the shape ``(height, width)``, resampled to it."""
+def fit(image: Image.Image, size: tuple[int, int], framing: Framing = "crop") -> Image.Image:
+    """Bring an image to ``(height, width)`` by bicubic resampling with antialiasing.
+
+    An image that has the size already is returned as it is.
+    """
     height, width = size
     if image.size == (width, height):
         return image
-    scale = min(image.width / width, image.height / height)
-    left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
-    box = (left, top, left + scale * width, top + scale * height)
+    ratios = image.width / width, image.height / height
+    if framing == "pad":
+        scale = max(ratios)
+        inner = max(round(image.width / scale), 1), max(round(image.height / scale), 1)
+        canvas = Image.new(image.mode, (width, height))
+        small = image.resize(inner, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        canvas.paste(small, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        return canvas
+    across, down = ratios if framing == "squash" else (min(ratios), min(ratios))
+    left, top = (image.width - across * width) / 2, (image.height - down * height) / 2
+    box = (left, top, left + across * width, top + down * height)
     return image.resize((width, height), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
 
 

@@ -1,9 +1,10 @@
 """Decode many images on all cores into one array."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nascence.data.arrays import Pages
 from nascence.data.decode import (
+    Framing,
     UnusableImageError,
     choose_size,
     decode,
@@ -31,10 +34,11 @@ SMALL = 4096  # bytes
 
 @dataclass(frozen=True)
 class Form:
-    """The size and channels that every image is converted to."""
+    """The size and channels that every image is converted to, and how it is framed."""
 
     size: tuple[int, int]
     grey: bool
+    framing: Framing = "crop"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -42,7 +46,9 @@ class Form:
         return (1 if self.grey else 3, *self.size)
 
 
-def judge_form(parts: Sequence[EncodedImages], size: int | None) -> Form | None:
+def judge_form(
+    parts: Sequence[EncodedImages], size: int | None, framing: Framing = "crop"
+) -> Form | None:
     """Size and channels, from the headers of up to 1,000 images of each part.
 
     ``None`` when none of them is readable. One channel is kept where all images have one.
@@ -58,7 +64,7 @@ def judge_form(parts: Sequence[EncodedImages], size: int | None) -> Form | None:
             grey = grey and is_grey(image)
     if not sizes:
         return None
-    return Form(choose_size(sizes) if size is None else (size, size), grey)
+    return Form(choose_size(sizes) if size is None else (size, size), grey, framing)
 
 
 def decode_part(
@@ -88,12 +94,17 @@ def decode_part(
     kept = np.ones(total, bool)
     skipped: list[tuple[str, str]] = []
     headers = SharedHeaders()
+    stopped = threading.Event()
 
     def run(start: int, chunk: list[Item]) -> list[tuple[int, str, str]]:
         failed = []
         for row, item in enumerate(chunk, start):
+            if stopped.is_set():
+                break
             try:
-                pixels = decode(item.content, form.size, grey=form.grey, headers=headers)
+                pixels = decode(
+                    item.content, form.size, grey=form.grey, framing=form.framing, headers=headers
+                )
             except UnusableImageError as error:
                 failed.append((row, item.name, str(error)))
                 continue
@@ -104,8 +115,8 @@ def decode_part(
     start = list(islice(chunks, 1))
     count = workers or (1 if start and _is_small(start[0][1]) else _cores())
     chunks = chain(start, chunks)
-    done = 0
-    with ThreadPoolExecutor(count) as pool:
+    done, pages = 0, Pages(images)
+    with ThreadPoolExecutor(count) as pool, _told(stopped):
         # Only as many blocks as keep the workers busy are held in memory.
         while batch := list(islice(chunks, 4 * count)):
             for failed, (_, chunk) in zip(
@@ -115,9 +126,19 @@ def decode_part(
                     kept[row] = False
                     skipped.append((name, reason))
                 done += len(chunk)
+                pages.touched(len(chunk) * images[0].nbytes)
                 if progress is not None:
                     progress(done, total)
     return images, np.flatnonzero(kept), skipped
+
+
+@contextmanager
+def _told(stopped: threading.Event) -> Iterator[None]:
+    """Set ``stopped`` at the end of the block, so that threads do not finish what was begun."""
+    try:
+        yield
+    finally:
+        stopped.set()
 
 
 def _is_small(chunk: list[Item]) -> bool:
@@ -143,7 +164,9 @@ def _chunks(blocks: Iterator[list[Item]]) -> Iterator[tuple[int, list[Item]]]:
             start += len(chunk)
 
 
-def resize_arrays(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
+def resize_arrays(
+    images: NDArray[np.uint8], size: int | None, framing: Framing = "crop"
+) -> NDArray[np.uint8]:
     """Resize decoded images ``(N, C, H, W)`` to the size that encoded ones would get."""
     height, width = images.shape[2:]
     wanted = choose_size([(height, width)]) if size is None else (size, size)
@@ -151,5 +174,5 @@ def resize_arrays(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uin
         return images
     result = np.empty((*images.shape[:2], *wanted), np.uint8)
     for row in np.ndindex(images.shape[:2]):
-        result[row] = np.asarray(fit(Image.fromarray(images[row]), wanted))
+        result[row] = np.asarray(fit(Image.fromarray(images[row]), wanted, framing))
     return result

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one line."""
+    """Data that cannot be used; the message is one line of valid text, whatever it quotes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class MissingDataError(DataError, FileNotFoundError):

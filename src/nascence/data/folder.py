@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nascence.data.companions import companions
 from nascence.data.errors import DataError, printable
 from nascence.data.layout import (
     IMAGE_SUFFIXES,
@@ -20,49 +21,59 @@ LAYOUT = "allowed is ROOT/CLASS/IMAGE or ROOT/train/CLASS/IMAGE with ROOT/valida
 Listing = dict[str, list[Path]]
 
 
-def is_folder(path: Path) -> bool:
-    """Whether this may be a folder of class folders."""
-    return path.is_dir()
-
-
-def read_folder(root: Path) -> Source:
+def read_folder(root: Path, *, label_depth: int | None = None) -> Source:
     """Images named by the folder that they lie in, at any depth.
 
     Classes are sorted by name; :mod:`nascence.data.layout` says which folders are splits. Hidden
-    files and files that are not images by their name are left out; links are followed, but not in
-    circles.
+    files, files that are not images by their name, and masks and thumbnails beside photos
+    (:mod:`nascence.data.companions`) are left out; links are followed, but not in circles.
+
+    Args:
+        root: The folder.
+        label_depth: Level of the folders that are classes, from 1: with 2, ``Fruit/Apple`` is one.
+            Without it, the first level, below folders that hold nothing but one folder of folders.
 
     Raises:
         DataError: There are no class folders or no image files, a class of the validation split
             is missing from the training split, or the layout can be read in two ways.
     """
+    if label_depth is not None and label_depth < 1:
+        raise DataError(f"label_depth is {label_depth}; it must be at least 1, or None")
     splits = folder_splits(root)
-    if splits is None:
-        listing, ignored = _list_classes(root)
-        skipped = _empty_classes(listing) + _describe(ignored, root)
-        return _source(root, listing, None, skipped, ("class folders", None))
-    listing, ignored = _list_classes(splits.train)
-    skipped = _empty_classes(listing)
+    train = _classes_root(root, label_depth) if splits is None else splits.train
+    listing, ignored, lines = _list_classes(train, label_depth or 1)
+    levels = _levels(train, listing, label_depth or 1)
     validation = None
+    if splits is None:
+        return _source(root, listing, None, (f"class folders{levels}", None), ignored, lines)
     if splits.validation is not None:
-        validation, more = _list_classes(splits.validation)
+        validation, more, further = _list_classes(splits.validation, label_depth or 1)
         ignored += more
-        skipped += _empty_classes(validation)
-    skipped += _describe(ignored, root)
-    skipped += [
+        lines += further
+    lines += [
         f"folder {printable(path.relative_to(root))}/ is not read" for path in splits.left_out
     ]
     origin, *held_out = (
         f"{printable(path.relative_to(root))}/" for path in splits[:2] if path is not None
     )
-    return _source(root, listing, validation, skipped, (origin, held_out[0] if held_out else None))
+    origins = (f"{origin}{levels}", held_out[0] if held_out else None)
+    return _source(root, listing, validation, origins, ignored, lines)
 
 
-def _list_classes(root: Path) -> tuple[Listing, Counter[str]]:
-    """Image files of each class, and how many others there were by suffix."""
-    classes = subfolders(root)
-    loose = [path for path in root.iterdir() if path.is_file() and is_image_name(path.name)]
-    if not classes:
+def _classes_root(root: Path, label_depth: int | None) -> Path:
+    """The folder of the class folders: one that holds a single folder of folders is entered."""
+    folders = subfolders(root)
+    while label_depth is None and len(folders) == 1 and len(subfolders(folders[0])) > 1:
+        root = folders[0]
+        folders = subfolders(root)
+    return root
+
+
+def _list_classes(root: Path, depth: int) -> tuple[Listing, Counter[str], list[str]]:
+    """Image files of each class, how many others there were by suffix, and lines about them."""
+    folders = subfolders(root)
+    if not folders:
+        loose = [path for path in root.iterdir() if path.is_file() and is_image_name(path.name)]
         got = f"{len(loose)} images but no class folders" if loose else "no folders and no images"
         raise DataError(
             f"{printable(root)} has {got}; {LAYOUT}: put the images of each class in a folder "
@@ -70,27 +81,47 @@ def _list_classes(root: Path) -> tuple[Listing, Counter[str]]:
         )
     listing: Listing = {}
     ignored: Counter[str] = Counter()
-    if loose:
-        ignored["image outside the class folders"] += len(loose)
-    for folder in classes:
-        files = list(walk(folder, root))
-        listing[folder.name] = sorted(path for path in files if is_image_name(path.name))
-        ignored.update(path.suffix.lower() for path in files if not is_image_name(path.name))
-    if not any(listing.values()):
-        count = sum(ignored.values())
+    shallow = [path for path in root.iterdir() if path.is_file()]
+    inside = [path for folder in folders for path in walk(folder, root)]
+    beside, lines = companions(path for path in inside if is_image_name(path.name))
+    for path in (*shallow, *inside):
+        above = path.relative_to(root).parts[:-1]
+        if path in beside:
+            continue
+        if not is_image_name(path.name):
+            if above:
+                ignored[path.suffix.lower()] += 1
+        elif len(above) < depth:
+            ignored["image outside the class folders"] += 1
+        else:
+            listing.setdefault("/".join(above[:depth]), []).append(path)
+    if not listing:
         raise DataError(
-            f"no image among the {count} files in the {len(classes)} folders of {printable(root)}; "
-            f"allowed are {' '.join(sorted(IMAGE_SUFFIXES))}; {LAYOUT}"
+            f"no image among the {len(inside)} files in the {len(folders)} folders of "
+            f"{printable(root)} lies {depth} folder{'s' if depth > 1 else ''} deep; allowed are "
+            f"{' '.join(sorted(IMAGE_SUFFIXES))}; {LAYOUT}"
         )
-    return listing, ignored
-
-
-def _empty_classes(listing: Listing) -> list[str]:
-    return [
-        f"class folder {printable(name)} holds no image file"
-        for name, files in listing.items()
-        if not files
+    empty = () if depth > 1 else (folder.name for folder in folders if folder.name not in listing)
+    lines = [f"class folder {printable(name)} holds no image file" for name in empty] + [
+        f"{line} are not read" for line in lines
     ]
+    return {name: sorted(files) for name, files in listing.items()}, ignored, lines
+
+
+def _levels(root: Path, listing: Listing, depth: int) -> str:
+    """How many classes there would be at other levels of the folders, in words."""
+    parts = [path.relative_to(root).parts[:-1] for files in listing.values() for path in files]
+    counts = {
+        level: len({names[:level] for names in parts})
+        for level in range(1, min(max(map(len, parts)), 5) + 1)
+    }
+    first = {count: level for level, count in reversed(counts.items())}
+    others = [
+        f"{count:,} with --label-depth {level}"
+        for level, count in counts.items()
+        if level == first[count] and count > 1 and count != counts[depth]
+    ]
+    return f", level {depth} of the folders ({', '.join(others)})" if others else ""
 
 
 def _describe(ignored: Counter[str], root: Path) -> list[str]:
@@ -107,20 +138,18 @@ def _source(
     root: Path,
     train: Listing,
     validation: Listing | None,
-    skipped: list[str],
     origins: tuple[str, str | None],
+    ignored: Counter[str],
+    lines: list[str],
 ) -> Source:
-    names = sorted(name for name, files in train.items() if files)
-    if validation is not None:
-        unknown = sorted(name for name, files in validation.items() if files and name not in names)
-        if unknown:
-            raise DataError(
-                f"class {printable(unknown[0])!r} of the validation folder in {printable(root)} "
-                f"has no training images; allowed are the {len(names)} classes of the training "
-                "folder: add its images there or remove it"
-            )
-    held_out = None if validation is None else _encoded(root, validation, names)
-    part = _encoded(root, train, names)
+    names = sorted(train)
+    unknown = sorted(set(validation or ()) - set(names))
+    if unknown:
+        raise DataError(
+            f"class {printable(unknown[0])!r} of the validation folder in {printable(root)} "
+            f"has no training images; allowed are the {len(names)} classes of the training "
+            "folder: add its images there or remove it"
+        )
     files = [
         path
         for listing in (train, validation or {})
@@ -129,10 +158,10 @@ def _source(
     ]
     return Source(
         class_names=tuple(printable(name) for name in names),
-        train=part,
-        validation=held_out,
+        train=_encoded(root, train, names),
+        validation=None if validation is None else _encoded(root, validation, names),
         origins=origins,
-        skipped=tuple(skipped),
+        skipped=(*lines, *_describe(ignored, root)),
         files=tuple(files),
     )
 

@@ -36,6 +36,7 @@ def read_labelled(
     source: str | os.PathLike[str],
     form: Form,
     *,
+    label_depth: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Labelled:
@@ -44,6 +45,7 @@ def read_labelled(
     Args:
         source: As for :func:`nascence.data.load`.
         form: Size and channels of the result; colour becomes grey and grey becomes colour.
+        label_depth: As for :func:`nascence.data.load`.
         workers: Threads that decode.
         progress: Called with the number of images decoded and their total.
 
@@ -51,7 +53,7 @@ def read_labelled(
         DataError: The source cannot be used, or none of its images can be read.
         MissingDataError: There is nothing at that path.
     """
-    found = read_source(source)
+    found = read_source(source, label_depth=label_depth)
     held_out = found.validation is not None
     part = found.validation if found.validation is not None else found.train
     if isinstance(part, ArrayImages):
@@ -82,7 +84,7 @@ def _conformed(images: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
                 f"the images are {images.shape[2]}x{images.shape[3]} pixels and the network takes "
                 f"{form.size[0]}x{form.size[1]}; store them in that size"
             )
-        images = resize_arrays(images, form.size[0])
+        images = resize_arrays(images, form.size[0], form.framing)
     if form.grey and images.shape[1] == 3:
         return as_grey(images)
     return images if form.grey or images.shape[1] == 3 else np.repeat(images, 3, axis=1)

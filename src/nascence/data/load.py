@@ -1,25 +1,24 @@
 """Load a data set from wherever it lies."""
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from nascence.data import cache as store
+from nascence.data.arrays import Pages
+from nascence.data.cache import default_folder, prepared
 from nascence.data.cifar import is_cifar, read_cifar
 from nascence.data.dataset import Dataset, Split
+from nascence.data.decode import Framing
 from nascence.data.decoding import Progress
 from nascence.data.errors import DataError, MissingDataError, printable
-from nascence.data.folder import is_folder, read_folder
+from nascence.data.folder import read_folder
 from nascence.data.idx import is_idx, read_idx
 from nascence.data.npz import is_npz, read_npz
 from nascence.data.parquet import is_parquet, read_parquet
-from nascence.data.prepare import Preparation, prepare
+from nascence.data.prepare import Preparation
 from nascence.data.sample import NAME, read_sample
 from nascence.data.source import Source
 
@@ -38,6 +37,8 @@ def load(
     cache: str | os.PathLike[str] | Literal[False] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    framing: Framing = "crop",
+    label_depth: int | None = None,
 ) -> Dataset:
     """Load images and labels, decode them on all cores, and split them.
 
@@ -47,7 +48,7 @@ def load(
             Hugging Face layout; ``.npz``; the
             files of CIFAR-10, CIFAR-100, MNIST and its kin as their authors ship them; or
             ``"cifar10-sample"``, 5,000 and 1,000 images that come with the package.
-        size: Side in pixels; images are resized and cropped at the centre to a square of it.
+        size: Side in pixels; images become squares of it, as ``framing`` says.
             ``None`` keeps images that are all of one size of at most 64 pixels, and otherwise
             takes the largest of 32, 48, 64, 96, 128, 160, 192 and 224 that is not above the median
             of the shorter sides (judged from up to 1,000 images).
@@ -59,6 +60,10 @@ def load(
         workers: Threads that decode; ``None`` is one for each core, or one for files below four
             kilobytes, which more threads do not make faster.
         progress: Called with the number of images decoded and their total.
+        framing: How images of another shape come to that size: the largest centred ``"crop"`` of
+            its shape, the whole image ``"squash"``-ed, or ``"pad"``-ded with black borders.
+        label_depth: Level of the folders that are classes, from 1, in a folder of folders; see
+            :func:`nascence.data.folder.read_folder`.
 
     Images become RGB, or keep one channel if all of them are grey. An image that cannot be used
     is skipped, which ``Dataset.skipped`` says.
@@ -67,17 +72,13 @@ def load(
         DataError: The source cannot be used; the one-line message says what to do.
         MissingDataError: There is nothing at that path (also a ``FileNotFoundError``).
     """
-    settings = Preparation(size, validation_fraction, seed, workers, progress)
+    settings = Preparation(size, validation_fraction, seed, workers, progress, framing)
+    folder = None if cache is False else Path(cache) if cache else default_folder()
     try:
-        found = read_source(source)
-        name = printable(source)
-        folder = None if cache is False else Path(cache) if cache else store.default_folder()
+        found = read_source(source, label_depth=label_depth)
         reading = _reading(found, validation_fraction)
-        if found.files is None or folder is None:
-            return _dataset(name, reading, *prepare(found, name, settings, _in_memory))
-        chosen = (size, validation_fraction, seed) if found.validation is None else (size,)
-        entry = folder / "data" / store.key(found.files, found.class_names, found.skipped, *chosen)
-        return _dataset(name, reading, *_through_cache(entry, found, name, settings))
+        name = printable(source)
+        stored, arrays = prepared(found, name, settings, folder)
     except OSError as error:
         if isinstance(error, DataError):
             raise
@@ -85,70 +86,12 @@ def load(
             f"{printable(source)} cannot be read ({error.strerror or error}); check its path and "
             "permissions"
         ) from error
-
-
-def read_source(source: str | os.PathLike[str]) -> Source:
-    """Read what a data set consists of, as :func:`load` does, without decoding its images.
-
-    Raises:
-        DataError: The source cannot be used.
-        MissingDataError: There is nothing at that path.
-    """
-    if source == NAME:
-        return read_sample()
-    path = Path(source)
-    if not path.exists():
-        raise MissingDataError(f"there is nothing at {printable(path)}; {ALLOWED}")
-    for recognises, reader in READERS:
-        if recognises(path):
-            return reader(path)
-    raise DataError(f"{printable(path)} is of no known kind; {ALLOWED}")
-
-
-READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Source]], ...] = (
-    (is_parquet, read_parquet),
-    (is_npz, read_npz),
-    (is_cifar, read_cifar),
-    (is_idx, read_idx),
-    (is_folder, read_folder),
-)
-
-
-def _in_memory(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    return np.empty(shape, np.uint8)
-
-
-def _through_cache(
-    entry: Path, found: Source, name: str, settings: Preparation
-) -> tuple[store.Stored, store.Arrays]:
-    """What an entry holds, made first where it is absent or damaged."""
-    if (hit := store.read(entry)) is not None:
-        return hit
-    try:
-        with store.workspace(entry) as folder:
-            stored, arrays = prepare(
-                found, name, settings, lambda part, shape: store.allocate(folder / part, shape)
-            )
-            store.write(entry, folder, arrays, stored)
-    except store.CacheError as error:
-        if (hit := store.read(entry)) is not None:  # another process was faster
-            return hit
-        warnings.warn(f"decoded images are not kept, the cache fails: {error}", stacklevel=3)
-        return prepare(found, name, settings, _in_memory)
-    return store.read(entry) or prepare(found, name, settings, _in_memory)
-
-
-def _reading(found: Source, fraction: float) -> str:
-    train, validation = found.origins
-    held_out = validation or f"{100 * fraction:.3g} % of each class"
-    return f"{len(found.class_names)} classes from {train}, validated on {held_out}"
-
-
-def _dataset(name: str, reading: str, stored: store.Stored, arrays: store.Arrays) -> Dataset:
     tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     return Dataset(
         name=name,
-        train=Split(tensors["train_images"], tensors["train_labels"]),
+        train=Split(
+            tensors["train_images"], tensors["train_labels"], Pages(arrays["train_images"])
+        ),
         validation=Split(tensors["validation_images"], tensors["validation_labels"]),
         class_names=stored.class_names,
         mean=stored.mean,
@@ -157,3 +100,39 @@ def _dataset(name: str, reading: str, stored: store.Stored, arrays: store.Arrays
         fingerprint=stored.fingerprint,
         reading=reading,
     )
+
+
+def read_source(source: str | os.PathLike[str], *, label_depth: int | None = None) -> Source:
+    """Find the images and labels of a source, without decoding any; see :func:`load`.
+
+    Raises:
+        DataError: The source cannot be used.
+        MissingDataError: There is nothing at that path.
+    """
+    if label_depth is not None and not (source != NAME and Path(source).is_dir()):
+        raise DataError(f"label_depth is for folders of images, and {printable(source)} is none")
+    if source == NAME:
+        return read_sample()
+    path = Path(source)
+    if not path.exists():
+        raise MissingDataError(f"there is nothing at {printable(path)}; {ALLOWED}")
+    for recognises, reader in READERS:
+        if recognises(path):
+            return reader(path)
+    if path.is_dir():
+        return read_folder(path, label_depth=label_depth)
+    raise DataError(f"{printable(path)} is of no known kind; {ALLOWED}")
+
+
+READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Source]], ...] = (
+    (is_parquet, read_parquet),
+    (is_npz, read_npz),
+    (is_cifar, read_cifar),
+    (is_idx, read_idx),
+)
+
+
+def _reading(found: Source, fraction: float) -> str:
+    train, validation = found.origins
+    held_out = validation or f"{100 * fraction:.3g} % of each class"
+    return f"{len(found.class_names)} classes from {train}, validated on {held_out}"

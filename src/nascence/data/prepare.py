@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nascence.data.cache import Arrays, Stored, fingerprint
-from nascence.data.decode import ColourError
+from nascence.data.arrays import Arrays, Pages, Stored, fingerprint, statistics
+from nascence.data.copies import apart, digests, remarks
+from nascence.data.decode import FRAMINGS, ColourError, Framing
 from nascence.data.decoding import (
     Form,
     Progress,
@@ -17,12 +18,10 @@ from nascence.data.decoding import (
     resize_arrays,
 )
 from nascence.data.errors import DataError
-from nascence.data.source import ArrayImages, EncodedImages, Part, Source
-from nascence.data.split import stratified_split
+from nascence.data.source import ArrayImages, EncodedImages, Labels, Part, Source
 
 MOST_LINES = 20
 BLOCK = 256  # images
-CACHED = 1 << 18  # values that stay in the processor's cache as float32
 Allocate = Callable[[str, tuple[int, ...]], NDArray[np.uint8]]
 Index = NDArray[np.intp]
 
@@ -36,10 +35,13 @@ class Preparation:
     seed: int
     workers: int | None
     progress: Progress | None
+    framing: Framing = "crop"
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= 4096:
             raise DataError(f"size is {self.size}; allowed is 1 to 4096 pixels, or None")
+        if self.framing not in FRAMINGS:
+            raise DataError(f"framing is {self.framing!r}; allowed are {', '.join(FRAMINGS)}")
         if not 0 < self.validation_fraction < 1:
             raise DataError(
                 f"validation_fraction is {self.validation_fraction}; it must lie between 0 and 1, "
@@ -60,8 +62,13 @@ class _Pixels:
     kept: Index
 
 
+def in_memory(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A uint8 array of ``shape``, whatever its name."""
+    return np.empty(shape, np.uint8)
+
+
 def prepare(
-    source: Source, where: str, settings: Preparation, allocate: Allocate
+    source: Source, where: str, settings: Preparation, allocate: Allocate = in_memory
 ) -> tuple[Stored, Arrays]:
     """Decode, resize, split and measure a source.
 
@@ -82,10 +89,15 @@ def prepare(
             train.labels[train.kept], settings.validation_fraction, settings.seed
         )
         skipped += _single_images(train, source.class_names)
+        of = digests(train.images, train.kept)
+        skipped += remarks(of, train.labels[train.kept], of[:0])
+        held_in, held_out = apart(held_in, held_out, of)
         validation = replace(train, kept=train.kept[held_out])
         train = replace(train, kept=train.kept[held_in])
     else:
         validation = pixels[1]
+        of, others = (digests(part.images, part.kept) for part in pixels)
+        skipped += remarks(of, train.labels[train.kept], others)
     if not len(validation.kept):
         raise DataError(
             f"no image of {where} is left for validation; each class needs two images, or the "
@@ -95,7 +107,7 @@ def prepare(
     for name, part in (("train", train), ("validation", validation)):
         arrays[f"{name}_images"] = _take(part, partial(allocate, f"{name}_images"))
         arrays[f"{name}_labels"] = part.labels[part.kept]
-    mean, std = _statistics(arrays["train_images"])
+    mean, std = statistics(arrays["train_images"])
     stored = Stored(
         train_shape=arrays["train_images"].shape,
         validation_shape=arrays["validation_images"].shape,
@@ -115,8 +127,8 @@ def _decode(
     if not encoded:
         arrays = [part for part in parts if isinstance(part, ArrayImages)]
         return _resize(arrays, where, settings), []
-    form = judge_form(encoded, settings.size)
-    form = form or Form((32, 32), grey=False)
+    form = judge_form(encoded, settings.size, settings.framing)
+    form = form or Form((32, 32), grey=False, framing=settings.framing)
     try:
         return _decode_as(form, encoded, settings, allocate)
     except ColourError:
@@ -150,7 +162,11 @@ def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> 
 
 def _resize(parts: list[ArrayImages], where: str, settings: Preparation) -> list[_Pixels]:
     pixels = [
-        _Pixels(resize_arrays(part.images, settings.size), part.labels, np.arange(len(part.labels)))
+        _Pixels(
+            resize_arrays(part.images, settings.size, settings.framing),
+            part.labels,
+            np.arange(len(part.labels)),
+        )
         for part in parts
     ]
     shapes = [part.images.shape[1:] for part in pixels]
@@ -177,6 +193,22 @@ def _check_classes(train: _Pixels, names: tuple[str, ...], where: str, skipped: 
         )
 
 
+def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[Index, Index]:
+    """Indices of training and of validation images, each ascending.
+
+    Of a class with ``n`` images, ``round(fraction * n)`` are held out, but at least one and at
+    most ``n - 1``; a class with one image keeps it for training. The choice depends on the labels,
+    the fraction and the seed alone.
+    """
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out[generator.permutation(members)[:count]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
 def _single_images(train: _Pixels, names: tuple[str, ...]) -> list[str]:
     counts = np.bincount(train.labels[train.kept], minlength=len(names))
     lines = [
@@ -199,22 +231,9 @@ def _take(
     if len(part.kept) == len(part.images):
         return part.images
     result = allocate((len(part.kept), *part.images.shape[1:]))
+    pages = Pages(part.images), Pages(result)
     for start in range(0, len(result), BLOCK):
+        for each in pages:
+            each.touched(BLOCK * result[0].nbytes)
         result[start : start + BLOCK] = part.images[part.kept[start : start + BLOCK]]
     return result
-
-
-def _statistics(images: NDArray[np.generic]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel of images scaled to [0, 1], the latter at least 1/255."""
-    first = np.zeros(images.shape[1])
-    second = np.zeros(images.shape[1])
-    size = int(np.prod(images.shape[2:]))
-    rows = max(1, CACHED // (size * images.shape[1]))
-    for start in range(0, len(images), rows):
-        block = images[start : start + rows].reshape(-1, images.shape[1], size).astype(np.float32)
-        first += block.sum(2).sum(0, dtype=np.float64)
-        second += np.einsum("nci,nci->nc", block, block).sum(0, dtype=np.float64)
-    mean = first / (255 * size * len(images))
-    variance = second / (255**2 * size * len(images)) - mean**2
-    deviation = np.sqrt(np.maximum(variance, 1 / 255**2))
-    return tuple(mean.tolist()), tuple(deviation.tolist())

@@ -12,6 +12,7 @@ from nascence.data import Dataset
 from nascence.design import network
 from nascence.design.families import family_of
 from nascence.design.folder import environment
+from nascence.design.honesty import warning, worth
 from nascence.design.results import DeployedCost, Results
 from nascence.design.run import Run
 from nascence.design.settings import Shares
@@ -34,9 +35,16 @@ def summary_of(run: Run, results: Results) -> dict[str, Any]:
         "networks": [vars(row) for row in rows],
         "accuracy_above_baseline": rows[0].accuracy - rows[1].accuracy if rows[1:] else None,
         "onnx": vars(results.export),
+        "mean_recall": results.fold.mean_recall,
+        "uneven": run.data.uneven,
+        "warning": warning(run, results),
+        "compared": [vars(row) for row in _compared(results)],
+        "worth": list(worth(run, results)),
+        "inputs": None if run.inputs is None else run.inputs.said(),
         "reading": run.data.reading,
         "skipped": list(run.data.skipped),
         "notes": _notes(results),
+        "front": [vars(point) for point in results.search.front],
     }
 
 
@@ -68,8 +76,12 @@ def report_contents(run: Run, results: Results) -> report.ReportContents:
             key: str(value) for key, value in run.settings.model_dump().items() if value is not None
         },
         environment=_environment_lines(),
-        notes=(*filter(None, (data.reading,)), *data.skipped, *_notes(results)),
+        notes=(*_readings(run), *data.skipped, *_notes(results)),
         beginning=_beginning(run, results),
+        uneven=data.uneven,
+        warning=warning(run, results),
+        compared=_compared(results),
+        worth=worth(run, results),
     )
 
 
@@ -92,18 +104,24 @@ def _rows(results: Results) -> list[report.NetworkRow]:
     """The designed network and, if there is one, the baseline."""
 
     def row(
-        name: str, accuracy: float, cost: DeployedCost, seconds: float, steps: int
+        name: str, accuracy: float, cost: DeployedCost, seconds: float, steps: int, recall: float
     ) -> report.NetworkRow:
         return report.NetworkRow(
-            name, accuracy, **vars(cost), train_seconds=seconds, train_steps=steps
+            name,
+            accuracy,
+            **vars(cost),
+            train_seconds=seconds,
+            train_steps=steps,
+            mean_recall=recall,
         )
 
     search, train, baseline, fold = results.search, results.train, results.baseline, results.fold
     seconds = search.seconds + train.seconds
-    rows = [row(train.name, fold.accuracy, fold.designed, seconds, train.steps)]
+    rows = [row(train.name, fold.accuracy, fold.designed, seconds, train.steps, fold.mean_recall)]
     if baseline is not None and fold.baseline is not None:
         accuracy, seconds = baseline.accuracy, baseline.seconds
-        rows.append(row(baseline.name, accuracy, fold.baseline, seconds, baseline.steps))
+        recall = baseline.mean_recall
+        rows.append(row(baseline.name, accuracy, fold.baseline, seconds, baseline.steps, recall))
     return rows
 
 
@@ -111,7 +129,7 @@ def _curves(results: Results) -> tuple[report.Curve, ...]:
     trainings = [results.train] if results.baseline is None else [results.train, results.baseline]
     curves = []
     for training in trainings:
-        steps, seconds, losses, accuracies = zip(*training.curve, strict=True)
+        steps, seconds, losses, accuracies, _ = zip(*training.curve, strict=True)
         curves.append(report.Curve(training.name, steps, seconds, losses, accuracies))
     return tuple(curves)
 
@@ -165,10 +183,20 @@ def _beginning(run: Run, results: Results) -> str:
     )
 
 
+def _readings(run: Run) -> list[str]:
+    said = "" if run.inputs is None else run.inputs.said()
+    return [words for words in (run.data.reading, said) if words]
+
+
+def _compared(results: Results) -> tuple[report.Compared, ...]:
+    return () if results.baseline is None else results.baseline.compared
+
+
 def _notes(results: Results) -> list[str]:
     notes = list(results.search.notes)
     train, baseline = results.train, results.baseline
-    if train.stopped_by == "seconds":
+    short = train.planned_steps is not None and train.steps <= 0.9 * train.planned_steps
+    if train.stopped_by == "seconds" and short:
         notes.append(
             f"Training was cut short after {train.steps} of {train.planned_steps} steps, because "
             "the machine had become slower than it was when the steps were planned."

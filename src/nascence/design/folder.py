@@ -37,6 +37,23 @@ class RunFolder:
         self.path = path
         self.settings = settings
 
+    @staticmethod
+    def check_new(path: Path) -> None:
+        """Check that nothing is in a folder, without making it.
+
+        Raises:
+            RunError: Something is there already.
+        """
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is a file; give a folder with --out")
+        if (path / "config.yaml").exists():
+            raise RunError(
+                f"{path} already holds a run; go on with it by `nascence resume {path}` "
+                f"or give another folder with --out"
+            )
+        if path.exists() and not is_unused(path):
+            raise RunError(f"{path} is not empty; give a new or an empty folder with --out")
+
     @classmethod
     def create(cls, path: Path, settings: DesignSettings) -> "RunFolder":
         """Make a new folder.
@@ -46,16 +63,9 @@ class RunFolder:
             LockedError: Another process works in it.
             WriteError: The folder cannot be made or written.
         """
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path} is a file; give a folder with --out")
+        cls.check_new(path)
         with locked(path):
-            if (path / "config.yaml").exists():
-                raise RunError(
-                    f"{path} already holds a run; go on with it by `nascence resume {path}` "
-                    f"or give another folder with --out"
-                )
-            if not is_unused(path):
-                raise RunError(f"{path} is not empty; give a new or an empty folder with --out")
+            cls.check_new(path)
             write_whole(path / "env.json", json.dumps(environment(), indent=1).encode())
             config = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
             # Written last: a folder with this file is a run that can be resumed.
@@ -81,6 +91,15 @@ class RunFolder:
             except yaml.YAMLError as error:
                 raise ValueError(str(error)) from None
         return cls(path, settings)
+
+    def spent(self) -> float:
+        """Seconds that earlier starts of the run had taken when they were last noted."""
+        noted = self._read("clock.json", dict[str, float], ("spent",))
+        return 0.0 if noted is None else noted["spent"]
+
+    def note_spent(self, seconds: float) -> None:
+        """Note how many seconds all starts of the run have taken."""
+        self._write("clock.json", {"spent": seconds})
 
     def held(self) -> AbstractContextManager[None]:
         """Keep every other process from working on this run.

@@ -8,27 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from nascence.core.files import understood
-from nascence.core.randomness import seeded
+from nascence.core.resumable import CheckpointError
 from nascence.core.weights import read_metadata
 from nascence.data import Dataset
 from nascence.design.families import FAMILIES
 from nascence.design.folder import RunError
+from nascence.design.hand import hand_design, stock_resnet18
 from nascence.models import resnet_of_macs
-from nascence.params import CheckpointError
 from nascence.reparam import fold
-
-
-def baseline(macs: int, *, classes: int, image_shape: tuple[int, int, int], seed: int) -> nn.Module:
-    """Build a residual network of the CIFAR family (He et al. 2016, section 4.2).
-
-    Args:
-        macs: Its multiply-adds for one image, about.
-        classes: Number of classes.
-        image_shape: ``(C, H, W)``.
-        seed: Seed of the weights.
-    """
-    with seeded(seed):
-        return resnet_of_macs(macs, classes=classes, image_shape=image_shape)
 
 
 def fold_network(model: nn.Module, images: Tensor) -> nn.Module:
@@ -66,12 +53,16 @@ def load_baseline(path: Path) -> nn.Module:
     """
     with _understood(path):
         metadata = read_metadata(path)
-        model = baseline(
-            int(metadata["macs"]),
-            classes=len(json.loads(metadata["classes"])),
-            image_shape=tuple(json.loads(metadata["image_shape"])),
-            seed=0,
-        )
+        classes = len(json.loads(metadata["classes"]))
+        shape = tuple(json.loads(metadata["image_shape"]))
+        model: nn.Module
+        kind, _, width = metadata.get("spec", "").partition(" ")
+        if kind == "hand":
+            model = hand_design(int(width), classes=classes, image_shape=shape)
+        elif kind == "resnet18":
+            model = stock_resnet18(classes=classes, image_shape=shape)
+        else:  # of an earlier version
+            model = resnet_of_macs(int(metadata["macs"]), classes=classes, image_shape=shape)
         return load_state(model, path).eval()
 
 

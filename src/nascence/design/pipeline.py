@@ -7,10 +7,13 @@ from typing import Any
 
 import torch
 
-from nascence.data import Dataset, load
+from nascence.data import Dataset, load, look
 from nascence.design import stages
+from nascence.design.clock import Clock
 from nascence.design.families import family_of, optimizer_of
 from nascence.design.folder import RunError, RunFolder
+from nascence.design.input_choice import LARGEST, decide
+from nascence.design.inputs import Inputs, check_budget
 from nascence.design.run import Progress, Run
 from nascence.design.settings import DesignSettings, share
 
@@ -22,6 +25,10 @@ STAGES: dict[str, Callable[[Run], Any]] = {
     "export": stages.export_stage,
     "report": stages.report_stage,
 }
+
+
+INPUTS = 0.08
+"""Share of the budget that goes into choosing size, framing and flips."""
 
 
 def silent(stage: str, fraction: float, message: str) -> None:
@@ -44,10 +51,16 @@ def design(path: Path, settings: DesignSettings, *, progress: Progress = silent)
         DataError: The images cannot be used.
         LimitError: No architecture keeps to the limits.
     """
+    clock = Clock(settings.budget)
     family_of(settings)
-    data = load_data(settings, progress)
+    device = device_of(settings)
+    RunFolder.check_new(path)
+    inputs = None if settings.steps else _decided(settings, clock, device, progress)
+    data = load_data(settings, progress, inputs)
     folder = RunFolder.create(path, settings)
-    return _carry_on(folder, data, progress)
+    if inputs is not None:
+        folder.finish("inputs", inputs)
+    return _carry_on(folder, data, inputs, clock, progress)
 
 
 def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
@@ -61,11 +74,21 @@ def resume(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
         RunError: The folder holds no run, its images have changed, or a file of it is damaged.
     """
     folder = RunFolder.open(path)
-    return _carry_on(folder, load_data(folder.settings, progress), progress)
+    clock = Clock(folder.settings.budget, spent=folder.spent())
+    inputs = folder.result("inputs", Inputs)
+    data = load_data(folder.settings, progress, inputs)
+    return _carry_on(folder, data, inputs, clock, progress)
 
 
-def load_data(settings: DesignSettings, progress: Progress) -> Dataset:
+def load_data(
+    settings: DesignSettings, progress: Progress, inputs: Inputs | None = None
+) -> Dataset:
     """Read the images, with one output for each class of the data or as many as asked for.
+
+    Args:
+        settings: What decides the run.
+        progress: Told how far it is.
+        inputs: Size and framing of the images, where they were decided.
 
     Raises:
         DataError: The images cannot be used.
@@ -76,12 +99,14 @@ def load_data(settings: DesignSettings, progress: Progress) -> Dataset:
         return load(
             settings.data,
             size=size,
+            framing="crop" if inputs is None else inputs.framing,
+            label_depth=settings.label_depth,
             seed=settings.seed,
             workers=settings.workers,
             progress=lambda done, total: progress("data", done / max(total, 1), "decoding"),
         )
 
-    data = read(settings.size)
+    data = read(settings.size if inputs is None else inputs.side)
     height, width = data.image_shape[1:]
     if height != width or height % 4:
         # The networks halve the image twice, and the space counts the cost of square ones.
@@ -111,7 +136,40 @@ def device_of(settings: DesignSettings) -> torch.device:
     return torch.device(settings.device)
 
 
-def _carry_on(folder: RunFolder, data: Dataset, progress: Progress) -> dict[str, Any]:
+def _decided(
+    settings: DesignSettings, clock: Clock, device: torch.device, progress: Progress
+) -> Inputs:
+    """Size, framing and flips of the images, decided on a look at some of them.
+
+    Raises:
+        DataError: The images cannot be used.
+        RunError: The budget is too short for what would have to be done.
+    """
+    seen = look(
+        settings.data,
+        side=settings.size or LARGEST,
+        seconds=0.03 * settings.budget,
+        label_depth=settings.label_depth,
+        progress=lambda fraction: progress("inputs", 0.2 * fraction, "a look at the images"),
+    )
+    check_budget(seen, settings)
+    training = share(settings.budget, baseline=settings.baseline, spent=0.1 * settings.budget)
+    decided = decide(
+        seen,
+        size=settings.size,
+        seconds=INPUTS * settings.budget,
+        training_seconds=training.train,
+        seed=settings.seed,
+        device=device,
+        progress=lambda fraction, words: progress("inputs", 0.2 + 0.8 * fraction, words),
+    )
+    progress("inputs", 1.0, f"{decided.side} pixels, {decided.framing}")
+    return decided
+
+
+def _carry_on(
+    folder: RunFolder, data: Dataset, inputs: Inputs | None, clock: Clock, progress: Progress
+) -> dict[str, Any]:
     settings = folder.settings
     with folder.held():
         here = {"fingerprint": data.fingerprint}
@@ -121,18 +179,28 @@ def _carry_on(folder: RunFolder, data: Dataset, progress: Progress) -> dict[str,
                 f"the images of {settings.data} have changed since the run in {folder.path} "
                 f"began; start a new run"
             )
+        begun = folder.plan(
+            "shares",
+            dict[str, float],
+            lambda: {"spent": clock.elapsed, "slowness": clock.slowness},
+            names=("spent", "slowness"),
+        )
         run = Run(
             folder=folder,
             optimizer=optimizer_of(settings),
             data=data,
             device=device_of(settings),
-            shares=share(settings.budget, baseline=settings.baseline),
+            shares=share(settings.budget, baseline=settings.baseline, **begun),
             progress=progress,
+            clock=clock,
+            inputs=inputs,
         )
         for stage, work in STAGES.items():
             if folder.is_finished(stage) or (stage == "baseline" and not settings.baseline):
                 continue
             folder.event("started", stage=stage)
+            folder.note_spent(clock.elapsed)
             folder.finish(stage, work(run))
+            folder.note_spent(clock.elapsed)
             progress(stage, 1.0, "done")
         return run.needed("report", dict[str, Any])

@@ -4,11 +4,33 @@ Seconds are wall time; an accuracy is the share of the validation images classif
 [0, 1]; parameters are learnable values, and MACs the multiply-adds for one image.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nascence.report import CandidatePoint
+from nascence.report import CandidatePoint, Compared
 from nascence.training import Measurement, Precision
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A network that a search recommends for some accuracy, latency and size.
+
+    ``accuracy`` is that of the search, on images held out of the training images; ``latency_ms``
+    is predicted for one image on one thread, after folding, as are ``parameters``.
+    """
+
+    name: str
+    accuracy: float
+    latency_ms: float
+    parameters: int
+    chosen: bool
+
+    def beats(self, other: "FrontPoint") -> bool:
+        """Whether it is at least as good in everything, and better in something."""
+        mine = (-self.accuracy, self.latency_ms, self.parameters)
+        others = (-other.accuracy, other.latency_ms, other.parameters)
+        return mine != others and all(a <= b for a, b in zip(mine, others, strict=True))
 
 
 @dataclass(frozen=True)
@@ -16,7 +38,9 @@ class SearchResult:
     """The architecture that was chosen, as numbers, name and named decisions.
 
     ``candidates`` are all that were scored, the chosen one included; higher scores are better.
-    ``notes`` are sentences that the reader of the report must know.
+    ``notes`` are sentences that the reader of the report must know. ``front`` are networks for
+    other latencies and sizes, the chosen one first. ``done`` is the share of the training that
+    the search has done already.
     """
 
     seconds: float
@@ -27,6 +51,8 @@ class SearchResult:
     candidates: tuple[CandidatePoint, ...]
     score_name: str = "binary-code score per image + ln(MACs)"
     notes: tuple[str, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
+    done: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +87,10 @@ class TrainingResult:
     """A finished training, whose weights are in the folder; ``name`` is the report's word for it.
 
     Parameters and MACs are those before folding, ``seconds`` include the prediction of the start.
+    ``mean_recall`` is that of the classes, nan in files of earlier versions, whose
+    ``samples``, the images that all steps saw, are 0. The result of the
+    baselines holds the figures of all of them as ``compared``, and in ``spec`` what
+    :func:`nascence.design.network.load_baseline` builds.
     """
 
     steps: int
@@ -73,6 +103,11 @@ class TrainingResult:
     planned_steps: int | None = None
     predicted: PredictedStart | None = None
     name: str = "designed"
+    mean_recall: float = math.nan
+    precision: Precision = "auto"
+    samples: int = 0
+    compared: tuple[Compared, ...] = ()
+    spec: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +128,7 @@ class FoldResult:
     accuracy: float
     designed: DeployedCost
     baseline: DeployedCost | None = None
+    mean_recall: float = math.nan
 
 
 @dataclass(frozen=True)

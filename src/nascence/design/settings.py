@@ -14,6 +14,7 @@ class DesignSettings(BaseModel):
 
     data: str = SAMPLE
     size: int | None = Field(default=None, ge=8, le=512, multiple_of=4)
+    label_depth: int | None = Field(default=None, ge=1)
     budget: float = Field(default=300.0, gt=0, description="seconds for the whole run")
     max_params: int | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
@@ -21,10 +22,13 @@ class DesignSettings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = Field(default=None, ge=1)
-    family: str = "cells"
+    family: str = "stages"
     block: Literal["identity", "repvgg"] = "identity"
+    architecture: str | None = Field(
+        default=None, description="one line of the family's space; nothing is searched then"
+    )
     start: Literal["random", "predicted"] = "random"
-    optimizer: Literal["sgd", "adamw", "learned"] | None = Field(
+    optimizer: Literal["sgd", "adamw", "muon", "learned"] | None = Field(
         default=None, description="of the designed network; None is the family's own"
     )
     baseline: bool = True
@@ -49,13 +53,24 @@ class Shares(NamedTuple):
     report: float
 
 
-def share(budget: float, *, baseline: bool) -> Shares:
+BASELINES = 0.28
+"""Share of the budget that what is compared with the designed network gets: below a third."""
+
+
+def share(budget: float, *, baseline: bool, spent: float = 0.0, slowness: float = 1.0) -> Shares:
     """Divide ``budget`` seconds among the stages.
 
-    The hand-designed baseline gets as long as search and training together. What follows the
-    training takes about as long whatever the budget is, so its share is bounded.
+    What follows the training takes about as long whatever the budget is, so its share is bounded.
+
+    Args:
+        budget: Seconds of the whole run.
+        baseline: Whether there are baselines.
+        spent: Seconds that reading the images and deciding on their size took.
+        slowness: How much longer work takes than on an idle machine; more is then left for what
+            follows the training.
     """
-    after = min(0.08 * budget, 30.0)
-    work = (budget - after) / (2 if baseline else 1)
-    search = min(0.1 * work, 600.0)
-    return Shares(search, work - search, work if baseline else 0.0, *(after / 3,) * 3)
+    after = min(0.08 * budget * slowness, 30.0 * slowness, 0.2 * budget)
+    left = max(budget - after - spent, 0.0)
+    others = min(BASELINES * budget, 0.4 * left) if baseline else 0.0
+    search = min(0.15 * (left - others), 900.0)
+    return Shares(search, left - others - search, others, *(after / 3,) * 3)

@@ -1,5 +1,6 @@
 """The stages of a run. Each reads what earlier ones left in the folder and returns its result."""
 
+import dataclasses
 import json
 import statistics
 import time
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from nascence import export as exporting
 from nascence import report
 from nascence.core.weights import read_metadata
-from nascence.design import network, recipe, start
+from nascence.design import network, start
+from nascence.design.baselines import compare
 from nascence.design.contents import report_contents, summary_of
 from nascence.design.families import family_of
 from nascence.design.results import (
@@ -25,6 +27,9 @@ from nascence.design.results import (
 from nascence.design.run import Run
 from nascence.graph import count_macs, count_parameters, measure_latency
 from nascence.training import Training, evaluate, unmeasured_precision
+
+LATENCIES, LATENCY_SECONDS = 10, 1.5
+"""Passes that a latency is the median of, and time after which no more are measured."""
 
 
 def search_stage(run: Run) -> SearchResult:
@@ -41,6 +46,7 @@ def train_stage(run: Run) -> TrainingResult:
     found, family = run.needed("search", SearchResult), family_of(run.settings)
     model, predicted = family.build(run, found), None
     left = run.shares.search + run.shares.train - found.seconds
+    left = min(left, run.seconds_for("train") + max(run.shares.search - found.seconds, 0.0))
     if run.settings.start == "predicted":
         model, predicted = start.begin(run, model)
         left -= predicted.seconds
@@ -48,7 +54,10 @@ def train_stage(run: Run) -> TrainingResult:
     def make() -> TrainingPlan:
         if run.settings.steps:
             return TrainingPlan(run.settings.steps, None, unmeasured_precision(run.device))
-        return family.plan(run, model, max(left, 1.0))
+        planned = family.plan(run, model, max(left, 1.0))
+        # A machine that becomes slower must not make the run longer than its budget.
+        most = left if planned.seconds is None else min(planned.seconds, left)
+        return dataclasses.replace(planned, seconds=max(most, 1.0))
 
     plan = run.folder.plan("train", TrainingPlan, make)
     training = family.train(run, model, plan)
@@ -65,24 +74,11 @@ def train_stage(run: Run) -> TrainingResult:
 
 
 def baseline_stage(run: Run) -> TrainingResult:
-    """Train a hand-designed network of the same cost the usual way for the same wall time."""
-    designed, settings = run.needed("train", TrainingResult), run.settings
-    model = network.baseline(
-        designed.macs,
-        classes=run.data.classes,
-        image_shape=run.data.image_shape,
-        seed=settings.seed,
-    )
-
-    def make() -> TrainingPlan:
-        if settings.steps:
-            return TrainingPlan(settings.steps, None, unmeasured_precision(run.device))
-        seconds = run.needed("search", SearchResult).seconds + designed.seconds
-        return TrainingPlan(None, seconds)
-
-    plan = run.folder.plan("baseline", TrainingPlan, make)
-    training = run.train(model, plan, recipe.usual(), stream=4, name="baseline")
-    return _saved(run, training, "baseline", {"macs": str(designed.macs)}, name="ResNet, AdamW")
+    """Train what the designed network must beat; the best of them stands for all."""
+    designed = run.needed("train", TrainingResult)
+    training, result = compare(run, designed, run.seconds_for("baseline"))
+    saved = _saved(run, training, "baseline", {"spec": result.spec})
+    return dataclasses.replace(result, parameters=saved.parameters, macs=saved.macs)
 
 
 def fold_stage(run: Run) -> FoldResult:
@@ -95,12 +91,13 @@ def fold_stage(run: Run) -> FoldResult:
     metadata = read_metadata(source)
     exporting.save_weights(folded, run.path / "model.safetensors", metadata=metadata)
     run.progress("fold", 0.5, "measuring")
-    accuracy = evaluate(folded, run.data.validation, run.data.normalise).accuracy
+    judged = evaluate(folded, run.data.validation, run.data.normalise)
     designed, baseline = _cost(trained, folded, run.example), None
     if run.settings.baseline:
         other = network.load_baseline(run.path / "checkpoints" / "baseline.safetensors")
         baseline = _cost(other, network.fold_network(other, images), run.example)
-    return FoldResult(time.perf_counter() - started, accuracy, designed, baseline)
+    seconds = time.perf_counter() - started
+    return FoldResult(seconds, judged.accuracy, designed, baseline, judged.mean_recall)
 
 
 def export_stage(run: Run) -> ExportResult:
@@ -108,7 +105,10 @@ def export_stage(run: Run) -> ExportResult:
     started = time.perf_counter()
     folded = network.load_folded(run.path)
     path = run.path / "model.onnx"
-    metadata = {"architecture": run.needed("search", SearchResult).name}
+    metadata = {
+        "architecture": run.needed("search", SearchResult).name,
+        **({} if run.inputs is None else run.inputs.metadata(run.data.image_shape)),
+    }
     exporting.export_onnx(folded, path, data=run.data, metadata=metadata, opset=run.settings.opset)
     run.progress("export", 0.6, "checking")
     parity = exporting.check_parity(folded, path, run.data.validation, data=run.data)
@@ -132,9 +132,12 @@ def report_stage(run: Run) -> dict[str, Any]:
 def _cost(before: nn.Module, after: nn.Module, example: Tensor) -> DeployedCost:
     """Cost of a folded network; latencies by turns, so that a busy machine slows both down."""
     seconds: dict[str, list[float]] = {"latency_ms": [], "folded_latency_ms": []}
+    started = time.perf_counter()
     for _ in range(5):
         for name, model in zip(seconds, (before, after), strict=True):
-            seconds[name].append(measure_latency(model, example, repeats=20).median)
+            seconds[name].append(measure_latency(model, example, repeats=LATENCIES).median)
+        if time.perf_counter() - started > LATENCY_SECONDS:
+            break
     latencies = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
     return DeployedCost(count_parameters(after), count_macs(after, example), **latencies)
 
@@ -159,6 +162,9 @@ def _saved(
         "seconds": training.seconds,
         "stopped_by": training.stopped_by,
         "accuracy": training.curve[-1].accuracy,
+        "mean_recall": training.curve[-1].mean_recall,
+        "precision": training.precision,
+        "samples": training.samples,
         "parameters": count_parameters(model),
         "macs": count_macs(model, run.example),
         "curve": training.curve,

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nascence.core.resumable import CheckpointError, load_checkpoint, save_checkpoint
 from nascence.design.results import PredictedStart
 from nascence.design.run import Run
 from nascence.graph import trace
 from nascence.hypernet import GHN, break_symmetry, classifier_name, load, recalibrate, state_of
 from nascence.hypernet.predict import RELEASED
 from nascence.hypernet.ridge import features, solve_ridge
-from nascence.params import CheckpointError, Params, load_checkpoint, save_checkpoint
+from nascence.params import Params
 from nascence.training import evaluate
 
 IMAGES = 1000

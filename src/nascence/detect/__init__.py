@@ -1,4 +1,4 @@
-"""A small one-stage detector for any backbone and any pyramid, with its data and its measure."""
+"""A small one-stage detector for any backbone and pyramid, with data and average precision."""
 
 from nascence.detect.assignment import Places, Targets, assign, centreness, places
 from nascence.detect.average_precision import AREAS, AveragePrecision, average_precision

@@ -1,4 +1,4 @@
-"""Which place of which level answers for which object.
+"""Which place of which level is responsible for which object.
 
 Tian, Shen, Chen, He: FCOS (ICCV 2019), arXiv 1904.01355, section 3.2, with the centre sampling of
 the authors' later version (arXiv 2006.09214).
@@ -19,7 +19,7 @@ class Places(NamedTuple):
     Attributes:
         points: Centres (N, 2), x and y in pixels.
         strides: Pixels between neighbours, (N,).
-        least, most: Range of the greatest distance that a place answers for, (N,) each.
+        least, most: Range of the greatest distance that a place is responsible for, (N,) each.
     """
 
     points: Tensor
@@ -29,7 +29,7 @@ class Places(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What each place should say.
+    """What each place should predict.
 
     Attributes:
         labels: int64 (N,), -1 for background.
@@ -73,7 +73,7 @@ def places(
 
 
 def assign(at: Places, objects: Objects, *, radius: float = 1.5) -> Targets:
-    """The object of each place, or none.
+    """The object that each place is responsible for, if any.
 
     A place answers for an object if it lies inside its box and within ``radius`` strides of its
     centre, and the greatest of its four distances is in the range of the level; of several

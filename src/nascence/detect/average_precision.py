@@ -1,8 +1,8 @@
 """Average precision as the COCO evaluation defines it (Lin et al. 2014, arXiv 1405.0312).
 
 The rules are those of the evaluation server: IoU thresholds 0.50, 0.55, ..., 0.95, precision made
-falling and read at 101 recalls, 100 detections an image and class, classes weighed alike, objects
-outside a range of areas neither wanted nor counted against a detector. There are no crowds here.
+monotonic and read at 101 recalls, 100 detections per image and class, all classes weighted equally,
+and objects outside a range of areas ignored. Crowd annotations are not supported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ Flags = NDArray[np.bool_]
 
 
 class AveragePrecision(NamedTuple):
-    """Figures in [0, 1]; NaN where no object is of that kind.
+    """Values in [0, 1], or NaN where there is no object of that kind.
 
     Attributes:
         ap: Mean over classes and IoU thresholds.
@@ -63,8 +63,8 @@ def average_precision(
 ) -> AveragePrecision:
     """COCO's average precision of the detections in each image against the objects in it.
 
-    ``areas`` names ranges of box area, both bounds included as in COCO; "all" need not be among
-    them. ``most`` is the number of detections that count in an image and class.
+    ``areas`` names ranges of box area, with both bounds included as in COCO; "all" may be left out.
+    ``most`` is the number of detections that count per image and class.
 
     Raises ValueError where there are not as many detections as truths.
     """
@@ -108,7 +108,7 @@ def _mean(values: Floats) -> float:
 def _of_class(
     found: Detections, truth: Objects, label: int, most: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Scores (D,) falling, areas (D,), areas of objects (G,), overlaps (D, G) of a class."""
+    """Of a class: descending scores (D,), areas (D,), areas of objects (G,) and overlaps (D, G)."""
     chosen = (found.labels == label).nonzero().squeeze(1)
     order = found.scores[chosen].argsort(descending=True, stable=True)[:most]
     boxes = found.boxes[chosen][order].double()
@@ -130,10 +130,10 @@ def _match(
     overlaps: Floats,
     bounds: tuple[float, float],
 ) -> _Matches:
-    """Give each detection, best score first, the object left that it overlaps most.
+    """Assign to each detection, best score first, the free object that it overlaps most.
 
-    Objects in the range come before those outside; a detection that can only have one outside,
-    or that has none and is outside itself, is ignored.
+    Objects within the range take precedence; a detection is ignored if it can only be given one
+    outside, or if it gets none and lies outside itself.
     """
     outside = (object_areas < bounds[0]) | (object_areas > bounds[1])
     order = np.argsort(outside, kind="stable")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Objects(NamedTuple):
-    """What is in an image: ``boxes`` (N, 4) and ``labels`` int64 (N,)."""
+    """The objects in an image: ``boxes`` (N, 4) and ``labels`` int64 (N,)."""
 
     boxes: Tensor
     labels: Tensor
@@ -22,7 +22,7 @@ class Detections(NamedTuple):
 
 
 def area(boxes: Tensor) -> Tensor:
-    """Area of boxes ``(..., 4)`` in square pixels; zero where a box is inside out."""
+    """Area of boxes ``(..., 4)`` in square pixels; zero for a box with swapped corners."""
     sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
     return sides[..., 0] * sides[..., 1]
 

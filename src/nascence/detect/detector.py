@@ -16,10 +16,9 @@ class FeatureMaps(nn.Module):
     """The outputs of some layers of a network, in the order in which ``layers`` names them.
 
     Works on any module whose named submodules give one tensor each, such as
-    ``FeatureMaps(resnet50(), ("stages.1", "stages.2", "stages.3"))``. What the network does
-    after the last of them is computed and thrown away: take its classifier off first.
-
-    Raises ValueError for a layer that the network has not or that did not run.
+    ``FeatureMaps(resnet50(), ("stages.1", "stages.2", "stages.3"))``. Whatever the network computes
+    after the last of them is discarded, so remove its classifier first. Raises ValueError for a
+    layer that the network does not have or that did not run.
     """
 
     def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
@@ -120,7 +119,7 @@ class Detector(nn.Module):
         Args:
             images: Normalised, ``(B, C, H, W)``.
             least_score: Scores up to this are dropped.
-            candidates: How many scores of an image go through non-maximum suppression, at most.
+            candidates: Largest number of scores per image that go through non-maximum suppression.
             threshold: Intersection over union, in [0, 1], above which the lower score goes.
             most: How many objects of an image are given back, at most.
 

@@ -11,7 +11,7 @@ from nascence.detect.boxes import from_distances, generalised_iou
 
 
 class Predictions(NamedTuple):
-    """What a head says at every place of a batch.
+    """The predictions of a head at every place of a batch.
 
     Attributes:
         logits: (B, N, classes).
@@ -25,7 +25,7 @@ class Predictions(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Three scalars; their sum is what is minimised."""
+    """Three scalars, whose sum is minimised."""
 
     classification: Tensor
     boxes: Tensor

@@ -1,4 +1,4 @@
-"""Detection images made of classification images: pictures of many sizes on textured grounds.
+"""Detection images made of classification images: pictures of many sizes on textured backgrounds.
 
 Scene k of a seed is the same everywhere and on every call: all choices come from (seed, k), and
 pixels are resized by Pillow in integers.
@@ -30,8 +30,8 @@ class Scenes:
     Args:
         source: RGB images to place, with their labels.
         size: Side of a scene in pixels.
-        objects: Least and greatest number of objects wanted; one that finds no place in 20
-            attempts is left out, so there may be fewer, but never none.
+        objects: Least and greatest number of objects; one that cannot be placed in 20 attempts is
+            left out, so there may be fewer, but at least one.
         sides: Least and greatest longer side of an object; the logarithm is uniform.
         aspect: Greatest ratio of the longer to the shorter side.
         cover: Greatest share of an object that another one placed later may hide, and of itself
@@ -121,7 +121,7 @@ class Scenes:
 
 
 def background(size: int, random: np.random.Generator) -> Pixels:
-    """A textured ground, uint8 (size, size, 3): colour noise of three scales.
+    """A textured background, uint8 (size, size, 3): colour noise of three scales.
 
     Grids of random colours with cells of about 64, 16 and 4 pixels, each enlarged smoothly (the
     middle one sometimes in hard-edged blocks, so that a straight edge alone marks no object).

@@ -8,13 +8,12 @@ from nascence.detect.boxes import pairwise_iou
 
 
 def suppress(boxes: Tensor, scores: Tensor, labels: Tensor, *, threshold: float = 0.6) -> Tensor:
-    """Indices (K,) of the boxes that stay, by falling score; ties by position.
+    """Indices (K,) of the boxes that are kept, by descending score and then by position.
 
-    A box goes where one of the same label with a higher score, which itself stays, overlaps it
-    with an intersection over union above ``threshold``. The table of overlaps takes
-    ``4 N^2`` bytes, so N is best at most a few thousand.
-
-    Raises ValueError where shapes differ or ``threshold`` is not in [0, 1].
+    A box is dropped if a kept box of the same label with a higher score overlaps it with an
+    intersection over union above ``threshold``. The table of overlaps takes ``4 N^2`` bytes, so N
+    should be at most a few thousand. Raises ValueError where shapes differ or ``threshold`` is not
+    in [0, 1].
     """
     count = len(scores)
     if boxes.shape != (count, 4) or scores.shape != (count,) or labels.shape != (count,):

@@ -1,4 +1,4 @@
-"""Training of a detector on scenes, and its average precision on others."""
+"""Trains a detector on scenes, and measures its average precision on others."""
 
 import copy
 import math
@@ -28,8 +28,8 @@ class DetectorTraining(NamedTuple):
     Attributes:
         detector: In evaluation mode.
         losses: Mean of the sum of the losses over each 1 % of the steps.
-        steps: How many were taken.
-        seconds: CPU seconds of this process that they took, over all resumed parts.
+        steps: Number of steps taken.
+        seconds: CPU seconds that they took, over all resumed parts.
     """
 
     detector: Detector
@@ -104,7 +104,7 @@ def train_detector(
 
 
 class _Run:
-    """What a checkpoint holds and a step changes."""
+    """The state that a checkpoint holds and a step changes."""
 
     def __init__(self, detector: Detector, optimizer: OptimizerFactory) -> None:
         self.detector = copy.deepcopy(detector).train()

@@ -14,7 +14,7 @@ from nascence.gan.history import GanHistory, GanRound, GanSearchError, GanSupern
 from nascence.gan.images import check_images
 from nascence.gan.settings import GanSettings, published_growth
 from nascence.gan.supernet_search import GanSupernetSearch, Progress, Score
-from nascence.spaces.gan import GeneratorSpace
+from nascence.spaces import Growing
 from nascence.supernets import SuperNet
 from nascence.training import DivergenceError
 
@@ -66,7 +66,7 @@ def autogan(
     Architecture Search", ICML 2021).
 
     Args:
-        supernets: one supernet of :class:`GeneratorSpace`, or the sub-supernets of a split one.
+        supernets: one supernet of a :class:`Growing` space, or the sub-supernets of a split one.
         data: images of the side of the space's.
         generator: gives the one seed of all randomness.
         score: of generated images (N, C, H, W) in [-1, 1], such as ``ClassifierQuality.score``.
@@ -206,7 +206,7 @@ def _check(
     if workers < 1:
         raise ValueError(f"workers is {workers}; give 1 or more")
     for part in parts:
-        if not isinstance(part.space, GeneratorSpace):
+        if not isinstance(part.space, Growing):
             raise ValueError(
                 f"{part.space.description} has no generators; give supernets of GeneratorSpace"
             )
@@ -214,7 +214,7 @@ def _check(
             raise ValueError("the search needs supernets with statistics='batch'")
         check_images(part.space, data)
     space = parts[0].space
-    assert isinstance(space, GeneratorSpace)
+    assert isinstance(space, Growing)
     if steps is None and seconds is None:
         raise ValueError("neither steps nor seconds is given; give one or both")
     if (steps is not None and steps < len(parts) * space.stages) or (

@@ -16,8 +16,7 @@ from nascence.gan.adversaries import Adversaries, Losses
 from nascence.gan.classifier import pieces
 from nascence.gan.discriminator import Discriminator
 from nascence.gan.images import RealImages, check_images, latents
-from nascence.spaces import Architecture
-from nascence.spaces.gan import GeneratorSpace
+from nascence.spaces import Architecture, Growing
 from nascence.training import average_into
 
 
@@ -38,7 +37,7 @@ class TrainedGenerator(NamedTuple):
 
 
 def train_generator(
-    space: GeneratorSpace,
+    space: Growing,
     architecture: Architecture,
     data: Dataset,
     *,
@@ -128,7 +127,7 @@ class _Run:
 
     def __init__(
         self,
-        space: GeneratorSpace,
+        space: Growing,
         architecture: Architecture,
         data: Dataset,
         seed: int,
@@ -194,7 +193,7 @@ class _Run:
 
 
 def _check(
-    space: GeneratorSpace,
+    space: Growing,
     data: Dataset,
     steps: int | None,
     seconds: float | None,

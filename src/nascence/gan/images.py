@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from nascence.core.randomness import stream
 from nascence.data import Dataset
-from nascence.spaces.gan import GeneratorSpace
+from nascence.spaces import Growing
 from nascence.spaces.gan_cell import BOTTOM
 
 
@@ -46,7 +46,7 @@ class RealImages:
         return signed(self.images[chosen].to(self.device))
 
 
-def latents(space: GeneratorSpace, count: int, *, generator: torch.Generator) -> Tensor:
+def latents(space: Growing, count: int, *, generator: torch.Generator) -> Tensor:
     """Draw standard normal vectors, ``(count, latent)``."""
     return torch.randn(count, space.latent, generator=generator)
 
@@ -68,7 +68,7 @@ def scaled(images: Tensor, side: int) -> Tensor:
     return torch.cat(pieces)
 
 
-def check_images(space: GeneratorSpace, data: Dataset) -> None:
+def check_images(space: Growing, data: Dataset) -> None:
     """Raise ``ValueError`` where a generator's images are not of the shape of the data's."""
     channels, height, width = data.image_shape
     if (channels, height, width) != (space.in_channels, space.side, space.side):

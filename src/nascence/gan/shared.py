@@ -14,8 +14,7 @@ from nascence.gan.discriminator import Discriminator
 from nascence.gan.images import RealImages, latents
 from nascence.gan.settings import GanSettings
 from nascence.gan.stages import first_stages
-from nascence.spaces import Architecture
-from nascence.spaces.gan import GeneratorSpace
+from nascence.spaces import Architecture, Growing
 from nascence.spaces.gan_cell import BOTTOM
 from nascence.supernets import SuperNet
 
@@ -24,7 +23,7 @@ class SharedGan:
     """A supernet of generators against one discriminator, as far as both have grown.
 
     Args:
-        supernet: a supernet of :class:`GeneratorSpace`; copied.
+        supernet: a supernet of a :class:`Growing` space; copied.
         data: images of its side.
         settings: settings of the search.
         seed: seed of all random choices.
@@ -45,7 +44,7 @@ class SharedGan:
         seed: int,
         device: torch.device,
     ) -> None:
-        assert isinstance(supernet.space, GeneratorSpace)
+        assert isinstance(supernet.space, Growing)
         self.space, self.data, self.settings = supernet.space, data, settings
         self.seed, self.device = seed, device
         self.pair = Adversaries(

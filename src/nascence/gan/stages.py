@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from nascence.spaces.gan import GeneratorSpace
+from nascence.spaces import Growing
 from nascence.spaces.gan_cell import Stages
 from nascence.supernets import SuperNet
 
@@ -17,7 +17,7 @@ def first_stages(supernet: SuperNet, stages: int) -> SuperNet:
         ValueError: a supernet of another space, or more stages than it has.
     """
     space = supernet.space
-    if not isinstance(space, GeneratorSpace):
+    if not isinstance(space, Growing):
         raise ValueError(f"{type(space).__name__} has no stages; give supernets of GeneratorSpace")
     memo: dict[int, Any] = {id(each): each for each in supernet.parameters()}
     memo |= {id(each): each for each in supernet.buffers()}

@@ -20,8 +20,7 @@ from nascence.gan.generator_training import generate
 from nascence.gan.history import GanRound, Growth, Stop, growth_from, round_from
 from nascence.gan.settings import GanSettings
 from nascence.gan.shared import SharedGan
-from nascence.spaces import Architecture, name_of
-from nascence.spaces.gan import GeneratorSpace
+from nascence.spaces import Architecture, Growing, name_of
 from nascence.supernets import SuperNet
 from nascence.supernets.training import fingerprint
 from nascence.training import DivergenceError
@@ -46,7 +45,7 @@ class GanSupernetSearch:
         device: torch.device,
         path: Path | None,
     ) -> None:
-        assert isinstance(supernet.space, GeneratorSpace)
+        assert isinstance(supernet.space, Growing)
         self.space, self.data, self.score, self.settings = supernet.space, data, score, settings
         self.number, self.seed, self.device, self.path = number, seed, device, path
         self.gan = SharedGan(supernet, data, settings, seed=seed, device=device)

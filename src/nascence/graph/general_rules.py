@@ -35,18 +35,18 @@ def argument(args: Args, kwargs: Kwargs, position: int, name: str, default: Any 
 
 
 def plain(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Questions about shape and type: asked of the tensor itself."""
+    """Queries of shape and type, answered by the tensor itself."""
     return func(*args, **kwargs)
 
 
 def device(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Activations claim to be where the parameters are, so that constants are made there."""
+    """Activations report the parameters' device, so that constants are created there."""
     here = func(*args)
     return recorder.device if here.type == "meta" else here
 
 
 def reading(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Reading a value: only constants have one.
+    """Reads a value, which only constants have.
 
     Raises:
         GraphError: The value is of an activation.
@@ -61,7 +61,7 @@ def reading(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def cast(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Moves and type changes; moves are ignored."""
+    """Changes of device and type; those of device are ignored."""
     x = args[0]
     lineage = recorder.lineage.get(id(x))
     if lineage is None and id(x) not in recorder.follow:
@@ -132,7 +132,7 @@ def view(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def constant_like(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """New constants shaped or typed like a tensor: really made, with no lineage."""
+    """New constants with the shape or type of a tensor: they are computed, and have no lineage."""
     if args[0].device.type != "meta":
         return func(*args, **kwargs)
     kwargs = {**kwargs, "device": recorder.device}
@@ -140,7 +140,7 @@ def constant_like(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> 
 
 
 def anything(recorder: Recorder, func: Any, args: Args, kwargs: Kwargs) -> Any:
-    """A function without a rule: run for its shape; parameters join where they meet."""
+    """A function without a rule is run for its shape; parameters join where they meet."""
     known = tensors_of((*args, *kwargs.values()))
     lineage = recorder.union(known)
     follow = recorder.followed(known)

@@ -53,7 +53,7 @@ def _node(recorder: Recorder, index: int) -> Node:
 
 
 def _ends(recorder: Recorder, outputs: Any) -> list[int]:
-    """Nodes that produce the outputs, whatever they are packed in."""
+    """Nodes that produce the outputs, however these are nested."""
     found: dict[int, None] = {}
     for value in _unpacked(outputs):
         for node in recorder.activation(value):

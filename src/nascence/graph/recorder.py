@@ -26,7 +26,7 @@ _meta = torch.device("meta")
 
 @dataclass(slots=True)
 class Record:
-    """One operation as it was met."""
+    """One operation, as it was recorded."""
 
     op: str
     sources: list[int]
@@ -48,8 +48,8 @@ class Recorder(TorchFunctionMode):
     """The state of one trace.
 
     ``lineage`` maps a tensor's identity to the nodes that its values come from, ``follow`` maps
-    tensors derived from parameters to those parameters. All tensors met are kept alive, so
-    that no identity is used twice.
+    tensors derived from parameters to those parameters. All tensors seen are kept alive, so that no
+    identity is reused.
     """
 
     names: Sequence[str]
@@ -128,7 +128,7 @@ class Recorder(TorchFunctionMode):
     def node(
         self, op: str, sources: Iterable[int], parameters: Sequence[Owned] = (), macs: int = 0
     ) -> int:
-        """Record an operation, or meet again the one that owns the same parameters.
+        """Record an operation, or find the recorded one that owns the same parameters.
 
         Raises:
             GraphError: The network has more than ``max_nodes`` operations.
@@ -171,7 +171,7 @@ class Recorder(TorchFunctionMode):
         return lineage
 
     def union(self, values: Iterable[Any]) -> Lineage:
-        """All nodes that the activations among ``values`` come from, in order of meeting."""
+        """All nodes that the activations among ``values`` come from, in order of appearance."""
         found: dict[int, None] = {}
         for value in values:
             for node in self.lineage.get(id(value), ()):

@@ -57,7 +57,7 @@ class Node(NamedTuple):
 class Graph:
     """Operations in topological order, the edges between them, and where the outputs are.
 
-    Nothing writes to a graph. What follows from it is computed on first use and kept.
+    A graph is never written to. What can be derived from it is computed on first use and kept.
 
     Attributes:
         nodes: The operations.

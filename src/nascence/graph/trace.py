@@ -34,9 +34,9 @@ def trace(
 ) -> Graph:
     """Trace the graph of a network on inputs of these shapes; nothing is computed.
 
-    Every parameter belongs to one node. The forward pass runs in evaluation mode, and once more
-    in training mode if parameters were not met (auxiliary classifiers). Afterwards the model is as
-    it was: modes, attributes, buffers, gradients, hooks and the random state.
+    Every parameter belongs to one node. The forward pass runs in evaluation mode, and once more in
+    training mode if parameters were not met (auxiliary classifiers). The model is left as it was:
+    modes, attributes, buffers, gradients, hooks and the random state.
 
     Args:
         model: The network.

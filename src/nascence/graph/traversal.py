@@ -27,8 +27,8 @@ class Traversal:
         """``(end - start, end * C)`` factors of messages to nodes ``start`` to ``end`` in order.
 
         Entry ``[v, u * C + c]`` multiplies message ``c`` of node ``u`` on its way to ``v``: 1 for
-        an edge in channel 0, one over the distance for every path in channel 1. A few rows at a
-        time are asked for, as all of them would be the largest thing in memory.
+        an edge in channel 0, one over the distance for every path in channel 1. They are computed
+        for a few rows at a time, because all of them would dominate memory.
         """
         between = self._distances[np.ix_(self.order[start:end], self.order[:end])]
         found = np.empty((end - start, end, channels), dtype=dtype)
@@ -38,7 +38,7 @@ class Traversal:
         return found.reshape(end - start, end * channels)
 
     def told(self, start: int, end: int, channels: int, dtype: Any) -> Array:
-        """``((end - start) * C, N)``: the same factors by who speaks, for derivatives."""
+        """``((end - start) * C, N)``: the same factors by sender, for derivatives."""
         between = self._distances[np.ix_(self.order, self.order[start:end])].T
         found = np.empty((end - start, channels, len(self.order)), dtype=dtype)
         found[:, 0] = between == 1

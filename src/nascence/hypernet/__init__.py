@@ -7,6 +7,7 @@ from nascence.hypernet.gated import GatedGraphNetwork, NodeNetwork
 from nascence.hypernet.ghn import GHN
 from nascence.hypernet.graphormer import Graphormer
 from nascence.hypernet.meta_train import Report, meta_train
+from nascence.hypernet.mixture import Mixture
 from nascence.hypernet.predict import break_symmetry, predict, state_of, transfer
 from nascence.hypernet.processes import in_processes
 from nascence.hypernet.ranking import Properties, Regression, mean_embedding, properties
@@ -16,6 +17,7 @@ __all__ = [
     "GHN",
     "GatedGraphNetwork",
     "Graphormer",
+    "Mixture",
     "NodeNetwork",
     "Properties",
     "Regression",

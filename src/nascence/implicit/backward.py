@@ -34,10 +34,10 @@ SOLVERS: dict[str, Solver] = {
 class Implicit:
     """The gradient of the fixed point itself, by the implicit function theorem.
 
-    u = u J + g is solved with ``solver`` on products of the cell's one recorded evaluation
-    (Bai et al. 2019, theorem 1), so nothing is saved that grows with iterations. Exact as far
-    as both solves are. ``order`` says how many times the result may be differentiated; each
-    records one evaluation more, and going beyond raises RuntimeError.
+    u = u J + g is solved with ``solver`` on products of the cell's one recorded evaluation (Bai et
+    al. 2019, theorem 1), so nothing is saved that grows with iterations. It is as exact as the two
+    solves. ``order`` says how many times the result may be differentiated; each order records one
+    more evaluation, and exceeding it raises RuntimeError.
     """
 
     solver: str | Solver = "gmres"
@@ -61,7 +61,7 @@ class Phantom:
 
 @dataclass(frozen=True)
 class Unrolled:
-    """No solve: ``steps`` evaluations from z0 with every one of them differentiated."""
+    """No solve, but ``steps`` evaluations from z0, all of them differentiated."""
 
     steps: int = 10
     damping: float = 1.0
@@ -137,7 +137,7 @@ def unpack(flat: Tensor, like: Sequence[Tensor]) -> Tensors:
 def transposed_product(
     images: Tensors, inputs: Tensors, rows: Tensors, *, create_graph: bool
 ) -> Tensors:
-    """``rows`` times the Jacobian of ``images`` by ``inputs``; zero where nothing depends."""
+    """``rows`` times the Jacobian of ``images`` by ``inputs``; zero without dependence."""
     pairs = [pair for pair in zip(images, rows, strict=True) if pair[0].requires_grad]
     if not pairs:
         return tuple(torch.zeros_like(state) for state in inputs)
@@ -226,7 +226,7 @@ class _Linear:
     unsolved: Tensor | float = 0.0  # size of what the solve above sends here in place of zero
 
     def solve(self, gradients: Tensors) -> Tensors:
-        """Solve for u, given g; where gradients are recorded, a function of all it came from."""
+        """Solve for u, given g; differentiable where gradients are recorded."""
         settings = self.settings
 
         def products(u: Tensors) -> Tensors:

@@ -20,7 +20,7 @@ def broyden(
 ) -> Solution:
     """Broyden's good method for f(z) - z = 0 on flat states ``(B, N)``: Broyden 1965, section 5.
 
-    The inverse Jacobian is -1 plus ``memory`` rank-one terms, of which the oldest gives way:
+    The inverse Jacobian is -1 plus ``memory`` rank-one terms, of which the oldest is dropped first:
     it holds 2 ``memory`` states, however long it runs.
     """
     progress = Progress(z0, tol=tol, max_iter=max_iter, norm=norm)

@@ -49,7 +49,7 @@ class DEQ(nn.Module):
         return self.solve(*inputs, z0=z0).state
 
     def solve(self, *inputs: Any, z0: State | None = None) -> Solution:
-        """The fixed point and how its solve went."""
+        """The fixed point, and the outcome of its solve."""
         for module in self.cell.modules():
             if isinstance(module, SolveDropout):
                 module.renew()
@@ -86,8 +86,8 @@ class DEQ(nn.Module):
 def unrolled(model: nn.Module, steps: int, *, damping: float = 1.0) -> nn.Module:
     """A copy of ``model`` whose DEQ layers are ``steps`` layers with tied weights.
 
-    The published start of training (Bai et al. 2020, section 4.2): a cell that has learnt to be
-    iterated some times has a fixed point to go on from. Load the state back when done.
+    The published start of training (Bai et al. 2020, section 4.2): a cell that has learned to be
+    iterated a few times has a fixed point to continue from. Load the state back when done.
     """
     return _changed(model, {"backward": backward_of(Unrolled(steps, damping))})
 
@@ -99,7 +99,7 @@ def fixed_iterations(
     solver: str | Solver = "anderson",
     backward: str | Backward = "phantom",
 ) -> nn.Module:
-    """A copy of ``model`` whose DEQ layers make ``iterations`` evaluations whatever they see.
+    """A copy of ``model`` whose DEQ layers always make ``iterations`` evaluations.
 
     The form for ``torch.compile``, ``torch.export`` and ONNX. The picard, anderson and broyden
     solvers have it; so do phantom and unrolled gradients.

@@ -40,12 +40,12 @@ def fixed_point(
     """Find z with z = f(z), sample by sample, and attach its gradient.
 
     Each sample is solved until the norm of f(z) - z is at most ``tol``, and then left alone.
-    What failed is said by ``Solution.status``, by a :class:`ConvergenceWarning` and with
-    ``strict=True`` by a :class:`ConvergenceError`; the best iterate is returned.
+    Failures are reported in ``Solution.status``, by a :class:`ConvergenceWarning` and, with
+    ``strict=True``, by a :class:`ConvergenceError`; the best iterate is returned.
 
-    Layers in f with state of their own see every evaluation: BatchNorm in training mode mixes
-    samples and updates its running statistics each time; use GroupNorm. Plain dropout draws
-    anew at each evaluation, so that there is no fixed point; use :class:`SolveDropout`.
+    Layers of f that have a state see every evaluation: BatchNorm in training mode mixes samples and
+    updates its running statistics each time; use GroupNorm. Plain dropout draws a new mask at each
+    evaluation, so that there is no fixed point; use :class:`SolveDropout`.
 
     Args:
         f: Takes a state and returns one of the same shapes. It may read anything else, inputs and
@@ -113,12 +113,12 @@ def fixed_point(
 
 
 def _learning() -> bool:
-    """Whether gradients are wanted; what is exported is for inference, whatever the mode."""
+    """Whether gradients are needed; an exported model is for inference, whatever its mode."""
     return torch.is_grad_enabled() and not torch.compiler.is_exporting()
 
 
 class _Map:
-    """f on tuples of tensors, with what it gives back checked."""
+    """f on tuples of tensors, whose results are checked."""
 
     def __init__(self, f: Callable[[Any], Any], like: Tensors, single: bool) -> None:
         self.f, self.single = f, single
@@ -159,7 +159,7 @@ class _Map:
 def _checked(
     z0: State, backward: Backward, tol: float | None, max_iter: int, norm: Norm
 ) -> Tensors:
-    """The tensors of z0, after a look at all settings."""
+    """The tensors of z0, once all settings have been checked."""
     states = (z0,) if isinstance(z0, Tensor) else tuple(z0)
     if not states or not all(isinstance(state, Tensor) for state in states):
         raise ValueError("z0 must be a tensor or a tuple of tensors, at least one")
@@ -202,7 +202,7 @@ def _unrolled(apply: _Map, states: Tensors, backward: Unrolled, single: bool) ->
 
 
 def _empty(images: Tensors, single: bool) -> Solution:
-    """The solution of no samples, which one evaluation has connected to all that f reads."""
+    """The solution of an empty batch; one evaluation connects it to everything that f reads."""
     none = images[0].detach().new_empty(0)
     status = torch.zeros(0, dtype=torch.long, device=none.device)
     return Solution(images[0] if single else images, none, 1, status, none.new_empty(1, 0))
@@ -230,7 +230,7 @@ def _traced(apply: _Map, states: Tensors, single: bool) -> Solution:
 
 
 def _unchecked(found: Tensors, evaluations: int, single: bool) -> Solution:
-    """A solution that no residual was measured of."""
+    """A solution without a measured residual."""
     count = found[0].shape[0]
     unknown = torch.full((count,), torch.nan)
     status = torch.full((count,), int(Status.UNCHECKED))

@@ -1,4 +1,4 @@
-"""Restarted GMRES on a batch of linear systems that are known by their products alone."""
+"""Restarted GMRES for a batch of linear systems that are given only by their products."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ def gmres(
 ) -> Tensor:
     """Vectors x (B, N) with A x close to ``right`` (B, N), from at most ``memory`` products.
 
-    ``product`` maps (B, N) to A (B, N), one system per sample; ``target`` (B,) is the residual
-    norm at which a sample is done, and the work ends when all are. Holds ``memory`` + 1 states.
+    ``product`` maps (B, N) to A (B, N), one system per sample; ``target`` (B,) is the residual norm
+    at which a sample is done; the solve ends when all samples are. Holds ``memory`` + 1 states.
     Saad & Schultz 1986, algorithm 3, with Givens rotations kept in float64.
     """
     batch, size = right.shape

@@ -52,7 +52,7 @@ def spectral_radius(
 
     Power iteration, then the eigenvalues of the Jacobian on the plane of the last two iterates
     (Saad 2011, section 4.1): that plane holds a dominant eigenvector, or the pair of a complex
-    eigenvalue, which the iterates turn in for ever. Below 1, Picard iteration converges nearby.
+    eigenvalue, in which the iterates keep rotating. Below 1, Picard iteration converges nearby.
 
     Raises:
         ValueError: ``iterations`` is below 1.
@@ -91,7 +91,7 @@ def spectral_radius(
 
 
 def _evaluated(f: Callable[[Any], Any], z: State) -> tuple[Tensors, Tensors]:
-    """The state as constants to differentiate by, and f of it."""
+    """The state as constants to differentiate with respect to, and f of it."""
     states = (z,) if isinstance(z, Tensor) else tuple(z)
     inputs = tuple(state.detach().requires_grad_() for state in states)
     images = f(inputs[0] if isinstance(z, Tensor) else inputs)

@@ -45,8 +45,8 @@ class MDEQBackbone(nn.Module):
 
     Stream i has ``channels[i]`` channels and 1 / 2^(i + halvings) of the size: ``halvings`` is 0
     for images of about 32 pixels and 2 for large ones. The solver's settings are those of
-    :class:`DEQ`; the published ones stop after 18 evaluations and do not ask how far they came,
-    so samples that are cut off give no warning here.
+    :class:`DEQ`; the published ones stop after 18 evaluations and do not check convergence, so
+    samples that are cut off give no warning here.
 
     Raises:
         ValueError: ``channels`` is empty, or one is no multiple of ``groups``.

@@ -12,7 +12,7 @@ Streams = tuple[Tensor, ...]
 
 
 class ResidualBlock(nn.Module):
-    """What happens within one resolution, (B, C, H, W) to the same: figure 2, left.
+    """The block within one resolution, (B, C, H, W) to the same shape: figure 2, left.
 
     Two 3x3 convolutions with ``expansion`` times the channels between them; where the block is
     ``injected``, the injection is added before the second normalisation.
@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
 
 
 def _down(source: int, target: int, levels: int, groups: int) -> nn.Sequential:
-    """3x3 convolutions of stride 2, one for each halving; channels change at the last."""
+    """3x3 convolutions of stride 2, one for each halving; the last one changes the channels."""
     layers = nn.Sequential()
     for level in range(levels):
         last = level == levels - 1

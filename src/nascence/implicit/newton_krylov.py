@@ -25,13 +25,13 @@ def newton_krylov(
     """Inexact Newton for f(z) - z = 0 on flat states ``(B, N)``: Knoll & Keyes 2004.
 
     Products with the Jacobian are differences of f, each one evaluation; GMRES solves to the
-    forcing term of Eisenstat & Walker 1996, eq. 2.6. Steps that make a residual grow are halved,
-    and where that does not help, the step is one of Picard. So is the first: the zeros that
-    solves start from are where normalised cells are least smooth. With ``affine=True`` f is taken
+    forcing term of Eisenstat & Walker 1996, eq. 2.6. Steps that increase a residual are halved and,
+    where that does not help, replaced by a Picard step. So is the first step, because normalised
+    cells are least smooth at the zeros where solves start. With ``affine=True`` f is taken
     to be affine: differences are then exact at any distance, and each step is GMRES restarted.
     Holds ``memory`` + 1 states.
 
-    Raises ValueError without a tolerance: where it goes depends on values.
+    Raises ValueError without a tolerance, because its steps depend on values.
     """
     if tol is None:
         raise ValueError(

@@ -14,7 +14,7 @@ Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 class _WeightNorm(nn.Module):
-    """One learnable length for each output channel; the weight gives directions alone."""
+    """One learnable length for each output channel; the weight only gives directions."""
 
     def __init__(self, weight: Tensor, limit: float | None) -> None:
         super().__init__()
@@ -108,7 +108,8 @@ def _replaced(module: nn.Module, normalise: Callable[[Layer], nn.Module]) -> nn.
 def weights_once(module: nn.Module) -> Iterator[None]:
     """Compute the normalised weights of ``module`` once, at the start, with their gradients.
 
-    Inside a trace or a compiler they are computed each time instead, which those see through.
+    While tracing or compiling they are computed every time instead, so that the graph contains
+    them.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, NormalisedLayer)]
     if not layers or torch.compiler.is_compiling() or is_tracing():

@@ -1,4 +1,4 @@
-"""The book-keeping that every solver shares: residuals, best states, finished samples."""
+"""The bookkeeping that all solvers share: residuals, best states, finished samples."""
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ _BLOW_UP = 1e4  # growth of the residual over the scale of the start that ends a
 class Progress:
     """Follows the samples of one solve on flat states ``(B, N)``.
 
-    A sample stops on its own when it converges, diverges, stalls or becomes non-finite, and
-    its state then stays at the best iterate. Without a tolerance nothing is decided by values,
-    as compilers and exporters need, and the last iterate is the result.
+    A sample stops on its own when it converges, diverges, stalls or becomes non-finite, and its
+    state then stays at the best iterate. Without a tolerance, no decision depends on values, as
+    compilers and exporters require, and the last iterate is the result.
     """
 
     def __init__(self, z0: Tensor, *, tol: float | None, max_iter: int, norm: Norm) -> None:
@@ -28,7 +28,7 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """Evaluations that may still be spent."""
+        """Number of evaluations left."""
         return self.max_iter - self.evaluations
 
     @property
@@ -93,7 +93,7 @@ class Progress:
         return torch.where((self.status == _RUNNING).unsqueeze(1), z, self.best)
 
     def solution(self) -> Solution:
-        """What was found."""
+        """The solution found."""
         grown = self.last_absolute > 2 * self.reference
         if self.tol is None:
             residuals = self.history[-1]

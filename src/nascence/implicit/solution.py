@@ -1,4 +1,4 @@
-"""What a fixed-point solve gives back, and how it says that it failed."""
+"""The result of a fixed-point solve, and how failures are reported."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Norm = Literal["relative", "absolute"]
 
 
 class Status(IntEnum):
-    """How the solve of one sample ended; the value is what ``Solution.status`` holds."""
+    """How the solve of one sample ended, as stored in ``Solution.status``."""
 
     CONVERGED = 0
     STALLED = 1  # the evaluations were used up, or the residual no longer fell
@@ -22,7 +22,7 @@ class Status(IntEnum):
 
 
 class ConvergenceWarning(UserWarning):
-    """A fixed point was not reached; the status of each sample says why."""
+    """A fixed point was not reached; the status of each sample gives the reason."""
 
 
 class ConvergenceError(ArithmeticError):
@@ -63,8 +63,9 @@ _REMEDY = {
 def report(solution: Solution, *, strict: bool, warn: bool, what: str) -> None:
     """Raise or warn where a sample did not converge.
 
-    With ``warn=False`` a stalled sample is no news (a solve cut off on purpose), but a diverged
-    or non-finite one always is. The text holds no numbers, so that Python shows it once.
+    With ``warn=False``, stalled samples are not reported (the solve was cut off on purpose), but
+    diverged and non-finite ones are. The message contains no numbers, so that Python shows it only
+    once.
 
     Raises:
         ConvergenceError: A sample did not converge and ``strict`` is set.

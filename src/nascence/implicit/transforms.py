@@ -1,4 +1,4 @@
-"""Which of torch.func's transforms are at work: PyTorch has no public word for it."""
+"""Which transforms of torch.func are active, for which PyTorch has no public interface."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ def transforms() -> list[str]:
 
 
 def is_mapped(tensor: Tensor) -> bool:
-    """Whether a tensor, of any shape, stands for many: by ``vmap`` or ``is_grads_batched=True``."""
+    """Whether a tensor, of any shape, stands for a batch: ``vmap`` or ``is_grads_batched=True``."""
     kinds = torch._C._functorch
     return kinds.is_batchedtensor(tensor) or kinds.is_legacy_batchedtensor(tensor)
 

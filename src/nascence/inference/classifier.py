@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascence.core.files import understood
+from nascence.data.decode import FRAMINGS, Framing
 from nascence.data.decoding import Form
 from nascence.onnx_session import onnx_session
 
 INPUT = "float32 (N, C, H, W), pixel values divided by 255"
 """What the metadata of a file must say of its input."""
 BATCH = 64
-FRAMINGS = ("crop",)
-"""What ``input_framing`` of the metadata may be; the first is meant where it is not there."""
 ADDING = "`onnx.helper.set_model_props` adds metadata to a file"
 
 
@@ -32,7 +31,7 @@ class Classifier:
     Attributes:
         path: The file.
         class_names: One name for each output.
-        form: Size and channels of the images that it takes.
+        form: Size, channels and framing of the images that it takes.
         metadata: Everything that the file says of itself.
         session: ONNX Runtime's.
     """
@@ -42,11 +41,6 @@ class Classifier:
     form: Form
     metadata: Mapping[str, str]
     session: Any
-
-    @property
-    def framing(self) -> str:
-        """How photos of another shape are brought to that of the network: ``"crop"``."""
-        return self.metadata.get("input_framing", FRAMINGS[0])
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probability of each class.
@@ -122,14 +116,9 @@ def read_classifier(source: str | Path) -> Classifier:
         raise ClassifierError(
             f"{path} takes {metadata['input']!r:.200}; only {INPUT!r} is understood; {ADDING}"
         )
-    framing = metadata.get("input_framing", FRAMINGS[0])
-    if framing not in FRAMINGS:
-        raise ClassifierError(
-            f"{path} wants photos framed as {framing!r:.100}; known are {', '.join(FRAMINGS)}; "
-            "a later version of nascence may know it"
-        )
     names = _class_names(path, metadata["classes"])
-    return Classifier(path, names, _form(path, session), metadata, session)
+    form = _form(path, session, _framing(path, metadata))
+    return Classifier(path, names, form, metadata, session)
 
 
 def _file_of(source: Path) -> Path:
@@ -160,7 +149,19 @@ def _class_names(path: Path, text: str) -> tuple[str, ...]:
         return tuple(names)
 
 
-def _form(path: Path, session: Any) -> Form:
+def _framing(path: Path, metadata: Mapping[str, str]) -> Framing:
+    """How photos of another shape come to that of the network; files of before were cropped."""
+    said = metadata.get("input_framing", "crop")
+    for framing in FRAMINGS:
+        if framing == said:
+            return framing
+    raise ClassifierError(
+        f"{path} wants photos framed as {said!r:.100}; known are {', '.join(FRAMINGS)}; a later "
+        "version of nascence may know it"
+    )
+
+
+def _form(path: Path, session: Any, framing: Framing) -> Form:
     """Size and channels of the one input."""
     inputs = session.get_inputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
@@ -176,4 +177,4 @@ def _form(path: Path, session: Any) -> Form:
             f"{path} takes {got[:200]}; needed is one float32 input (N, C, H, W) with 1 or 3 "
             "channels, and a height and width that are written in the file"
         )
-    return Form((sizes[1], sizes[2]), grey=sizes[0] == 1)
+    return Form((sizes[1], sizes[2]), grey=sizes[0] == 1, framing=framing)

@@ -11,6 +11,7 @@ from nascence.data.decoding import Progress
 from nascence.data.errors import printable
 from nascence.data.labelled import Labelled, read_labelled
 from nascence.design.folder import RunFolder
+from nascence.design.inputs import Inputs
 from nascence.design.pipeline import load_data, silent
 from nascence.inference.classifier import Classifier, ClassifierError
 from nascence.inference.quality import Quality, judge
@@ -37,6 +38,7 @@ def measure(
     classifier: Classifier,
     data: str | Path,
     *,
+    label_depth: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Measured:
@@ -48,6 +50,7 @@ def measure(
     Args:
         classifier: The network.
         data: As for :func:`nascence.data.load`; classes are matched by name.
+        label_depth: As for :func:`nascence.data.load`.
         workers: Threads that decode.
         progress: Called with the number of images decoded and their total.
 
@@ -56,7 +59,7 @@ def measure(
         DataError: The data cannot be used.
     """
     found = _held_out(classifier, data) or read_labelled(
-        data, classifier.form, workers=workers, progress=progress
+        data, classifier.form, label_depth=label_depth, workers=workers, progress=progress
     )
     labels = _matched(found, classifier, data)
     return Measured(
@@ -72,11 +75,12 @@ def _held_out(classifier: Classifier, data: str | Path) -> Labelled | None:
     folder = classifier.path.parent
     if classifier.path.name != "model.onnx" or not (folder / "config.yaml").is_file():
         return None
-    settings = RunFolder.open(folder).settings
+    run = RunFolder.open(folder)
+    settings = run.settings
     here = str(data) if str(data) == settings.data else str(Path(data).resolve())
     if here not in (settings.data, str(Path(settings.data).resolve())):
         return None
-    trained_on = load_data(settings, silent)
+    trained_on = load_data(settings, silent, run.result("inputs", Inputs))
     split = trained_on.validation
     return Labelled(
         images=split.images.numpy(),

@@ -51,7 +51,7 @@ def render_page(classifier: Classifier, runtime: BrowserRuntime) -> str:
         "height": height,
         "width": width,
         "grey": classifier.form.grey,
-        "framing": classifier.framing,
+        "framing": classifier.form.framing,
         "input": classifier.session.get_inputs()[0].name,
         "output": classifier.session.get_outputs()[0].name,
     }

@@ -45,11 +45,6 @@ class Sources(NamedTuple):
     seed: int
 
 
-def needs_images(text: str) -> bool:
-    """Whether an evaluator builds networks: all do but the table's."""
-    return any(part != "table" for part in text.split("+"))
-
-
 def evaluator_named(text: str, space: SearchSpace, sources: Sources) -> Evaluator:
     """Return an evaluator; names joined by ``+`` sum the ranks among 64 random architectures.
 

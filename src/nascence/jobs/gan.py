@@ -1,13 +1,13 @@
 """A search for generators as a job: everything by name, in a folder from which it resumes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nascence import registry
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import load
@@ -15,56 +15,46 @@ from nascence.gan import (
     ClassifierQuality,
     GanHistory,
     GanRound,
-    GanSearchError,
     generate,
     latents,
     stages_of,
     train_classifier,
 )
 from nascence.gan.picture import sample_grid
-from nascence.jobs.job import Progress, Table, check_folder, check_workers
-from nascence.jobs.names import check_settings
+from nascence.jobs.job import Progress, Table
+from nascence.jobs.supernet_job import HISTORY, SupernetJob
 from nascence.spaces import GeneratorSpace
-from nascence.supernets import SuperNet, split
+from nascence.supernets import SuperNet
 
-SPACE, HISTORY, PICTURE = "gan", "history.json", "samples.png"
+SPACE, PICTURE = "gan", "samples.png"
 ROUNDS = 20
 """Rounds of each part; the published search has 65, with 30 steps of the controller in each."""
-RATES = (1e-3, 1e-3)
-"""Learning rates of Adam; published are 2e-4, for searches that are hundreds of times longer."""
+SHORT: Mapping[str, Any] = {
+    "controller_steps": 10,
+    "controller_rate": 3.5e-3,
+    "batch_size": 32,
+    "generated": 32,
+    "critic_steps": 1,
+    "rates": (1e-3, 1e-3),
+}
+"""Settings of a short search; published are rates of 2e-4, for searches a hundred times longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanJob:
+class GanJob(SupernetJob):
     """What to search for generators, how, and where to keep it.
 
+    The images are square, of 8, 16, 32, ... pixels. ``sizes`` can hold ``width``, the channels of
+    generators and discriminators, 32 if it is not given. Beside the supernet, a classifier trains
+    for the same number of steps.
+
     Attributes:
-        out: Folder of the checkpoints, the history and the picture.
-        space: ``"gan"``.
-        strategy: Name of a GAN strategy.
-        split: Names of decisions at which the supernet is split; none searches it whole.
-        data: Images to learn from, square, of 8, 16, 32, ... pixels.
-        sizes: ``{"width": CHANNELS}``, of generators and discriminators; 32 if not given.
-        settings: Settings of the strategy, such as ``{"critic_steps": 5}``.
-        steps: Steps of the shared weights of all parts together; also those of the classifier.
-        seconds: Time for all parts together; None for no limit.
         images: Number of images that a score sees.
-        workers: Processes that search the parts of a split supernet.
-        seed: Seed of all random choices.
     """
 
-    out: Path
     space: str = SPACE
     strategy: str = "autogan"
-    split: tuple[str, ...] = ()
-    data: str = "cifar10-sample"
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
     images: int = 500
-    workers: int = 1
-    seed: int = 0
 
     def run(self, *, progress: Progress | None = None) -> "GanOutcome":
         """Start or continue the search; see `nascence.jobs.job.Job`.
@@ -75,28 +65,17 @@ class GanJob:
             ValueError: Images that no generator makes, or settings that do not fit.
             GanSearchError: Values that are not finite, or a collapsed generator.
         """
-        check_folder(self.out)
-        check_workers(self.workers)
         if self.space != SPACE:
             raise ValueError(
                 f"{self.strategy} searches the space {SPACE}, and nothing else; give it in the "
                 f"place of {self.space}"
             )
-        autogan = registry.find(self.strategy, "gan strategy").load()
-        check_settings(self.strategy, autogan, self.settings)
-        data, width = load(self.data), _width(self.sizes)
+        autogan = self.method("gan strategy")
+        data, width = load(self.data, size=self.size), _width(self.sizes)
         space = GeneratorSpace(
             stages=stages_of(data), width=width, latent=128, in_channels=data.image_shape[0]
         )
-        with seeded(self.seed):
-            whole = SuperNet(space, affine="fixed")
-        supernets = split(whole, list(self.split)) if self.split else [whole]
-        least = len(supernets) * space.stages
-        if self.steps < least:
-            raise ValueError(
-                f"steps is {self.steps}; {len(supernets)} supernets of {space.stages} stages need "
-                f"{least} or more"
-            )
+        supernets = self._supernets(space)
         with locked(self.out):
             trained = train_classifier(
                 data,
@@ -108,18 +87,12 @@ class GanJob:
             judge = trained.classifier
             images = data.validation.images[:5000]
             quality = ClassifierQuality(judge.probabilities, judge.features, images)
-            published: dict[str, Any] = {
+            own = {
                 "round_steps": -(-self.steps // len(supernets) // ROUNDS),
-                "controller_steps": 10,
-                "controller_rate": 3.5e-3,
                 "images": self.images,
-                "batch_size": 32,
-                "generated": 32,
-                "critic_steps": 1,
-                "rates": RATES,
                 "discriminator_width": width,
             }
-            try:
+            with self.failures_kept():
                 history = autogan(
                     supernets,
                     data,
@@ -129,14 +102,24 @@ class GanJob:
                     seconds=self.seconds,
                     workers=self.workers,
                     out=self.out,
-                    progress=None if progress is None else _Shown(progress),
-                    **{**published, **self.settings},
+                    progress=None if progress is None else partial(_show, progress),
+                    **{**SHORT, **own, **self.settings},
                 )
-            except GanSearchError as error:
-                write_whole(self.out / HISTORY, error.history.to_json().encode())
-                raise
-            write_whole(self.out / HISTORY, history.to_json().encode())
+            self.keep(history.to_json())
             return _measured(self, space, history, quality, trained.accuracy)
+
+    def _supernets(self, space: GeneratorSpace) -> list[SuperNet]:
+        """Return untrained supernets; raise ``ValueError`` for fewer steps than their stages."""
+        with seeded(self.seed):
+            whole = SuperNet(space, affine="fixed")
+        supernets = self.parts(whole)
+        least = len(supernets) * space.stages
+        if self.steps < least:
+            raise ValueError(
+                f"steps is {self.steps}; {len(supernets)} supernets of {space.stages} stages need "
+                f"{least} or more"
+            )
+        return supernets
 
 
 def _width(sizes: Mapping[str, Any]) -> int:
@@ -149,17 +132,11 @@ def _width(sizes: Mapping[str, Any]) -> int:
     return int(width)
 
 
-class _Shown:
-    """Shows the last round."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def __call__(self, fraction: float, ended: GanRound | None) -> None:
-        message = ""
-        if ended is not None and ended.reward is not None:
-            message = f"stage {ended.stage}, score {ended.reward:.3f}"
-        self.progress("search", fraction, message)
+def _show(progress: Progress, fraction: float, ended: GanRound | None) -> None:
+    message = ""
+    if ended is not None and ended.reward is not None:
+        message = f"stage {ended.stage}, score {ended.reward:.3f}"
+    progress("search", fraction, message)
 
 
 def _measured(

@@ -1,7 +1,7 @@
 """What the meta-training of a hypernetwork trains on and is validated on."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +12,6 @@ from nascence.core.files import understood
 from nascence.data import Dataset, Split
 from nascence.hypernet import GHN, validation
 from nascence.spaces.deepnets import DeepNets
-
-
-def networks_of(
-    split: str,
-    *,
-    classes: int,
-    size: int,
-    cells: tuple[int, ...],
-    channels: Sequence[int],
-    max_macs: int,
-) -> DeepNets:
-    """Return the networks of one split at the size that the run is for.
-
-    Training networks keep to the cells, channels and multiply-adds; those of the other splits
-    to the channels (four times as many if wide), and have the split's own cells or steps.
-    """
-    if split == "predefined":
-        return DeepNets(split, classes=classes, image_size=size)
-    near = split in ("train", "search", "val", "test")
-    factor = 4 if split == "wide" else 1
-    fewest, most = cells
-    return DeepNets(
-        split,
-        classes=classes,
-        image_size=size,
-        cells=None if split == "deep" else (fewest, most),
-        channels=tuple(factor * width for width in channels),
-        max_macs=max_macs if near else None,
-    )
 
 
 def floats(data: Dataset, split: Split, count: int | None) -> tuple[Tensor, Tensor]:

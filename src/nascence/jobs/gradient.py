@@ -2,28 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nascence import registry
-from nascence.core.files import locked, write_whole
+from nascence.core.files import locked
 from nascence.core.randomness import stream
 from nascence.data import Dataset, Table, load
-from nascence.gradient import Epoch, GradientSearchError, Trajectory, gradient_search
+from nascence.gradient import Epoch, Trajectory, gradient_search
 from nascence.jobs.gradient_outcome import GradientOutcome
-from nascence.jobs.job import Progress, check_folder, check_workers
-from nascence.jobs.names import check_settings, space_named, table_named
+from nascence.jobs.job import Progress
+from nascence.jobs.names import space_named, table_named
+from nascence.jobs.supernet_job import SupernetJob
 from nascence.latency.measurement import measure_latencies
 from nascence.latency.table import LatencyTerm, read_latencies
 from nascence.search.evaluator import MetricEvaluator
 from nascence.search.limits import LimitError
 from nascence.spaces import Architecture, SearchSpace
-from nascence.supernets import SuperNet, split
 from nascence.supernets.trained import new_supernet
 
-HISTORY, LATENCIES = "history.json", "latency.json"
+LATENCIES = "latency.json"
 PUBLISHED_STEPS = 19_500
 """Steps of DARTS: 50 epochs of half of CIFAR-10's training images in batches of 64."""
 _RATES = {"darts": 3e-4, "darts-2nd": 3e-4, "pc-darts": 6e-4, "snas": 3e-4, "gdas": 3e-4}
@@ -36,23 +37,12 @@ SCORE, SCORED = "channel_independence", 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientJob:
+class GradientJob(SupernetJob):
     """What to search by gradients, how, and where to keep it.
 
     Attributes:
-        out: Folder of the checkpoints and the history.
-        space: Name of a space with networks.
-        strategy: Name of a gradient strategy.
-        split: Names of decisions at which the supernet is split; none searches it whole.
-        data: Images to search on.
-        sizes: Settings of the space, such as ``{"width": 8}``.
-        settings: Settings of the strategy, such as ``{"batch_size": 256}``.
-        steps: Steps of all supernets together.
-        seconds: Time for all together; None for no limit.
         stop_at_skips: See `nascence.gradient.gradient_search`.
         epochs: Points of the history of each supernet.
-        workers: Processes that search the parts of a split supernet.
-        seed: Seed of all random choices.
         latencies: File of the operators' latencies, of ``proxyless``; where latency counts and
             there is none, they are measured and kept in the folder.
         latency_weight: See `nascence.latency.LatencyTerm`; None for 0.2 where a file or a limit
@@ -61,19 +51,9 @@ class GradientJob:
             space's mean network.
     """
 
-    out: Path
-    space: str
     strategy: str = "darts"
-    split: tuple[str, ...] = ()
-    data: str = "cifar10-sample"
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
     stop_at_skips: int | None = None
     epochs: int = 25
-    workers: int = 1
-    seed: int = 0
     latencies: Path | None = None
     latency_weight: float | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -87,18 +67,14 @@ class GradientJob:
             GradientSearchError: Values that are not finite.
             LimitError: No network of the space is as fast as the limit.
         """
-        check_folder(self.out)
-        check_workers(self.workers)
-        search = registry.find(self.strategy, "gradient strategy").load()
-        check_settings(self.strategy, search, gradient_search, self.settings)
-        data = load(self.data)
+        search = self.method("gradient strategy", gradient_search)
+        data = load(self.data, size=self.size)
         space = space_named(self.space, data=data, sizes=self.sizes)
         with locked(self.out):
             term = latency_term(self, space, data)
-            whole = new_supernet(space, seed=self.seed)
-            supernets: list[SuperNet] = split(whole, list(self.split)) if self.split else [whole]
+            supernets = self.parts(new_supernet(space, seed=self.seed))
             rate = scaled_rate(self.strategy, -(-self.steps // len(supernets)))
-            try:
+            with self.failures_kept():
                 history = search(
                     supernets,
                     data,
@@ -109,30 +85,21 @@ class GradientJob:
                     stop_at_skips=self.stop_at_skips,
                     workers=self.workers,
                     out=self.out,
-                    progress=None if progress is None else _Shown(progress),
+                    progress=None if progress is None else partial(_show, progress),
                     **{**rate, **self.settings},
                     **({} if term is None else {"latency": term}),
                 )
-            except GradientSearchError as error:
-                write_whole(self.out / HISTORY, error.history.to_json().encode())
-                raise
-            write_whole(self.out / HISTORY, history.to_json().encode())
+            self.keep(history.to_json())
         return _outcome(self, history, space, data)
 
 
-class _Shown:
-    """Shows the last epoch."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def __call__(self, fraction: float, epoch: Epoch | None) -> None:
-        message = ""
-        if epoch is not None:
-            message = f"accuracy {epoch.accuracy:.3f}, entropy {epoch.entropy:.2f}"
-            if epoch.latency is not None:
-                message += f", latency {epoch.latency:.3g} ms"
-        self.progress("search", fraction, message)
+def _show(progress: Progress, fraction: float, epoch: Epoch | None) -> None:
+    message = ""
+    if epoch is not None:
+        message = f"accuracy {epoch.accuracy:.3f}, entropy {epoch.entropy:.2f}"
+        if epoch.latency is not None:
+            message += f", latency {epoch.latency:.3g} ms"
+    progress("search", fraction, message)
 
 
 def _outcome(

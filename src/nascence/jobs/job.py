@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -54,6 +55,44 @@ class Job(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class NamedJob:
+    """What every search by name is told.
+
+    Attributes:
+        out: Folder of the checkpoints and of what is found.
+        space, strategy: Names; see `nascence.registry`.
+        data: Images for whatever builds networks.
+        size: Side in pixels that they are brought to, as :func:`nascence.data.load` does.
+        sizes: Settings of the space, such as ``{"width": 8}``.
+        settings: Settings of the strategy, such as ``{"population": 50}``.
+        steps: Steps of every training; those of a supernet are shared by its sub-supernets.
+        seconds: Time for all evaluations or trainings together; None for no limit.
+        workers: Processes at work at once.
+        seed: Seed of all random choices.
+
+    Raises:
+        ValueError: The folder is a file or the address of a database, or there are no workers.
+    """
+
+    out: Path
+    space: str
+    strategy: str
+    data: str = "cifar10-sample"
+    size: int | None = None
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 500
+    seconds: float | None = None
+    workers: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_folder(self.out)
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}; give 1 or more")
+
+
 JOBS: Mapping[str, str] = {
     "strategy": "nascence.jobs.search:SearchJob",
     "gradient strategy": "nascence.jobs.gradient:GradientJob",
@@ -64,7 +103,7 @@ JOBS: Mapping[str, str] = {
 FLAGS = {"trials": "budget as a number", "seconds": "budget as a time", "settings": "setting"}
 FLAGS |= {"costs": "cost", "limits": "limit", "sizes": "width and --cells"}
 """Options that have another name on the command line."""
-EVERYWHERE = {"out", "space", "strategy", "data", "steps", "seconds", "seed", "workers"}
+EVERYWHERE = {"out", "space", "strategy", "data", "size", "steps", "seconds", "seed", "workers"}
 
 
 def make_job(*, preset: str = "", **options: Any) -> Job:
@@ -134,9 +173,3 @@ def check_file(out: Path, what: str) -> None:
 def _check_address(out: Path, wanted: str) -> None:
     if address := re.match(r"([A-Za-z][\w+.-]+):/", str(out)):
         raise ValueError(f"out is the address of a {address[1]} database; give {wanted}")
-
-
-def check_workers(workers: int) -> None:
-    """Raise ``ValueError`` for fewer than one process."""
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; give 1 or more")

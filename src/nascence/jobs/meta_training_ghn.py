@@ -5,9 +5,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from nascence.core.randomness import seeded
 from nascence.data import load as load_data
 from nascence.hypernet import GHN, Report, in_processes, meta_train, read_card
 from nascence.hypernet.schedule import SCHEDULES
-from nascence.jobs.ghn_validation import floats, last_validation, networks_of, validation_on
+from nascence.jobs.ghn_networks import check_kinds, networks_of, training_networks
+from nascence.jobs.ghn_validation import floats, last_validation, validation_on
 from nascence.jobs.job import Progress, Table, check_folder
 from nascence.spaces.deepnets import SPLITS
 
@@ -38,6 +39,7 @@ class GhnTrainingJob:
         out: Folder of the checkpoint, the log, and the weights with their card.
         data: Images: ``"cifar10-sample"``, or a file or folder.
         kind: ``"ghn1"``, ``"ghn2"`` or ``"mlp"``.
+        networks: Share of every kind of network that is trained on, by name.
         steps: Of the whole run.
         meta_batch: Networks in a step.
         batch_size: Images in a step, the same for all networks.
@@ -65,6 +67,7 @@ class GhnTrainingJob:
     out: Path
     data: str = "cifar10-sample"
     kind: str = "ghn2"
+    networks: Mapping[str, float] = field(default_factory=lambda: {"deepnets": 1.0})
     steps: int = 10_000
     meta_batch: int = 1
     batch_size: int = 64
@@ -174,6 +177,7 @@ def _check(job: GhnTrainingJob) -> None:
     """Raise ValueError for what no run can be made of."""
     if job.kind not in KINDS:
         raise ValueError(f"--kind is {job.kind!r}; it must be one of {', '.join(KINDS)}")
+    check_kinds(job.networks)
     for split in job.splits:
         if split not in SPLITS:
             raise ValueError(f"--splits has {split!r}; it may have {', '.join(SPLITS)}")
@@ -217,6 +221,7 @@ def _claim(job: GhnTrainingJob) -> None:
         known = json.loads(path.read_text())
         for name in ("schedule", "average", "start", "crop"):  # runs of earlier versions have none
             known.setdefault(name, getattr(GhnTrainingJob, name))
+        known.setdefault("networks", {"deepnets": 1.0})
         differing = [name for name in wanted if known[name] != wanted[name]]
     if job.schedule == "constant":
         differing = [name for name in differing if name != "steps"]
@@ -237,23 +242,20 @@ def _leg(job: GhnTrainingJob, device: str, progress: Progress | None) -> GhnTrai
     images, labels = floats(data, data.train, None)
     with seeded(job.seed):
         ghn = KINDS[job.kind](classes=data.classes).to(place)
-    train, *validated = (
-        networks_of(
-            split,
-            classes=data.classes,
-            size=job.size,
-            cells=job.cells,
-            channels=job.channels,
-            max_macs=job.max_macs,
-        )
-        for split in ("train", *job.splits)
-    )
-    splits = dict(zip(job.splits, validated, strict=True))
+    sizes: dict[str, Any] = {
+        "classes": data.classes,
+        "size": job.size,
+        "cells": job.cells,
+        "channels": job.channels,
+        "max_macs": job.max_macs,
+    }
+    networks, count = training_networks(job.networks, **sizes)
+    splits = {split: networks_of(split, **sizes) for split in job.splits}
     spent = time.process_time()
     report = meta_train(
         ghn,
-        train.skeleton,
-        len(train),
+        networks,
+        count,
         images,
         labels,
         out=job.out,

@@ -9,36 +9,44 @@ import torch
 from nascence import registry
 from nascence.data import Dataset, Table
 from nascence.latency.table import LatencyTable
-from nascence.search.limits import Allowed
-from nascence.search.listed_space import table_space
+from nascence.search.limits import Allowed, Limit, Limits
 from nascence.search.strategy import Strategy
+from nascence.search.table_space import table_space
 from nascence.spaces import Architecture, Costed, SearchSpace
+
+Cost = Callable[[Architecture], float]
 
 
 def table_named(space: str) -> Table | None:
     """Return the table of a space, if there is one."""
-    if space not in registry.names("table"):
-        return None
-    table: Table = registry.find(space, "table").load()()
+    entry = registry.find_any(space, "table")
+    table: Table | None = None if entry is None else entry.load()()
     return table
 
 
 def space_named(
     name: str, *, data: Dataset | None = None, sizes: Mapping[str, Any] | None = None
 ) -> SearchSpace:
-    """Return a space by its name, with networks for the images of ``data``.
+    """Return a space by its name; see `make_space`."""
+    return make_space(registry.find(name, "space", "table"), data=data, sizes=sizes)
+
+
+def make_space(
+    entry: registry.Entry, *, data: Dataset | None = None, sizes: Mapping[str, Any] | None = None
+) -> SearchSpace:
+    """Return a space with networks for the images of ``data``.
 
     Networks that were published for images of 224 pixels get strides for those of ``data``.
 
     Args:
-        name: Name of a space or a table.
+        entry: A space or a table.
         data: Decides the classes, channels and side of the networks; None for the published ones.
         sizes: Settings of the space, such as ``{"width": 8}``.
 
     Raises:
-        ValueError: An unknown name, or a size that the space does not have.
+        ValueError: A size that the space does not have, or images that it is not for.
     """
-    entry, sizes = registry.find(name, "space", "table"), sizes or {}
+    name, sizes = entry.name, sizes or {}
     if entry.kind == "table":
         if sizes:
             raise ValueError(f"the space {name} is a table and has no {', '.join(sizes)} to set")
@@ -56,8 +64,8 @@ def space_named(
     return space
 
 
-def strategy_named(
-    name: str,
+def make_strategy(
+    entry: registry.Entry,
     space: SearchSpace,
     *,
     generator: torch.Generator,
@@ -68,7 +76,7 @@ def strategy_named(
     """Return a strategy that learns from scores.
 
     Args:
-        name: Name of the strategy.
+        entry: The strategy.
         space: What it searches.
         generator: Its source of randomness.
         allowed: Tells which architectures may be proposed.
@@ -76,9 +84,10 @@ def strategy_named(
         settings: Settings of the strategy, such as ``{"population": 50}``.
 
     Raises:
-        ValueError: An unknown name or setting, or a space that the strategy cannot search.
+        ValueError: An unknown setting, a strategy that does not learn from scores, or a space
+            that it cannot search.
     """
-    entry = registry.find(name, *registry.STRATEGIES)
+    name = entry.name
     if entry.kind == "gradient strategy":
         raise ValueError(f"{name} does not learn from scores; use it from nascence.gradient")
     if entry.kind != "strategy":
@@ -90,6 +99,11 @@ def strategy_named(
         space, generator=generator, allowed=allowed, **several, **(settings or {})
     )
     return strategy
+
+
+def needs_images(text: str) -> bool:
+    """Whether an evaluator builds networks: all do but the table's."""
+    return any(part != "table" for part in text.split("+"))
 
 
 def check_settings(name: str, *makes: Callable[..., Any] | Mapping[str, Any]) -> None:
@@ -120,7 +134,7 @@ def cost_named(
     space: SearchSpace,
     table: Table | None,
     latencies: LatencyTable | None = None,
-) -> Callable[[Architecture], float]:
+) -> Cost:
     """Return a function that gives a cost of an architecture.
 
     Args:
@@ -148,7 +162,13 @@ def cost_named(
     return _TableCost(table, column)
 
 
-def sizes_of(space: SearchSpace) -> dict[str, Callable[[Architecture], float]]:
+def limits_of(costs: Mapping[str, Cost], limits: Mapping[str, float]) -> Limits | None:
+    """Return the limits of costs by name; None where there are none."""
+    found = [Limit(name, costs[name], most) for name, most in limits.items()]
+    return Limits(*found) if found else None
+
+
+def sizes_of(space: SearchSpace) -> dict[str, Cost]:
     """Return functions for parameters and multiply-adds, where the space has them."""
     if not isinstance(space, Costed):
         return {}

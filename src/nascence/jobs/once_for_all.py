@@ -10,54 +10,32 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from nascence import registry
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import Dataset, load
-from nascence.jobs.job import Progress, Table, check_folder, check_workers
-from nascence.jobs.names import check_settings, cost_named, space_named
-from nascence.search.limits import Limit, Limits
-from nascence.spaces import Architecture, ElasticMobile
-from nascence.supernets import ElasticSuperNet, split
+from nascence.jobs.job import Progress, Table
+from nascence.jobs.names import cost_named, limits_of, space_named
+from nascence.jobs.supernet_job import HISTORY, SupernetJob
+from nascence.spaces import Architecture, Elastic
+from nascence.supernets import ElasticSuperNet
 from nascence.supernets.once_for_all import Specialised, calibrated, recalibration_batches
 
-HISTORY, NETWORK = "history.json", "network.safetensors"
+NETWORK = "network.safetensors"
 RECALIBRATION_IMAGES = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnceForAllJob:
+class OnceForAllJob(SupernetJob):
     """What to train once for all and search, how, and where to keep it.
 
     Attributes:
-        out: Folder of the checkpoints, the scores, the history and the network found.
-        space: Name of an elastic space.
-        strategy: Name of a once-for-all strategy.
-        split: Names of decisions at which the supernet is split; none trains it whole.
-        data: Images to train on.
-        sizes: Settings of the space, such as ``{"width": 8}``.
-        settings: Settings of the strategy, such as ``{"verified": 20}``.
-        steps: Steps of all supernets together.
-        seconds: Time for all together; None for no limit.
         trials: Random networks that the supernet scores.
         limits: Largest values of costs, by name.
-        workers: Processes that train the parts of a split supernet.
-        seed: Seed of all random choices.
     """
 
-    out: Path
-    space: str
     strategy: str = "ofa"
-    split: tuple[str, ...] = ()
-    data: str = "cifar10-sample"
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
     trials: int = 200
     limits: Mapping[str, float] = field(default_factory=dict)
-    workers: int = 1
-    seed: int = 0
 
     def run(self, *, progress: Progress | None = None) -> "OnceForAllOutcome":
         """Start or continue training and search; see `nascence.jobs.job.Job`.
@@ -69,29 +47,25 @@ class OnceForAllJob:
             DivergenceError: The loss is not finite.
             ValueError: The space is not elastic-mobile, or a setting is out of its range.
         """
-        check_folder(self.out)
-        check_workers(self.workers)
-        once_for_all = registry.find(self.strategy, "once-for-all strategy").load()
-        check_settings(self.strategy, once_for_all, self.settings)
-        data = load(self.data)
+        once_for_all = self.method("once-for-all strategy")
+        data = load(self.data, size=self.size)
         space = space_named(self.space, data=data, sizes=self.sizes)
-        if not isinstance(space, ElasticMobile):
+        if not isinstance(space, Elastic):
             raise ValueError(
                 f"the networks of {self.space} are not slices of one another; once-for-all is for "
                 "elastic-mobile"
             )
-        limits = [Limit(name, cost_named(name, space, None), most) for name, most in
-                  self.limits.items()]  # fmt: skip
+        costs = {name: cost_named(name, space, None) for name in self.limits}
         with seeded(self.seed):
             whole = ElasticSuperNet(space)
         with locked(self.out):
             history = once_for_all(
-                split(whole, list(self.split)) if self.split else whole,
+                self.parts(whole),
                 data,
                 generator=torch.Generator().manual_seed(self.seed),
                 steps=self.steps,
                 seconds=self.seconds,
-                limits=Limits(*limits) if limits else None,
+                limits=limits_of(costs, self.limits),
                 workers=self.workers,
                 out=self.out,
                 progress=progress,
@@ -101,7 +75,7 @@ class OnceForAllJob:
                     **self.settings,
                 },
             )
-            write_whole(self.out / HISTORY, history_json(space, history).encode())
+            self.keep(history_json(space, history))
             write_whole(self.out / NETWORK, network_weights(space, history, data))
         return OnceForAllOutcome(self.out, self.strategy, self.split, space, history)
 
@@ -120,7 +94,7 @@ class OnceForAllOutcome:
     out: Path
     strategy: str
     split: tuple[str, ...]
-    space: ElasticMobile
+    space: Elastic
     history: Specialised
 
     def facts(self) -> dict[str, Any]:
@@ -160,7 +134,7 @@ class OnceForAllOutcome:
         ]
 
 
-def history_json(space: ElasticMobile, history: Specialised) -> str:
+def history_json(space: Elastic, history: Specialised) -> str:
     """Write all networks that were scored, the random ones first."""
     rows = [
         {
@@ -176,7 +150,7 @@ def history_json(space: ElasticMobile, history: Specialised) -> str:
     return json.dumps({**facts, "candidates": rows}, indent=1)
 
 
-def network_weights(space: ElasticMobile, history: Specialised, data: Dataset) -> bytes:
+def network_weights(space: Elastic, history: Specialised, data: Dataset) -> bytes:
     """Return the best network's tensors as safetensors, BatchNorm with statistics of its own.
 
     ``space.build(space.parse(line))`` loads them; the line is in the file's metadata.

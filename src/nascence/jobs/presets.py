@@ -78,9 +78,15 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "rlnas",
-            "a supernet trained on random labels, searched by its angle as SPOS searches",
-            "Zhang et al., CVPR 2021",
-            {"strategy": "crossover", "evaluator": "rlnas", "trials": 1_000},
+            "random labels; twenty generations of 50 within 475 million multiply-adds, by angle",
+            "Zhang et al., CVPR 2021, and their code for the MobileNet-like space",
+            {
+                "space": "mobile",
+                "strategy": "crossover",
+                "evaluator": "rlnas",
+                "trials": 1_000,
+                "limits": {"macs": 475e6},
+            },
         ),
         Preset(
             "spos",

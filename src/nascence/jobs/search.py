@@ -3,29 +3,28 @@
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from nascence import registry
 from nascence.core.files import locked
 from nascence.core.randomness import derived_seed
 from nascence.data import Dataset, Table, load, nb201_latencies
-from nascence.jobs.evaluators import Sources, evaluator_named, needs_images
-from nascence.jobs.job import Progress, check_folder, check_workers
-from nascence.jobs.names import cost_named, space_named, strategy_named, table_named
+from nascence.jobs.evaluators import Sources, evaluator_named
+from nascence.jobs.job import NamedJob, Progress
+from nascence.jobs.names import Cost, cost_named, limits_of, make_space, make_strategy, needs_images
 from nascence.jobs.search_outcome import SearchOutcome, outcome_of
-from nascence.latency.table import LatencyTable, read_latencies
-from nascence.search.evaluator import Evaluator
+from nascence.latency.table import read_latencies
 from nascence.search.history import Candidate
-from nascence.search.limits import Limit, Limits
 from nascence.search.loop import search
 from nascence.search.strategy import Strategy
 from nascence.search.study import open_study, read_history, shared_seed
-from nascence.spaces import AdditiveSpace, Architecture, SearchSpace
+from nascence.spaces import AdditiveSpace, SearchSpace
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -37,48 +36,31 @@ TRIALS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchJob:
-    """What to search, how, and where to keep it.
+class SearchJob(NamedJob):
+    """What to search, how, and where to keep it; see also `nascence.jobs.job.NamedJob`.
 
     Attributes:
-        out: Folder of the study, of the checkpoints of supernets, and of the report.
-        space, strategy, evaluator: Names; see `nascence.registry`. An empty evaluator is the
-            table's where there is one, and NASWOT elsewhere.
+        evaluator: Name of what scores architectures; names joined by ``+`` sum ranks. Empty for
+            the table of the space where there is one, and NASWOT elsewhere.
         trials: Most trials of the study; None for no limit, or 500 where there is no time either.
-        seconds: Time for evaluations; None for no limit.
-        data: Images for evaluators that need them.
         table: Column of the space's table that the table evaluator returns; empty for the first.
         latencies: File of latencies: columns to join to the table of nb201, elsewhere those of
             the operators.
         costs: Names of the costs to minimise beside the score.
         limits: Largest values of costs, by name.
-        sizes: Settings of the space, such as ``{"width": 8}``.
-        settings: Settings of the strategy, such as ``{"population": 50}``.
         images: Number of images in the batch that scores see.
-        steps: Steps of every training.
-        seed: Seed of all random choices.
-        workers: Processes that work on the study at once.
         shared: Whether other searches, each with a seed of its own, may join in.
         worker: Which of the processes this is.
     """
 
-    out: Path
-    space: str
     strategy: str = "evolution"
     evaluator: str = ""
     trials: int | None = None
-    seconds: float | None = None
-    data: str = "cifar10-sample"
     table: str = ""
     latencies: Path | None = None
     costs: tuple[str, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
     images: int = 64
-    steps: int = 500
-    seed: int = 0
-    workers: int = 1
     shared: bool = False
     worker: int = field(default=0, repr=False)
 
@@ -93,22 +75,16 @@ class SearchJob:
         Raises:
             ValueError: A setting is out of its range.
         """
-        check_folder(self.out)
-        check_workers(self.workers)
         if self.trials is not None and self.trials < 1:
             raise ValueError(f"trials is {self.trials}; give 1 or more")
         started = time.perf_counter()
-        sources = _sources(self)
-        with locked(self.out, shared=self.shared):
-            if self.workers > 1:
-                study = _search_in_processes(self, sources, progress)
-            else:
-                study = _search(self, sources, progress)
-        history = read_history(study, space=sources.space)
+        named = _named(self)
+        with locked(self.out, shared=self.shared), _workers(self) as job:
+            study = _search(job, named, progress)
         return outcome_of(
-            history,
-            sources.space,
-            sources.table,
+            read_history(study, space=named.space),
+            named.space,
+            named.table,
             out=self.out,
             names=(self.space, self.strategy, self.evaluator),
             column=self.table,
@@ -116,21 +92,29 @@ class SearchJob:
         )
 
 
-class _SearchSources(NamedTuple):
-    """What a search is made from."""
+class _Named(NamedTuple):
+    """What a search names."""
 
     space: SearchSpace
     table: Table | None
     data: Dataset | None
-    latencies: LatencyTable | None
     evaluator: str
+    costs: Mapping[str, Cost]
+    strategy: Strategy
 
 
-def _sources(job: SearchJob) -> _SearchSources:
-    table = table_named(job.space)
-    evaluator = job.evaluator or ("naswot" if table is None else "table")
-    data = load(job.data) if needs_images(evaluator) else None
-    space = space_named(job.space, data=data, sizes=job.sizes)
+def _named(job: SearchJob) -> _Named:
+    """Make what a search names; names are looked up before images are read."""
+    seed = derived_seed(job.seed, job.worker, derivation="search") if job.worker else job.seed
+    space_entry = registry.find(job.space, "space", "table")
+    table_entry = registry.find_any(job.space, "table")
+    strategy_entry = registry.find(job.strategy, *registry.STRATEGIES)
+    evaluator = job.evaluator or ("naswot" if table_entry is None else "table")
+    for name in evaluator.split("+"):
+        registry.find(name, "evaluator", "score")
+    table: Table | None = None if table_entry is None else table_entry.load()()
+    data = load(job.data, size=job.size) if needs_images(evaluator) else None
+    space = make_space(space_entry, data=data, sizes=job.sizes)
     latencies = None
     if job.latencies is not None and job.space == "nb201" and table is not None:
         table = table.joined(nb201_latencies(job.latencies))
@@ -141,53 +125,36 @@ def _sources(job: SearchJob) -> _SearchSources:
             )
         side = None if data is None else data.image_shape[1]
         latencies = read_latencies(job.latencies, space=space, side=side)
-    return _SearchSources(space, table, data, latencies, evaluator)
-
-
-def _search(job: SearchJob, sources: _SearchSources, progress: Progress | None) -> "Study":
-    """Search in this process, and return the study."""
-    cost_of = partial(
-        cost_named, space=sources.space, table=sources.table, latencies=sources.latencies
+    costs = {name: cost_named(name, space, table, latencies) for name in (*job.costs, *job.limits)}
+    strategy = make_strategy(
+        strategy_entry,
+        space,
+        generator=torch.Generator().manual_seed(seed),
+        allowed=limits_of(costs, job.limits),
+        objectives=1 + len(job.costs),
+        settings=job.settings,
     )
-    costs = {name: cost_of(name) for name in job.costs}
-    strategy = _strategy(job, sources.space, cost_of)
-    study = open_study(job.out / JOURNAL, space=sources.space, name="search", costs=job.costs)
+    return _Named(space, table, data, evaluator, costs, strategy)
+
+
+def _search(job: SearchJob, named: _Named, progress: Progress | None) -> "Study":
+    """Search in this process, and return the study."""
+    study = open_study(job.out / JOURNAL, space=named.space, name="search", costs=job.costs)
     seed = shared_seed(study, job.seed) if job.shared else job.seed
+    folder = job.out / f"worker-{job.worker}" if job.worker else job.out
+    sources = Sources(named.table, job.table, named.data, job.images, job.steps, folder, seed)
     search(
-        strategy,
-        _evaluate(job, sources, seed),
+        named.strategy,
+        evaluator_named(named.evaluator, named.space, sources),
         trials=NO_LIMIT if job.most is None else job.most,
         seconds=job.seconds,
         study=study,
         on_trial=None if progress is None else _Shown(progress, job.most),
         attributes=lambda architecture: {"worker": job.worker, "seed": job.seed},
-        costs=costs,
+        costs={name: named.costs[name] for name in job.costs},
         shared=job.shared,
     )
     return study
-
-
-def _strategy(
-    job: SearchJob, space: SearchSpace, cost_of: Callable[[str], Callable[[Architecture], float]]
-) -> Strategy:
-    limits = [Limit(name, cost_of(name), most) for name, most in job.limits.items()]
-    seed = job.seed
-    if job.worker:
-        seed = derived_seed(job.seed, job.worker, derivation="search")
-    return strategy_named(
-        job.strategy,
-        space,
-        generator=torch.Generator().manual_seed(seed),
-        allowed=Limits(*limits) if limits else None,
-        objectives=1 + len(job.costs),
-        settings=job.settings,
-    )
-
-
-def _evaluate(job: SearchJob, sources: _SearchSources, seed: int) -> Evaluator:
-    folder = job.out / f"worker-{job.worker}" if job.worker else job.out
-    made = Sources(sources.table, job.table, sources.data, job.images, job.steps, folder, seed)
-    return evaluator_named(sources.evaluator, sources.space, made)
 
 
 class _Shown:
@@ -202,10 +169,12 @@ class _Shown:
         self.progress("search", min(share, 1.0), f"best {self.best:.5g}")
 
 
-def _search_in_processes(
-    job: SearchJob, sources: _SearchSources, progress: Progress | None
-) -> "Study":
-    """Search in this process and in others at the same time, and return the study."""
+@contextmanager
+def _workers(job: SearchJob) -> Iterator[SearchJob]:
+    """Let other processes work on the study while this one does, and wait for them at the end."""
+    if job.workers == 1:
+        yield job
+        return
     job = replace(job, shared=True)
     context = multiprocessing.get_context("spawn")
     others = [
@@ -215,7 +184,7 @@ def _search_in_processes(
     for process in others:
         process.start()
     try:
-        study = _search(job, sources, progress)
+        yield job
         for process in others:
             process.join()
     finally:
@@ -225,8 +194,7 @@ def _search_in_processes(
                 process.join()
     if failed := [number for number, process in enumerate(others, 1) if process.exitcode]:
         raise ArithmeticError(f"worker {failed[0]} of {job.workers} failed; its message is above")
-    return study
 
 
 def _worker(job: SearchJob) -> None:
-    _search(job, _sources(job), None)
+    _search(job, _named(job), None)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nascence.core.files import write_whole
-from nascence.data.errors import DataError, MissingDataError, printable
+from nascence.data.errors import DataError, MissingDataError
 from nascence.spaces import Architecture, Choices, Decision, SearchSpace
 
 FORMAT = "nascence latencies 1"
@@ -116,34 +116,33 @@ def read_latencies(path: Path, *, space: SearchSpace, side: int | None = None) -
             without a non-negative finite number; the message names it.
         MissingDataError: there is no file.
     """
-    name = printable(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingDataError(f"there is no file {name}; {_REMEDY}") from None
+        raise MissingDataError(f"there is no file {path}; {_REMEDY}") from None
     except (ValueError, RecursionError):
-        raise DataError(f"{name} is no JSON; {_REMEDY}") from None
+        raise DataError(f"{path} is no JSON; {_REMEDY}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DataError(f"{name} is no table of latencies ({FORMAT}); {_REMEDY}")
+        raise DataError(f"{path} is no table of latencies ({FORMAT}); {_REMEDY}")
     if content.get("space") != space.description:
         raise DataError(
-            f"{name} has latencies of {printable(str(content.get('space')))}, and this is "
+            f"{path} has latencies of {content.get('space')}, and this is "
             f"{space.description}; {_REMEDY}"
         )
     for key in ("side", "batch"):
         value = content.get(key)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise DataError(f"{name}: {key} is {value!r}; it must be a positive int")
+            raise DataError(f"{path}: {key} is {value!r}; it must be a positive int")
     if side not in (None, content["side"]):
         raise DataError(
-            f"{name} has latencies at images of {content['side']} pixels, and these have {side}; "
+            f"{path} has latencies at images of {content['side']} pixels, and these have {side}; "
             f"{_REMEDY}"
         )
     operators = content.get("operators")
     if not isinstance(operators, dict):
-        raise DataError(f"{name} has no operators; {_REMEDY}")
-    fixed = _number(name, "the fixed part", content.get("fixed"))
-    choices = tuple(_row(name, decision, operators) for decision in space.decisions)
+        raise DataError(f"{path} has no operators; {_REMEDY}")
+    fixed = _number(path, "the fixed part", content.get("fixed"))
+    choices = tuple(_row(path, decision, operators) for decision in space.decisions)
     decisions = tuple(space.decisions)
     return LatencyTable(
         space.description, content["side"], content["batch"], decisions, fixed, choices
@@ -153,14 +152,14 @@ def read_latencies(path: Path, *, space: SearchSpace, side: int | None = None) -
 _REMEDY = "write one with: nascence bench latency SPACE --out FILE"
 
 
-def _row(path: str, decision: Decision, operators: Mapping[str, Any]) -> tuple[float, ...]:
+def _row(path: Path, decision: Decision, operators: Mapping[str, Any]) -> tuple[float, ...]:
     row = operators.get(decision.name)
     if not isinstance(row, dict):
         raise DataError(f"{path} has no latencies of {decision.name}; {_REMEDY}")
     names = [str(choice) for choice in decision.choices]
     if unknown := [name for name in row if name not in names]:
         raise DataError(
-            f"{path} has the operator {printable(unknown[0])} of {decision.name}, which the space "
+            f"{path} has the operator {unknown[0]} of {decision.name}, which the space "
             f"has not; use {', '.join(names)}"
         )
     values = []
@@ -171,13 +170,13 @@ def _row(path: str, decision: Decision, operators: Mapping[str, Any]) -> tuple[f
     return tuple(values)
 
 
-def _number(path: str, what: str, value: object) -> float:
+def _number(path: Path, what: str, value: object) -> float:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
         or not 0 <= value < sys.float_info.max
     ):
-        shown = printable(repr(value))[:40]
+        shown = repr(value)[:40]
         raise DataError(
             f"{path}: the latency of {what} is {shown}; it must be a finite number of "
             "milliseconds, zero or more"

@@ -3,8 +3,9 @@
 Hu et al., "Angle-based Search Space Shrinking for Neural Architecture Search", ECCV 2020, eq. 2
 (ABS); Zhang et al., "Neural Architecture Search with Random Labels", CVPR 2021 (RLNAS).
 
-A sub-network's weight vector holds its fixed parts once and the weights of each operation once
-per live path through it. So all that an operation adds to any angle is three sums of squares.
+A sub-network's weight vector holds its fixed parts once and the weights of each operation once per
+live path through it. What an operation contributes to any angle is therefore just three sums of
+squares.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,15 +16,15 @@ from torch import Tensor
 
 
 class Convention(NamedTuple):
-    """What enters a weight vector, where publications differ.
+    """Which weights enter the vector: publications differ on this.
 
     Attributes:
         name: name of the convention.
         norm: the scale and shift of BatchNorm, and biases, enter.
         identity: an identity enters as its C x C matrix, or not at all.
-        every_node: in a cell whose nodes are all its output, paths end at each of them, not at
-            the last alone.
-        fixed: the parts that every network has enter: stem, reductions, classifier.
+        every_node: in a cell whose output is all of its nodes, paths end at each node, not only at
+            the last.
+        fixed: whether the parts that every network has (stem, reductions, classifier) are included.
         dead: the angle of a network without a live path: that of its ``"fixed"`` parts, or
             ``"zero"``.
     """
@@ -60,7 +61,7 @@ class AngleTable(NamedTuple):
 def squares(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Sums of squares ``(3,)`` of the (initial, current) tensors of one part of a network.
 
-    The difference is summed itself, since it is lost when two nearly equal norms are subtracted.
+    The difference is summed directly, because subtracting two nearly equal norms would lose it.
 
     Raises:
         ValueError: the two tensors of a pair have different shapes.
@@ -82,8 +83,9 @@ def angle(sums: Tensor) -> Tensor:
     """Angles ``(...)`` in radians, from 0 to pi, of sums of squares ``(..., 3)``.
 
     With norms r and s and distance d it is 2 atan2(sqrt(d^2 - (r - s)^2), sqrt((r + s)^2 - d^2)),
-    exact where an arc cosine loses half of the digits (Kahan, "Miscalculating Area and Angles of
-    a Needle-like Triangle", 2014). Zero where either vector is; NaN where a sum is not finite.
+    which is accurate where an arc cosine would lose half of the digits (Kahan, "Miscalculating Area
+    and Angles of a Needle-like Triangle", 2014). Zero where either vector is; NaN where a sum is
+    not finite.
     """
     first, second, distance = sums.double().sqrt().unbind(-1)
     inner = (distance - (first - second)) * (distance + (first - second))
@@ -106,8 +108,8 @@ def angles(
     Args:
         table: what each operation adds.
         architectures: ``(N, decisions)`` indices of choices.
-        paths: ``(N, decisions)``, how many live paths lead through each, see :func:`live_paths`.
-        live: ``(N,)`` bool, whether there is any live path; all are by default.
+        paths: ``(N, decisions)``, how many live paths use each operation; see :func:`live_paths`.
+        live: ``(N,)`` bool, whether there is any live path; by default there always is.
         dead: the angle where there is none, see :class:`Convention`.
 
     Raises:
@@ -144,7 +146,7 @@ def live_paths(
         outputs: nodes at which paths end; they may go on to a later one.
 
     Returns:
-        How many lead through each edge ``(N, edges)``, and how many there are ``(N,)``, int64.
+        The number of paths through each edge ``(N, edges)`` and in all ``(N,)``, int64.
     """
     nodes = 1 + max(target for _, target in edges)
     targets = {target for _, target in edges}

@@ -53,16 +53,16 @@ _GATES = {
 
 
 def is_activation(func: Any, *arguments: Any, **settings: Any) -> bool:
-    """Tell whether an operation, with these arguments after its input, switches at zero."""
+    """Tell whether an operation switches at zero, given the arguments that follow its input."""
     return func in _GATES or (func in _RECTIFIERS and _RECTIFIERS[func](*arguments, **settings))
 
 
 class ActivationCodes(TorchDispatchMode, ABC):
-    """While active, takes the code of every activation input that it has not met before.
+    """While active, collects the code of every activation input that it has not seen before.
 
-    An input is the same where it is the same memory, unchanged since; memory that was freed and
-    used again is not the same. What a rectifier gives counts as met: its code is that of the
-    input. A subclass says in :meth:`take` what becomes of a code.
+    Two inputs are the same if they are the same memory, unchanged in between; memory that was freed
+    and reused is not the same. The output of a rectifier counts as seen, since its code is that of
+    its input. Subclasses decide in :meth:`take` what to do with a code.
 
     Args:
         images: number of images, which must be the first dimension of every activation.
@@ -119,7 +119,7 @@ class ActivationCodes(TorchDispatchMode, ABC):
 
 
 class CodeKernel(ActivationCodes):
-    """Gathers in how many bits the codes of every two images agree.
+    """Counts in how many bits the codes of each pair of images agree.
 
     Args:
         images: number of images.
@@ -170,13 +170,13 @@ def observe(model: nn.Module, images: Tensor, codes: ActivationCodes) -> None:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """Lay the values of each image in a row, (B, units), in the order in which memory has them."""
+    """Put the values of each image into a row, (B, units), in their order in memory."""
     order = sorted(range(1, x.dim()), key=x.stride, reverse=True)
     return x.permute(0, *order).reshape(x.shape[0], -1)
 
 
 def _extent(x: Tensor) -> tuple[tuple[int, int], ...]:
-    """Strides and sizes that say which memory a tensor covers, however its shape divides it."""
+    """Strides and sizes that identify the memory of a tensor, whatever shape it is viewed in."""
     if x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):
         return ((1, x.numel()),)
     merged: list[tuple[int, int]] = []

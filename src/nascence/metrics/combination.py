@@ -1,4 +1,4 @@
-"""Several scores made one: by the sum of their ranks in a fixed population, or by vote."""
+"""Several scores combined into one, by their ranks in a fixed population or by a vote."""
 
 import hashlib
 import math
@@ -20,9 +20,9 @@ def population_scores(
 
 
 class _Combination:
-    """Metrics, and what they give for the networks of a population.
+    """Metrics, and their scores for the networks of a population.
 
-    Its name, which a study holds on to, tells metrics and population apart.
+    Its name, which a study records, identifies both the metrics and the population.
     """
 
     def __init__(self, metrics: Sequence[Metric], population: ArrayLike) -> None:
@@ -53,11 +53,11 @@ class _Combination:
 class RankSum(_Combination):
     """A metric: the sum over its metrics of the logarithm of the rank in a fixed population.
 
-    The rank is the share of the population below the network's score, plus half of what equals
-    it, from 1 / (2 n + 2) to 1 - 1 / (2 n + 2) for n networks: the logarithm makes a score that
-    calls a network bad count for more than one that calls it good (Lee and Ham, "AZ-NAS", CVPR
-    2024, whose ranks are those among the networks to be compared). With a fixed
-    population a network's score does not depend on which others are compared.
+    The rank is the share of the population below the network's score, plus half of what equals it,
+    from 1 / (2 n + 2) to 1 - 1 / (2 n + 2) for n networks: the logarithm makes a score that calls a
+    network bad count for more than one that calls it good (Lee and Ham, "AZ-NAS", CVPR 2024, whose
+    ranks are those among the networks to be compared). With a fixed population, the score of a
+    network does not depend on which others it is compared with.
 
     Args:
         metrics: to combine, each higher for better networks.
@@ -80,9 +80,8 @@ class RankSum(_Combination):
 class Vote(_Combination):
     """A metric: the share of a fixed population that the network beats by a majority of metrics.
 
-    Abdelfattah et al. (2021) let three scores vote which of two networks is better;
-    here the network is put beside each of the population's. Arguments and errors are those of
-    :class:`RankSum`.
+    Abdelfattah et al. (2021) let three scores vote which of two networks is better; here a network
+    is compared with each one of the population. Arguments and errors are those of :class:`RankSum`.
     """
 
     def __init__(self, metrics: Sequence[Metric], population: ArrayLike) -> None:

@@ -17,7 +17,7 @@ _TRANSPOSED = {F.conv_transpose1d: 1, F.conv_transpose2d: 1, F.conv_transpose3d:
 
 
 class _ChannelGates(FunctionMode):
-    """While active, multiplies each channel of each layer's output by a one of its own per image.
+    """While active, multiplies every output channel of every layer by a one, image by image.
 
     The slope of the loss with respect to that one is ``sum a dL/da`` over the channel.
     """

@@ -1,7 +1,8 @@
 """How good generated images are, by what any classifier makes of them.
 
 The Inception score and the Fréchet Inception distance are these two with the published Inception
-network; with another classifier they are other numbers, comparable among themselves alone.
+network; with another classifier they are different numbers, which can only be compared with one
+another.
 """
 
 from typing import NamedTuple
@@ -21,8 +22,8 @@ def classifier_score(probabilities: Tensor) -> float:
     """Return ``exp(E KL(p(y|x) || p(y)))``, from 1 to the number of classes, higher is better.
 
     Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4, there with
-    the Inception network. It is 1 where all images get the same answer, and K where each gets one
-    of K classes for certain and all classes are equally frequent.
+    the Inception network. It is 1 if all images get the same answer, and K if each is assigned to
+    one of K classes with certainty and all classes are equally frequent.
 
     Args:
         probabilities: ``(N, K)``, rows that add up to 1.
@@ -82,7 +83,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
 
 
 def _root(matrix: Tensor) -> Tensor:
-    """The symmetric root of a symmetric matrix, what rounding made negative taken as 0."""
+    """The symmetric root of a symmetric matrix; eigenvalues below 0, by rounding, count as 0."""
     values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
     return vectors * values.clamp_min(0).sqrt() @ vectors.T
 

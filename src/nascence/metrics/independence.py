@@ -1,4 +1,4 @@
-"""The label-free combination: how independent the channels are, and how much is computed."""
+"""A label-free combination of how independent the channels are and how much is computed."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ _FLOOR = 0.01  # of a sum of eigenvalues, so that a network without one still ha
 
 
 class _Activated(TorchDispatchMode):
-    """While active, adds up the least eigenvalues of what activations that switch at zero give."""
+    """While active, sums the least eigenvalues of what activations that switch at zero return."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,9 +47,9 @@ def channel_independence(model: nn.Module, batch: Batch, *, seed: int = 0) -> fl
       the scale of their initial weights, and what a skip connection adds is seen.
 
     BatchNorm uses the statistics of the one image in a and b. The last term is that of
-    :func:`nascence.metrics.live_macs`. The formula, ours, was chosen by its ranking of 708
-    NAS-Bench-201 networks on CIFAR-10, no coefficient fitted; see ``docs/scores.md``. It is for
-    convolutional networks at initialisation; weights decide about it, labels do not.
+    :func:`nascence.metrics.live_macs`. The formula is our own. It was chosen by how it ranks 708
+    NAS-Bench-201 networks on CIFAR-10, and no coefficient was fitted; see ``docs/scores.md``. It is
+    for convolutional networks at initialisation; weights decide about it, labels do not.
 
     Args:
         model: a network of modules at its initialisation.
@@ -104,7 +104,7 @@ def _blocks(model: nn.Module) -> list[nn.Module]:
 
 
 def _independence(output: Any) -> float:
-    """Least eigenvalue of the correlation of feature maps (1, C, ...); 0 of anything else."""
+    """Least eigenvalue of the correlation of feature maps (1, C, ...), and 0 for anything else."""
     if not isinstance(output, Tensor) or output.dim() < 3:
         return 0.0
     maps = output[0].flatten(1)

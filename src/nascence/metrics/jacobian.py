@@ -1,4 +1,4 @@
-"""Scores from how the output's slope differs between the images of a batch."""
+"""Scores from how much the slope of the output differs between the images of a batch."""
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
     """Return ``-sum ln(e + k) + 1 / (e + k)`` over the eigenvalues e of the Jacobians' correlation.
 
     Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", first
-    version (arXiv 2006.04647v1); ``jacob_cov`` of Abdelfattah et al. (2021). The
-    Jacobian of an image is the slope of the sum of the outputs with respect to its pixels,
-    k = 1e-5. Higher is better: the less two images' slopes resemble each other. The most, where
-    no two correlate, is minus the number of images.
+    version (arXiv 2006.04647v1); ``jacob_cov`` of Abdelfattah et al. (2021). The Jacobian of an
+    image is the slope of the sum of the outputs with respect to its pixels, k = 1e-5. Higher is
+    better: the less two images' slopes resemble each other. The maximum, if no two correlate, is
+    minus the number of images.
 
-    BatchNorm uses the statistics of the batch, whatever its mode (the authors' first results
-    were with its evaluation mode, by mistake as they say).
+    BatchNorm uses the statistics of the batch, whatever its mode (the authors' first results used
+    its evaluation mode, which they called a mistake).
 
     Args:
         model: gives one tensor, batch first.
@@ -42,15 +42,14 @@ def jacobian_correlation(model: nn.Module, batch: Batch) -> float:
 def epe(model: nn.Module, batch: Batch) -> float:
     """Return the sum over classes of ``|sum ln(|r| + k)|``, r the correlations within a class.
 
-    Lopes, Alirezazadeh and Alexandre, "EPE-NAS", ICANN 2021, the form for up to
-    100 classes; for more, each class's sum is divided by its number of images, and
-    the score is the sum of all differences between classes over the number of classes. The
-    number of classes is that of the outputs. Jacobians are those of
-    :func:`jacobian_correlation`; k = 1e-5. The batch is ``(B, C, H, W)``, ``(B,)``. A class with
-    one image adds nothing to speak of.
+    Lopes, Alirezazadeh and Alexandre, "EPE-NAS", ICANN 2021, the form for up to 100 classes; for
+    more, each class's sum is divided by its number of images, and the score is the sum of all
+    differences between classes over the number of classes. The number of classes is that of the
+    outputs. Jacobians are those of :func:`jacobian_correlation`; k = 1e-5. The batch is
+    ``(B, C, H, W)``, ``(B,)``. A class with a single image contributes almost nothing.
 
-    An image whose slope is zero or constant counts as equal to all others, so that a network
-    whose output does not depend on its input has the least, about zero.
+    An image whose slope is zero or constant counts as equal to all others, so that a network whose
+    output does not depend on its input gets the lowest score, about zero.
 
     Raises:
         ValueError: a batch of fewer than two; labels that do not fit; an output or a slope that
@@ -72,7 +71,7 @@ def epe(model: nn.Module, batch: Batch) -> float:
 
 
 def _slopes(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
-    """Return the Jacobian of the sum of outputs, float64 of (B, pixels), and how many they are."""
+    """Return the Jacobian of the sum of outputs, float64 (B, pixels), and the number of outputs."""
     if len(images) < 2:
         raise ValueError(f"the batch has {len(images)} image; the score compares 2 or more")
     with torch.enable_grad():
@@ -85,7 +84,7 @@ def _slopes(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
 
 
 def _correlation(rows: Tensor, *, constant: float) -> Tensor:
-    """Return the correlation matrix of the rows, (B, B); ``constant`` for rows that are it."""
+    """Return the correlation matrix (B, B) of the rows; constant rows get ``constant``."""
     centred = rows - rows.mean(1, keepdim=True)
     norms = centred.norm(dim=1, keepdim=True)
     varied = norms > 0

@@ -13,10 +13,10 @@ from nascence.metrics.metric import Batch, refusals, unwrapped
 
 
 class Tape(TorchDispatchMode):
-    """While active, notes which memory each operation makes of which, from ``image`` on.
+    """While active, records which memory each operation reads and writes, starting from ``image``.
 
-    ``image`` has any shape. Memory is told apart by its storage, which is held so that none is
-    used again.
+    ``image`` has any shape. Memory is identified by its storage, which is kept alive so that it is
+    not reused.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -51,9 +51,9 @@ class Tape(TorchDispatchMode):
 def live_macs(model: nn.Module, batch: Batch) -> float:
     """Multiply-adds of one image ``(1, C, H, W)`` that lie on a way from the image to the output.
 
-    Left out is what reads only constants, and what nothing reads: the edges of a cell that are
-    on no path, a branch that is dropped. Counted are convolutions and matrix products, as
-    :func:`nascence.metrics.macs` does. A product with zero is not seen through.
+    Operations that read only constants or that nothing reads are left out, such as the edges of a
+    cell that are on no path, or a branch that is dropped. As in :func:`nascence.metrics.macs`,
+    convolutions and matrix products count. A product with zeros still counts.
     """
     model, image = unwrapped(model), batch[0][:1].clone()
     with refusals(image), evaluation_mode(model), sdpa_kernel(SDPBackend.MATH), Tape(image) as tape:
@@ -73,6 +73,6 @@ def _storages(values: Any) -> Iterator[tuple[int, Tensor]]:
 
 
 def _reads_no_value(func: Any) -> bool:
-    """Tell whether an operation takes only the shape of a tensor: ``zeros_like``, ``new_ones``."""
+    """Tell whether an operation uses only the shape of a tensor: ``zeros_like``, ``new_ones``."""
     name = func._overloadpacket.__name__
     return name.endswith("_like") or name.startswith("new_")

@@ -1,4 +1,4 @@
-"""Score by how independent the channels of feature maps are."""
+"""Score a network by how independent the channels of its feature maps are."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,10 +34,10 @@ _FUNCTIONS: frozenset[Any] = frozenset(
 
 
 class _FeatureMaps(FunctionMode):
-    """While active, notes the least eigenvalue of every feature map that a layer gives.
+    """While active, records the least eigenvalue of every feature map that a layer returns.
 
-    A layer is one of ``torch.nn``, noted by hooks, or a function that such a layer would call,
-    noted where it is called outside of one.
+    A layer is a module of ``torch.nn``, which hooks observe, or a function that such a module would
+    call, observed where it is called outside of one.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class _FeatureMaps(FunctionMode):
             self.note(output)
 
     def note(self, output: Any) -> None:
-        """Note feature maps (1, C, ...) of two channels and values or more, and nothing else."""
+        """Record feature maps (1, C, ...) that have at least two channels and two values each."""
         if not isinstance(output, Tensor) or output.dim() < 3:
             return
         maps = output[0].flatten(1)
@@ -81,13 +81,12 @@ def meco(model: nn.Module, batch: Batch) -> float:
     """Return the sum over layers and blocks of the least eigenvalue of their maps' correlation.
 
     Jiang, Wang and Bie, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Minimum
-    Eigenvalue of Correlation", NeurIPS 2023. As in the published code every module
-    that gives feature maps counts, a block beside the layers it is made of, as often as it is
-    called, and BatchNorm uses the statistics of the one image. A function counts as the layer of
-    ``torch.nn`` that it stands for, so that ``F.relu`` is ``nn.ReLU``; the published code leaves
-    functions out. A channel without variation correlates with nothing, itself included, so that
-    the least eigenvalue is zero. Where the published code draws a random image, the first image of
-    the batch is used.
+    Eigenvalue of Correlation", NeurIPS 2023. As in the published code every module that gives
+    feature maps counts, a block beside the layers it is made of, as often as it is called, and
+    BatchNorm uses the statistics of the one image. A function counts as the layer of ``torch.nn``
+    that it stands for, so that ``F.relu`` is ``nn.ReLU``; the published code leaves functions out.
+    A constant channel correlates with nothing, not even itself, so that the least eigenvalue is
+    zero. Where the published code draws a random image, the first image of the batch is used.
 
     Args:
         model: any network.

@@ -1,4 +1,4 @@
-"""What a metric is, and the two that only count."""
+"""What a metric is, and the two that merely count."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +21,8 @@ _WRAPPERS = nn.DataParallel, nn.parallel.DistributedDataParallel
 def unwrapped(model: nn.Module) -> nn.Module:
     """Return the network itself where it is wrapped for several devices or compiled.
 
-    What runs on other threads or in a compiled graph is not seen by a score, and a wrapper is a
-    module more.
+    A score cannot observe what runs on other threads or in a compiled graph, and a wrapper would
+    count as one more module.
     """
     while inner := getattr(model, "module" if isinstance(model, _WRAPPERS) else "_orig_mod", None):
         model = inner
@@ -51,11 +51,11 @@ def refusals(images: Tensor) -> Iterator[None]:
 
 
 def parameters(model: nn.Module, batch: Batch) -> float:
-    """Number of learnable scalars: the simplest baseline of a score. ``batch`` is not used."""
+    """Number of learnable scalars, the simplest baseline for any score. ``batch`` is not used."""
     return float(count_parameters(model))
 
 
 def macs(model: nn.Module, batch: Batch) -> float:
-    """Multiply-adds of one image ``(1, C, H, W)`` of the batch: a baseline hard to beat."""
+    """Multiply-adds of one image ``(1, C, H, W)`` of the batch: a baseline that is hard to beat."""
     with refusals(batch[0]):
         return float(count_macs(unwrapped(model), batch[0][:1]))

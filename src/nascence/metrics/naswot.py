@@ -19,9 +19,9 @@ def naswot(model: nn.Module, batch: Batch) -> float:
 
     Activations are found by what is computed, as module, function or method: ReLU, ReLU6 (and
     ``hardtanh`` from zero), ``clamp(min=0)``, ``threshold`` at zero, leaky and parametric ReLU,
-    and, of which the paper does not speak, GELU, SiLU, Mish, ELU, SELU, CELU and hard-swish, by
-    the sign of their input. Activations that share an input repeat its code: it counts once.
-    So does the code of what a rectifier gives, if another activation reads it directly.
+    and, which the paper does not mention, GELU, SiLU, Mish, ELU, SELU, CELU and hard-swish, by the
+    sign of their input. Activations that share an input repeat its code: it counts once. The same
+    holds for the output of a rectifier that another activation reads directly.
 
     BatchNorm uses the statistics of the batch, as the published code does, and its running
     statistics stay as they are. All else is in evaluation mode: dropout and its like would make

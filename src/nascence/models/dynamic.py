@@ -19,7 +19,7 @@ from nascence.models.resnet import BasicBlock, ResNet
 
 
 class DynamicConv2d(nn.Module):
-    """Convolution by a kernel that each image mixes for itself from ``kernels`` of them.
+    """Convolution with a kernel that each image mixes for itself from ``kernels`` kernels.
 
     ``W(x) = Σ_k π_k(x) W_k``, the bias likewise, with ``π(x) = softmax(z(x) / temperature)`` and z
     two linear layers, ``in_channels // reduction`` ReLU units between them, on the image's average

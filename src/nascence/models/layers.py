@@ -65,7 +65,7 @@ def kaiming_(model: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out"
 def kaiming_kernel_(
     weight: Tensor, *, groups: int = 1, mode: Literal["fan_in", "fan_out"] = "fan_out"
 ) -> None:
-    """Fill one kernel, ``(out_channels, in_channels // groups, height, width)``, likewise."""
+    """Fill one kernel, ``(out_channels, in_channels // groups, height, width)``, that way."""
     out_channels, in_channels, height, width = weight.shape
     channels = in_channels if mode == "fan_in" else out_channels // groups
     nn.init.normal_(weight, 0.0, math.sqrt(2 / (channels * height * width)))
@@ -84,7 +84,7 @@ def divisible(channels: float, divisor: int = 8) -> int:
 
 
 def check_choice(what: str, got: str, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError where ``got`` is not one of ``allowed``."""
+    """Raise ValueError if ``got`` is not one of ``allowed``."""
     if got not in allowed:
         raise ValueError(f"{what} is {got!r}; use one of {', '.join(map(repr, allowed))}")
 

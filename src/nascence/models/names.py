@@ -1,4 +1,4 @@
-"""The networks by name, as the command line asks for them."""
+"""Networks by name, as the command line uses them."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -45,8 +45,8 @@ def names() -> tuple[str, ...]:
     """Every name that :func:`build` knows, sorted.
 
     Those that end in ``_cifar``, ``resnet20`` to ``resnet110`` and ``densenet_bc_100_12`` are made
-    for images of about 32 pixels; the others for 224. The transformers hold for one size only: 32
-    for ``vit_cifar``, 224 for the others.
+    for images of about 32 pixels; the others for 224. The transformers accept only one size: 32 for
+    ``vit_cifar``, 224 for the others.
     """
     return tuple(sorted(_BUILDERS))
 
@@ -54,8 +54,8 @@ def names() -> tuple[str, ...]:
 def build(name: str, *, classes: int, in_channels: int = 3) -> nn.Module:
     """The network of that name: ``(B, in_channels, H, W)`` to ``(B, classes)``.
 
-    For a family's own settings call its function. Raises ValueError, with the closest names, where
-    there is no such network.
+    For the settings of a family, call its function. Raises ValueError, with the closest names,
+    where there is no such network.
     """
     if name not in _BUILDERS:
         close = get_close_matches(name.lower().replace("-", "_"), _BUILDERS, n=3, cutoff=0.5)

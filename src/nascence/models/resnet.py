@@ -246,13 +246,13 @@ def _cifar_macs(
 def resnet_of_macs(macs: int, *, classes: int, image_shape: tuple[int, int, int]) -> ResNet:
     """A network of the CIFAR family whose multiply-adds are nearest to ``macs``.
 
-    The baseline that a designer would size by hand. ``image_shape`` is ``(C, H, W)``. Depth is the
-    greatest of 20, 14 and 8 whose first stage then has the paper's 16 channels or more, and 8
-    below that (at 32 pixels: 20 from 41 M, 14 from 26 M): a budget first buys width, since a
-    narrow deep network is slower and trains worse. The stages have about w, 2w and 4w channels;
-    w is the greatest that stays within the budget, and up to 1, 2 and 4 channels added to the
-    stages take up the rest. Raises ValueError where the smallest such network exceeds ``macs`` by
-    more than 5 %, and on an image without a pixel.
+    It is the baseline that a designer would size by hand. ``image_shape`` is ``(C, H, W)``. Depth
+    is the greatest of 20, 14 and 8 whose first stage then has the paper's 16 channels or more, and
+    8 below that (at 32 pixels: 20 from 41 M, 14 from 26 M): a budget first buys width, since a
+    narrow deep network is slower and trains worse. The stages have about w, 2w and 4w channels; w
+    is the greatest that stays within the budget, and up to 1, 2 and 4 channels added to the stages
+    take up the rest. Raises ValueError where the smallest such network exceeds ``macs`` by more
+    than 5 %, and on an image without a pixel.
     """
     check_ends(classes, image_shape[0])
     if min(image_shape) < 1:

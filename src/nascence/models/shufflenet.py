@@ -46,7 +46,7 @@ def _branch(in_channels: int, channels: int, *, stride: int) -> list[nn.Module]:
 
 
 class ShuffleUnit(nn.Module):
-    """Half of the channels pass, half go through 1x1, depthwise 3x3, 1x1; then a shuffle.
+    """Half of the channels pass unchanged, half go through 1x1, depthwise 3x3, 1x1; then a shuffle.
 
     Figure 3 (c): ``(B, channels, H, W)`` to the same.
     """

@@ -33,10 +33,10 @@ def create(name: str, **settings: Any) -> LearnedOptimizer:
 def save(
     optimizer: LearnedOptimizer, path: str | Path, *, card: dict[str, Any] | None = None
 ) -> None:
-    """Write weights, settings and a card (how trained, on what, which figures), whole or not.
+    """Write weights, settings and a card (how trained, on what, results) to a file, atomically.
 
     Raises:
-        ValueError: The optimizer is of none that has a name.
+        ValueError: The optimizer is not of a named architecture.
         WriteError: The disk is full, or the folder cannot be written.
     """
     known = registry.entries("optimizer")

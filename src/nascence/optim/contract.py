@@ -1,4 +1,4 @@
-"""What an optimizer is here: a module whose parameters are learned, and two pure functions."""
+"""The contract of an optimizer: a module whose parameters are learned, and two pure functions."""
 
 import math
 from abc import ABC, abstractmethod
@@ -45,12 +45,12 @@ class LearnedOptimizer(nn.Module, ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that make another one of the same form."""
+        """The keyword arguments that make another instance of the same form."""
         return {}
 
     @property
     def uses_loss(self) -> bool:
-        """Whether a loss given to `update` changes anything."""
+        """Whether `update` makes use of a loss that it is given."""
         return False
 
     @abstractmethod

@@ -54,7 +54,7 @@ class FeedForward(TensorWise):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that make another one of the same form."""
+        """The keyword arguments that make another instance of the same form."""
         return {"hidden": self.hidden, "nominal": self.nominal}
 
     def _kernel(self) -> Kernel:

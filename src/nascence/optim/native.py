@@ -30,7 +30,7 @@ FLAGS = (
 def compiled(optimizer: LearnedOptimizer) -> LearnedOptimizer:
     """A copy of an optimizer whose step is a compiled loop.
 
-    Elsewhere than on a CPU the step stays as it was. Raises ValueError for an architecture that
+    On devices other than a CPU the step stays as it was. Raises ValueError for an architecture that
     has none, and OSError if there is no C++ compiler.
     """
     if optimizer.source is None:
@@ -44,7 +44,7 @@ def compiled(optimizer: LearnedOptimizer) -> LearnedOptimizer:
 
 
 def address(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Where the values of a contiguous tensor of any shape lie, for a call of a `library`."""
+    """The address of the values of a contiguous tensor of any shape, for a call of a `library`."""
     if tensor is None:
         return ctypes.c_void_p()
     assert tensor.is_contiguous()
@@ -99,7 +99,7 @@ def _compile(command: list[str], folder: Path) -> Path:
 
 
 def _processor() -> str:
-    """What code for this processor may not be shared beyond."""
+    """What distinguishes this processor from others that cannot share its code."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""One perceptron for each parameter, fast: the step that two architectures share.
+"""One perceptron for each parameter, fast: the step shared by two architectures.
 
 What all parameters of a tensor have in common enters as the bias of the first layer, the
 normalisation of an input over the tensor as a factor of its weights, and the inputs are computed
@@ -88,7 +88,7 @@ def adam_step(first: Tensor, second: Tensor, step: Tensor, learning_rate: float)
 
 
 def forward(network: PerceptronWeights, inputs: Tensor) -> Tensor:
-    """Outputs ``(..., outputs)`` of inputs ``(..., inputs)``, everything written out."""
+    """Outputs ``(..., outputs)`` of inputs ``(..., inputs)``, computed step by step."""
     hidden = torch.relu(inputs @ network.first + network.first_bias)
     hidden = torch.relu(hidden @ network.second + network.second_bias)
     return hidden @ network.last + network.last_bias
@@ -103,7 +103,7 @@ def normalised(inputs: Tensor) -> Tensor:
 def learned_step(out: Tensor, scale: float) -> Tensor:
     """``-scale d exp(scale a)`` of outputs ``(..., 2)`` or more (Metz et al. 2019): ``(...)``.
 
-    The first is d, cut to 1000 from zero, the second a, cut to 5000.
+    The first is d, clipped at 1000 in size, the second a, clipped at 5000.
     """
     direction = out[..., 0].clamp(-LARGEST_D, LARGEST_D)
     return -scale * direction * torch.exp(scale * out[..., 1].clamp(-LARGEST_A, LARGEST_A))
@@ -180,14 +180,14 @@ class Pieces(ABC):
         return [mine, *self.fill(piece, mine)]
 
     def _move(self, piece: slice) -> None:
-        """Move the averages of a piece on."""
+        """Update the averages of a piece."""
         new = self.grad[piece].float().clamp(-self.limit, self.limit)
         for (old, change), part in zip(self.averages, (new, new * new), strict=False):
             here = old[:, piece]
             torch.lerp(here, part.expand_as(here), change.expand_as(here), out=here)
 
     def sums(self) -> tuple[Tensor, Tensor]:
-        """Move the averages on; sums and sums of squares ``(inputs,)`` over the tensor."""
+        """Update the averages; return sums and sums of squares ``(inputs,)`` over the tensor."""
         sums, norms = [], []
         for piece in self.pieces:
             self._move(piece)

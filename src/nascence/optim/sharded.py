@@ -20,7 +20,7 @@ def local(value: Any) -> Tensor:
 
 
 def whole(value: Any) -> Tensor:
-    """Return all of a tensor, in its whole shape.
+    """Return a whole tensor, in its full shape.
 
     Of a sharded one it is a copy, which every process must ask for.
     """
@@ -29,7 +29,7 @@ def whole(value: Any) -> Tensor:
 
 
 def write_(value: Any, content: Tensor) -> None:
-    """Write the whole of a tensor, of its shape and any real dtype; each process keeps its part."""
+    """Write a whole tensor, of its shape and any real dtype; each process keeps its part."""
     if is_sharded(value):
         from torch.distributed.tensor import DTensor, Replicate
 

@@ -9,7 +9,7 @@ from nascence.params import Params
 
 
 def flatten(optimizer: nn.Module) -> Tensor:
-    """All parameters side by side, ``(D,)``, in the order of ``named_parameters()``."""
+    """All parameters concatenated, ``(D,)``, in the order of ``named_parameters()``."""
     return torch.cat([value.detach().reshape(-1) for value in optimizer.parameters()])
 
 
@@ -31,5 +31,5 @@ def fill_(optimizer: nn.Module, flat: Tensor) -> None:
 
 
 def digest(optimizer: nn.Module) -> str:
-    """16 hexadecimal digits that stand for the values of all parameters."""
+    """A hash of the values of all parameters, in 16 hexadecimal digits."""
     return hashlib.blake2b(flatten(optimizer).cpu().numpy().tobytes(), digest_size=8).hexdigest()

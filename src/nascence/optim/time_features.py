@@ -1,4 +1,4 @@
-"""What an optimizer knows about time: steps taken, and the fraction of a known training."""
+"""Time features of an optimizer: steps taken, and the fraction done of a known training."""
 
 import torch
 from torch import Tensor

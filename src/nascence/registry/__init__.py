@@ -25,6 +25,7 @@ __all__ = [
     "RegistrationError",
     "entries",
     "find",
+    "find_any",
     "names",
     "own_names",
 ]
@@ -69,6 +70,11 @@ def find(name: str, *kinds: str, called: str = "") -> Entry:
             f"{called or kinds[0]} {name!r} is registered by {places}; rename or uninstall one"
         )
     return min(found, key=lambda entry: kinds.index(entry.kind))
+
+
+def find_any(name: str, *kinds: str) -> Entry | None:
+    """Look a name up; None where nothing of these kinds is called so."""
+    return find(name, *kinds) if name in names(*kinds) else None
 
 
 @cache

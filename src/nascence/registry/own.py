@@ -29,6 +29,7 @@ OWN: tuple[Entry, ...] = (
         ("nb201", "NB201", "15,625 cells of six edges", "Dong and Yang, ICLR 2020"),
         ("shufflenet", "ShuffleNetSpace", "20 blocks, four choices each", "Guo et al., ECCV 2020"),
         ("small", "SmallSpace", "1,296 cells of four edges"),
+        ("staged", "StagedSpace", "stem, stages of width, depth and block, fast on processors"),
     ),
     *_own(
         "table",

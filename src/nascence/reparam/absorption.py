@@ -1,4 +1,4 @@
-"""Where a scale and shift per channel can go: into what makes its input, or what reads it."""
+"""Where a scale and shift per channel can go: into the producer of its input, or its readers."""
 
 import math
 from dataclasses import replace
@@ -99,7 +99,7 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
 
 
 def scale_opaque(found: OpaqueConvolution, affine: ChannelAffine) -> OpaqueConvolution:
-    """A scale after a convolution of which only the output channels are known.
+    """A scale after a convolution whose output channels alone are known.
 
     Raises:
         NotExact: The scale acts on another axis.
@@ -203,7 +203,7 @@ def positions(node: fx.Node, found: Convolution, fallback: float) -> float:
 
 
 def describe(node: fx.Node) -> str:
-    """A node as a person would name it."""
+    """A readable name for a node."""
     if node.op == "placeholder":
         return "the input of the network"
     if node.op == "output":

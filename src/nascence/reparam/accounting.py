@@ -1,4 +1,4 @@
-"""What folding did, what it left and why, and what the network costs before and after."""
+"""What folding did, what it left alone and why, and the cost of the network before and after."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from nascence.reparam.channel_scale import ChannelScale
 
 
 class Rewrite(NamedTuple):
-    """One exact rewrite: the rule, the node that it replaced, and what came of it."""
+    """One exact rewrite: the rule, the node that it replaced, and the result."""
 
     rule: str
     where: str
@@ -39,7 +39,7 @@ class Cost(NamedTuple):
 
 
 class KernelCounter(TorchDispatchMode):
-    """Counts operators that compute, not those that only change a view."""
+    """Counts operators that compute something, not those that only change a view."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Arguments of graph nodes: which are data, which are constant, and torch's many spellings."""
+"""Arguments of graph nodes, data or constant, in all the spellings that torch allows."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from nascence.reparam.tracing import is_constant
 
 
 class NotFoldable(NotExact):
-    """A layer that looks linear and is not constant; the message says why."""
+    """A layer that looks linear but is not constant; the message says why."""
 
 
 def shape_of(node: Any) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""What a rewritten module keeps of the module that it stands for: dtype, format, hooks, names."""
+"""What a rewritten module keeps of the original: dtype, memory format, hooks, names."""
 
 import copy
 import sys
@@ -36,7 +36,7 @@ def restored(folded: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...] | 
 
 
 def is_channels_last(value: Tensor) -> bool:
-    """Whether a kernel ``(out, in, ...)`` is stored with its channels last, and not otherwise."""
+    """Whether a kernel ``(out, in, ...)`` is stored in channels-last order only."""
     if value.dim() not in FORMATS or value.is_contiguous():
         return False
     return value.is_contiguous(memory_format=FORMATS[value.dim()])

@@ -77,7 +77,7 @@ class BranchedConvolution(nn.Module):
 
     @property
     def keeps_shape(self) -> bool:
-        """Whether output and input have the same shape, so that an identity can stand beside."""
+        """Whether output and input have the same shape, so that an identity branch is possible."""
         return self.in_channels == self.out_channels and self.geometry.keeps_size
 
     def branch(self, kernel: tuple[int, int] | None = None) -> ConvNorm:

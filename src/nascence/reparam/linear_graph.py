@@ -72,7 +72,7 @@ class LinearGraph:
         return list(self.module.graph.nodes)
 
     def permit(self, rule: str, node: fx.Node, result: str) -> bool:
-        """Whether this rewrite may be done; notes it if so."""
+        """Whether this rewrite is allowed; records it if so."""
         name = node_name(node)
         full = self.limit is not None and len(self.rewrites) >= self.limit
         if full or (rule, name) in self.forbidden:

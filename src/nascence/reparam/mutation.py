@@ -1,4 +1,4 @@
-"""Operators that overwrite their input: a traced graph in which every value keeps its meaning.
+"""Operators that overwrite their input, rewritten so that every value of a graph stays valid.
 
 A rewrite may move a reader of a value past an operator that overwrites the value. So what reads a
 value after it was overwritten is made to read the overwriting operator, and at the end an operator

@@ -114,7 +114,7 @@ def attribute_of(module: nn.Module, name: str) -> Any:
 
 
 def is_chain(graph: fx.Graph, names: list[str]) -> bool:
-    """Whether ``graph`` calls some of the modules ``names``, in this order, each on the last."""
+    """Whether ``graph`` calls some of the modules ``names`` in order, each on the last result."""
     first, *calls, last = graph.nodes
     rest = iter(names)
     value = first

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class NotExact(ValueError):
-    """A rewrite that would change the function or make it dearer; the message says why."""
+    """A rewrite that would change the function or make it more expensive; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The rewrites: each looks at one node and, where exact and not dearer, changes the graph."""
+"""The rewrites: each changes the graph at one node where that is exact and costs no more."""
 
 from collections.abc import Callable
 

@@ -87,7 +87,7 @@ class LinearTracer(fx.Tracer):
         return lambda *args: self.root.forward(*args, **keywords), positional
 
     def fix_argument(self, name: str, default: Any) -> None:
-        """Let the traced forward take ``name`` still, and refuse anything but its default."""
+        """Keep ``name`` as an argument of the traced forward that takes nothing but its default."""
         if isinstance(default, (bool, int, float, str)) or default is None:
             proxy = self.create_proxy("placeholder", name, (default,), {})
             check = self.create_proxy("call_function", require_default, (proxy, default, name), {})

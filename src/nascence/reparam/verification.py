@@ -119,7 +119,7 @@ class Truth:
         return worst
 
     def holds(self, candidate: nn.Module) -> bool:
-        """Whether ``candidate`` runs as it is and is right to the precision of its dtype."""
+        """Whether ``candidate`` runs as it is and is correct to the precision of its dtype."""
         kinds = [x.dtype for x in candidate.parameters() if x.is_floating_point()]
         bound = max((TOLERANCE.get(kind, 1e-4) for kind in kinds), default=self.tolerance)
         error = self.error_in_dtype(candidate)

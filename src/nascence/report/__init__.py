@@ -3,6 +3,7 @@
 from nascence.report.cell import draw_cell
 from nascence.report.contents import (
     CandidatePoint,
+    Compared,
     Curve,
     Mistake,
     NetworkRow,
@@ -13,6 +14,7 @@ from nascence.report.page import render, write
 
 __all__ = [
     "CandidatePoint",
+    "Compared",
     "Curve",
     "Mistake",
     "NetworkRow",

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from nascence.report.contents import NetworkRow, ReportContents
+from nascence.report.contents import Compared, NetworkRow, ReportContents
 from nascence.report.formatting import (
     GAP,
     MISSING,
@@ -127,6 +128,11 @@ def _verdicts(contents: ReportContents) -> dict[str, Verdict]:
     missing = Verdict(MISSING, "even")
     return {
         "accuracy": accuracy_verdict(a, b, contents.validation_images),
+        "mean_recall": accuracy_verdict(
+            replace(a, accuracy=a.mean_recall),
+            replace(b, accuracy=b.mean_recall),
+            contents.validation_images,
+        ),
         "parameters": cost_verdict(a.parameters, b.parameters, "fewer", "as many"),
         "macs": cost_verdict(a.macs, b.macs, "fewer", "as many"),
         "deployed": cost_verdict(deployed_latency(a), deployed_latency(b), "faster", "slower"),
@@ -151,8 +157,13 @@ def cards(contents: ReportContents) -> list[Card]:
     interval = f"95{GAP}% interval {lower} to {upper}"
     latency = milliseconds(deployed_latency(row))
     exact = f"{count(row.parameters)} exactly"
+    recall = f"mean recall of classes {percent(row.mean_recall)}"
+    first = ("accuracy", "Validation accuracy", percent(row.accuracy), f"{interval}; {recall}")
+    if contents.uneven and math.isfinite(row.mean_recall):
+        other = f"classes are uneven; {percent(row.accuracy)} of all images are right"
+        first = ("mean_recall", "Mean recall of classes", percent(row.mean_recall), other)
     shown = (
-        ("accuracy", "Validation accuracy", percent(row.accuracy), interval),
+        first,
         ("parameters", "Parameters", magnitude(row.parameters), exact),
         ("macs", "Multiply-adds", magnitude(row.macs), "for one image"),
         ("deployed", "Latency", latency, _folding(row)),
@@ -168,6 +179,12 @@ def lead(contents: ReportContents) -> str:
     size = f"{magnitude(row.parameters)} parameters and {magnitude(row.macs)} multiply-adds"
     text = f"The designed network classifies {percent(row.accuracy)} of the validation images"
     text += f" correctly with {size}."
+    if contents.uneven and math.isfinite(row.mean_recall):
+        recall = percent(row.mean_recall)
+        text = (
+            f"The designed network finds {recall} of the validation images of a class in the mean,"
+            f" and classifies {percent(row.accuracy)} of all of them correctly, with {size}."
+        )
     if row.folded_latency_ms is not None and math.isfinite(row.folded_latency_ms - row.latency_ms):
         text += (
             f" Folding takes its forward pass from {milliseconds(row.latency_ms)}"
@@ -196,8 +213,46 @@ def lead(contents: ReportContents) -> str:
     return f"{text} It has {' and '.join(costs)}." if costs else text
 
 
+def figure_names(contents: ReportContents) -> tuple[str, str]:
+    """The two figures of a network, the one that counts first."""
+    names = ("Accuracy", "Mean recall")
+    return (names[1], names[0]) if contents.uneven else names
+
+
+def compared(contents: ReportContents) -> list[tuple[Compared, tuple[float, float]]]:
+    """What the design is compared with, each with its figures in the order of their names.
+
+    The designed network, as it is after all of its time, comes last.
+    """
+    if not contents.compared:
+        return []
+    own = contents.designed
+    final = Compared(
+        "designed",
+        f"{own.name}, all of its time",
+        "ours",
+        _optimizer(contents),
+        contents.settings.get("start", "random"),
+        own.accuracy,
+        own.mean_recall,
+        own.train_seconds,
+        own.train_steps,
+    )
+    found = []
+    for row in (*contents.compared, final):
+        figures = (row.accuracy, row.mean_recall)
+        found.append((row, figures[::-1] if contents.uneven else figures))
+    return found
+
+
+def _optimizer(contents: ReportContents) -> str:
+    """What trained the designed network, as the row in equal time says."""
+    return next((row.optimizer for row in contents.compared if row.key == "short"), "")
+
+
 _ROWS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("Validation accuracy", "accuracy", percent),
+    ("Mean recall of classes", "mean_recall", percent),
     ("Parameters", "parameters", count),
     ("Multiply-adds", "macs", count),
     ("Latency before folding", "latency_ms", milliseconds),

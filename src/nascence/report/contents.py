@@ -1,5 +1,6 @@
 """What a report says: plain values, checked when they are made."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +104,35 @@ class StageTime:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """One row of the table that says what each part of a design is worth.
+
+    Attributes:
+        key: What the row stands for: ``"majority"``, ``"classic"``; ``"usual"`` and ``"ours"``, the
+            recipes on a network designed by hand; ``"optimizer"``, ours with another optimizer;
+            ``"short"``, the designed network in equal time; ``"stock"``, ResNet-18.
+        name: The network or method.
+        recipe: How it was trained, in a word.
+        optimizer: What trained it.
+        start: What its training started from.
+        accuracy: Share of the validation images that are right, in [0, 1].
+        mean_recall: Share of each class that was found, averaged over classes.
+        seconds: Of wall time that it took.
+        steps: Of its training; None where there are none.
+    """
+
+    key: str
+    name: str
+    recipe: str
+    optimizer: str
+    start: str
+    accuracy: float
+    mean_recall: float
+    seconds: float
+    steps: int | None
+
+
+@dataclass(frozen=True)
 class NetworkRow:
     """A trained network: how good it is, what it costs, and what its training took.
 
@@ -115,6 +145,7 @@ class NetworkRow:
         folded_latency_ms: The same after folding; None where it was not folded.
         train_seconds: Time of the training, a search before it included.
         train_steps: Steps of the training.
+        mean_recall: Share of each class that was found, averaged over classes; nan if not known.
     """
 
     name: str
@@ -125,6 +156,7 @@ class NetworkRow:
     folded_latency_ms: float | None
     train_seconds: float
     train_steps: int
+    mean_recall: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +185,10 @@ class ReportContents:
         environment: Machine and versions.
         notes: What the reader must know, such as skipped files or a shortened training.
         beginning: A sentence or two on the start of the training and its optimizer, or nothing.
+        uneven: Whether classes are of uneven size, so that mean recall comes first.
+        warning: What the reader must know before any figure, or nothing.
+        compared: What each part of the design is worth, measured in equal time.
+        worth: The same in sentences.
 
     Raises:
         ValueError: The confusion matrix is of another type or shape, or has negative counts.
@@ -179,6 +215,10 @@ class ReportContents:
     environment: dict[str, str]
     notes: tuple[str, ...]
     beginning: str = ""
+    uneven: bool = False
+    warning: str = ""
+    compared: tuple[Compared, ...] = ()
+    worth: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.classes), len(self.classes))

@@ -191,6 +191,8 @@ def render(contents: ReportContents) -> str:
         lead=comparison.lead(contents),
         cards=comparison.cards(contents),
         rows=comparison.rows(contents),
+        compared=comparison.compared(contents),
+        compared_figures=comparison.figure_names(contents),
         drawing=drawing,
         kinds=kinds,
         scored=len(scored),

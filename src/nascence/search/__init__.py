@@ -11,8 +11,14 @@ from nascence.search.evaluator import (
     TrainingEvaluator,
 )
 from nascence.search.history import Candidate, History
-from nascence.search.limits import ExhaustedError, Limit, LimitError, Limits, sample_allowed
-from nascence.search.listed_space import ListedSpace
+from nascence.search.limits import (
+    Allowed,
+    ExhaustedError,
+    Limit,
+    LimitError,
+    Limits,
+    sample_allowed,
+)
 from nascence.search.local_search import LocalSearch
 from nascence.search.loop import search
 from nascence.search.optuna_strategies import NSGA2, TPE
@@ -22,10 +28,11 @@ from nascence.search.reinforce import Reinforce
 from nascence.search.seen import Distinct, Seen
 from nascence.search.strategy import DistinctStrategy, Evolution, RandomSearch, Strategy
 from nascence.search.study import open_study, read_history
-from nascence.search.table_space import TableSpace
+from nascence.search.table_space import ListedSpace, TableSpace
 from nascence.search.tree_search import LaMCTS, LaNAS
 
 __all__ = [
+    "Allowed",
     "AccuracyPredictor",
     "Box",
     "Candidate",

@@ -11,7 +11,7 @@ from nascence.spaces.darts_network import set_drop_path_
 from nascence.spaces.decisions import Architecture, Choices, Decision
 from nascence.spaces.elastic_block import ElasticBlock
 from nascence.spaces.elastic_mobile import ElasticMobile
-from nascence.spaces.elastic_network import Stage
+from nascence.spaces.elastic_network import Elastic, Stage
 from nascence.spaces.gan import GeneratorSpace
 from nascence.spaces.mobile import Mobile
 from nascence.spaces.nb201 import NB201
@@ -26,6 +26,7 @@ from nascence.spaces.space import (
     Costed,
     Crossable,
     Derivable,
+    Growing,
     Listable,
     NetworkSpace,
     Readable,
@@ -36,6 +37,8 @@ from nascence.spaces.space import (
     Zero,
     name_of,
 )
+from nascence.spaces.staged import StagedSpace
+from nascence.spaces.staged_blocks import Operator
 
 __all__ = [
     "AdditiveSpace",
@@ -55,15 +58,18 @@ __all__ = [
     "Darts",
     "Decision",
     "Derivable",
+    "Elastic",
     "ElasticBlock",
     "ElasticMobile",
     "GENOTYPES",
     "GeneratorSpace",
     "Genotype",
+    "Growing",
     "Listable",
     "Mobile",
     "NB201",
     "NetworkSpace",
+    "Operator",
     "ProductSpace",
     "Readable",
     "Restrictable",
@@ -75,6 +81,7 @@ __all__ = [
     "ShuffleNetSpace",
     "SmallSpace",
     "Stage",
+    "StagedSpace",
     "Zero",
     "identity_convolution",
     "name_of",

@@ -54,7 +54,8 @@ class DeepNets:
 
     ``cells`` and ``channels`` restrict the training split to smaller networks: the range of
     cells, and the widths to choose from. ``max_macs`` leaves out networks that cost more
-    multiply-adds for an image.
+    multiply-adds for an image. ``norm`` "bn" or "none" gives every network of the training split
+    batch normalisation or none; if not given, some shallow ones go without.
 
     Raises:
         ValueError: the split is unknown, ``image_size`` below 8, or the split takes no such
@@ -70,6 +71,7 @@ class DeepNets:
         cells: tuple[int, int] | None = None,
         channels: tuple[int, ...] | None = None,
         max_macs: int | None = None,
+        norm: str | None = None,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
@@ -79,6 +81,12 @@ class DeepNets:
             raise ValueError("the predefined networks have no cells, channels or max_macs")
         self.split, self.classes, self.image_size = split, classes, image_size
         ranges = _RANGES.get(split, Ranges())
+        if norm is not None:
+            if split != "train" or norm not in ("bn", "none"):
+                raise ValueError(
+                    f"norm is {norm!r} with split {split!r}; the training split takes bn or none"
+                )
+            ranges = ranges._replace(norm=norm)
         self.ranges = ranges if cells is None else ranges._replace(cells=cells)
         self.channels = channels
         self.max_macs = max_macs

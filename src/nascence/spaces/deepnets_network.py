@@ -31,22 +31,24 @@ class LayerNetwork(nn.Module):
 
     def __init__(self, layers: list[Layer]) -> None:
         super().__init__()
-        self._run: list[tuple[str, Any, tuple[int, ...], tuple[Any, ...]]] = []
-        for layer in layers:
+        self._run: list[tuple[str, Any, tuple[int, ...], tuple[Any, ...], tuple[int, ...]]] = []
+        for layer, read in zip(layers, _last_reads(layers), strict=True):
             module = _module(layer)
             if module is not None:
                 _attach(self, layer.name, module)
-            self._run.append((layer.kind, module, layer.inputs, layer.settings))
+            self._run.append((layer.kind, module, layer.inputs, layer.settings, read))
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute logits, ``(B, 3, S, S)`` to ``(B, classes)``."""
-        values = [x]
-        for kind, module, inputs, settings in self._run:
+        values = {0: x}
+        for place, (kind, module, inputs, settings, read) in enumerate(self._run, 1):
             if module is not None:
-                values.append(module(values[inputs[0]]))
+                values[place] = module(values[inputs[0]])
             else:
-                values.append(FUNCTIONS[kind](*(values[i] for i in inputs), settings))
-        return values[-1]
+                values[place] = FUNCTIONS[kind](*(values[i] for i in inputs), settings)
+            for done in read:  # a wide network of a hundred layers would fill the memory
+                del values[done]
+        return values[len(self._run)]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerNetwork":
         """The run list names modules of this network, so it is copied with them."""
@@ -54,6 +56,15 @@ class LayerNetwork(nn.Module):
         memo[id(self)] = copy
         copy.__dict__.update({key: deepcopy(value, memo) for key, value in self.__dict__.items()})
         return copy
+
+
+def _last_reads(layers: list[Layer]) -> list[tuple[int, ...]]:
+    """For every layer, the values that no later one reads."""
+    last = {value: place for place, layer in enumerate(layers) for value in layer.inputs}
+    return [
+        tuple(value for value in dict.fromkeys(layer.inputs) if last[value] == place)
+        for place, layer in enumerate(layers)
+    ]
 
 
 def _module(layer: Layer) -> nn.Module | None:

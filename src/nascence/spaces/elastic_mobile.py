@@ -1,7 +1,7 @@
 """The space of Once-for-All: MobileNetV3 of elastic resolution, depth, kernel and expansion."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from nascence.spaces.elastic_network import (
     STAGES,
     STEM,
     Geometry,
+    Kind,
     NetworkCosts,
     Place,
     Setting,
@@ -30,8 +31,6 @@ from nascence.spaces.elastic_network import (
     strides_for,
 )
 from nascence.spaces.inverted_residual import divisible
-
-Kind = Literal["resolution", "depth", "kernel", "expansion"]
 
 
 class ElasticMobile(CostedSpace):

@@ -3,13 +3,15 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from nascence.spaces.additive import Cost, total
 from nascence.spaces.blocks import convolution_cost, normalised
+from nascence.spaces.decisions import Architecture
 from nascence.spaces.inverted_residual import InvertedResidual, activation, block_cost
+from nascence.spaces.space import Costed, Crossable, Listable, Readable, Sharable
 
 Blocks = Sequence[Sequence[tuple[int, int]]]
 """Kernel and expansion of each block of each stage."""
@@ -66,6 +68,35 @@ class Setting(NamedTuple):
 
     resolution: int | None
     stages: Blocks
+
+
+Kind = Literal["resolution", "depth", "kernel", "expansion"]
+
+
+@runtime_checkable
+class Elastic(Costed, Crossable, Listable, Readable, Sharable, Protocol):
+    """A space whose networks are slices of its largest one, as Once-for-All needs.
+
+    Attributes:
+        geometry: What all networks have in common.
+        kernels, expansions: Values that the blocks choose among, ascending.
+        kinds: For each decision what it decides.
+    """
+
+    geometry: Geometry
+    kernels: tuple[int, ...]
+    expansions: tuple[int, ...]
+    kinds: tuple[Kind, ...]
+
+    @property
+    def largest(self) -> Architecture:
+        """The network that all others are slices of."""
+
+    def setting(self, architecture: Architecture) -> Setting:
+        """Return the architecture in values, without what has no effect."""
+
+    def build(self, architecture: Architecture) -> nn.Sequential:
+        """Build a network: stem, stages and what follows them, by name."""
 
 
 def strides_for(side: int) -> list[int]:

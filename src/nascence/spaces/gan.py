@@ -114,7 +114,7 @@ class GeneratorSpace(CandidateSpace):
             raise ValueError(f"images are {height}x{width}; give squares of 8, 16, 32 … pixels")
         return cls(stages=stages, in_channels=channels, **settings)
 
-    def grown(self, stages: int) -> "GeneratorSpace":
+    def grown(self, stages: int) -> Self:
         """Return the space of the first ``stages`` cells alone, its decisions the first of these.
 
         Raises:
@@ -122,7 +122,7 @@ class GeneratorSpace(CandidateSpace):
         """
         if not 1 <= stages <= self.stages:
             raise ValueError(f"stages is {stages}; give 1 to {self.stages}")
-        return GeneratorSpace(
+        return type(self)(
             stages=stages, width=self.width, latent=self.latent, in_channels=self.in_channels
         )
 

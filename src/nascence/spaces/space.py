@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -197,6 +197,28 @@ class NetworkSpace(Sharable, Protocol):
 
     def network(self, choose: Choose) -> nn.Module:
         """Build the network with what ``choose`` gives at each place of a decision."""
+
+
+@runtime_checkable
+class Growing(NetworkSpace, Costed, Readable, Protocol):
+    """A space of generators that are searched stage by stage, as AutoGAN does.
+
+    Attributes:
+        stages: Cells of a generator; each doubles the side of the images.
+        latent: Values from which an image is made.
+        side: Side of the square images in pixels.
+    """
+
+    stages: int
+    latent: int
+    side: int
+
+    def grown(self, stages: int) -> Self:
+        """Return the space of the first ``stages`` cells alone, its decisions the first of these.
+
+        Raises:
+            ValueError: more stages than there are.
+        """
 
 
 @runtime_checkable

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from nascence.params import Params
 from nascence.spaces.decisions import Architecture, Choices
 from nascence.spaces.elastic_block import ElasticBlock
-from nascence.spaces.elastic_mobile import ElasticMobile
-from nascence.spaces.elastic_network import Place, assembled, resized
+from nascence.spaces.elastic_network import Elastic, Place, assembled, resized
 from nascence.supernets.weight_sharing import WeightSharing
 
 
 class ElasticSuperNet(WeightSharing):
-    """All networks of an :class:`ElasticMobile` in one, sliced out of the largest.
+    """All networks of an elastic space in one, sliced out of the largest.
 
     Cai et al., "Once-for-All: Train One Network and Specialize it for Efficient Deployment",
     ICLR 2020, section 3.3. A network scales its images to its resolution, takes the first blocks
@@ -34,9 +33,9 @@ class ElasticSuperNet(WeightSharing):
         choices: for each decision the indices of the choices that it holds.
     """
 
-    space: ElasticMobile
+    space: Elastic
 
-    def __init__(self, space: ElasticMobile) -> None:
+    def __init__(self, space: Elastic) -> None:
         super().__init__()
         self.space, self.statistics = space, "tracked"
         self.choices = tuple(tuple(range(len(decision.choices))) for decision in space.decisions)
@@ -121,4 +120,7 @@ class ElasticSuperNet(WeightSharing):
 
     def _stages(self) -> list[list[ElasticBlock]]:
         stages = self.network.get_submodule("stages").children()
-        return [[block for block in stage if isinstance(block, ElasticBlock)] for stage in stages]  # type: ignore[attr-defined]
+        return [
+            [block for block in stage.children() if isinstance(block, ElasticBlock)]
+            for stage in stages
+        ]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,14 @@ from nascence.search.limits import Limits, sample_allowed
 from nascence.search.loop import search
 from nascence.search.predictor_search import PredictorSearch
 from nascence.search.study import open_study
-from nascence.spaces import Architecture, ElasticMobile
+from nascence.spaces import Architecture, Elastic
 from nascence.supernets.elastic import ElasticSuperNet
 from nascence.supernets.evaluators import FewShotEvaluator
 from nascence.supernets.progressive_shrinking import PHASES, Phase, progressive_shrinking
 from nascence.supernets.training import SubSupernet, train_sub_supernets
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 JOURNAL = "study.journal"
 Progress = Callable[[str, float, str], None]
@@ -136,18 +139,15 @@ def once_for_all(
         **({} if workers > 1 else {"progress": _training(progress)}),
         **settings,
     )
-    costs = {"macs": space.macs, **{limit.name: limit.cost for limit in _listed(limits)}}
-    study = None
-    if out is not None:  # another strategy, as by other limits, has a study of its own
-        mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:12]
-        study = open_study(out / JOURNAL, space=space, name=mark, costs=tuple(costs))
+    limited = () if limits is None else limits.limits
+    costs = {"macs": space.macs, **{limit.name: limit.cost for limit in limited}}
     history = search(
         strategy,
         sub_supernet_evaluator(
             trained, data, images=images, recalibration_images=recalibration_images
         ),
         trials=samples + verified,
-        study=study,
+        study=_study(out, strategy, tuple(costs)),
         costs=costs,
         on_trial=_scoring(progress, samples + verified),
     )
@@ -197,7 +197,7 @@ def calibrated(
     return network.eval()
 
 
-def _whole_space(sub_supernets: Sequence[ElasticSuperNet]) -> ElasticMobile:
+def _whole_space(sub_supernets: Sequence[ElasticSuperNet]) -> Elastic:
     """Return the space whose architectures each belong to one of the sub-supernets."""
     if not sub_supernets:
         raise ValueError("there is no supernet; give one, or all sub-supernets of a split one")
@@ -211,8 +211,12 @@ def _whole_space(sub_supernets: Sequence[ElasticSuperNet]) -> ElasticMobile:
     return space
 
 
-def _listed(limits: Limits | None) -> Sequence[Any]:
-    return () if limits is None else limits.limits
+def _study(out: Path | None, strategy: PredictorSearch, costs: tuple[str, ...]) -> "Study | None":
+    """Return the study of a strategy; another, as by other limits, has one of its own."""
+    if out is None:
+        return None
+    mark = hashlib.sha256(strategy.description.encode()).hexdigest()[:12]
+    return open_study(out / JOURNAL, space=strategy.space, name=mark, costs=costs)
 
 
 def _scoring(progress: Progress | None, trials: int) -> Callable[[Candidate], None]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nascence.data import Dataset
-from nascence.spaces import Architecture, Choices, ElasticMobile
+from nascence.spaces import Architecture, Choices, Elastic
 from nascence.supernets.elastic import ElasticSuperNet
 from nascence.supernets.training import (
     PathLoss,
@@ -53,7 +53,7 @@ class Phase(NamedTuple):
     distil: bool = True
     sort: bool = False
 
-    def opened(self, space: ElasticMobile, choices: Choices) -> Choices:
+    def opened(self, space: Elastic, choices: Choices) -> Choices:
         """Return the choices drawn of those that a supernet holds."""
         counts = {"kernel": self.kernels, "depth": self.depths, "expansion": self.expansions}
         return tuple(

@@ -1,4 +1,4 @@
-"""Functions of two variables with a known least value, noisy, turned and scaled."""
+"""Functions of two variables with a known minimum, with noise, rotated and scaled."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from nascence.tasks.ranges import happens, log_uniform, uniform
 
 
 class Landscape(NamedTuple):
-    """A function of x and y, where it is least, the least value, and the half width of its box.
+    """A function of x and y, its minimiser, its minimum, and half the width of its box.
 
     ``shape`` is a factor of some functions, log-uniform between the two bounds: the condition of
     the bowl, the steepness of Rosenbrock's valley.
@@ -157,5 +157,5 @@ class Function(NumberedProblem):
 
 
 def function() -> NumberedFamily:
-    """Bowls, Rosenbrock's valley, and what else is used to try optimizers in the plane."""
+    """Bowls, Rosenbrock's valley and other functions of the plane on which optimizers are tried."""
     return NumberedFamily("function", tuple(Function(name) for name in LANDSCAPES), 840)

@@ -1,4 +1,4 @@
-"""Small images for tasks: the bundled sample at a low resolution, split four ways."""
+"""Small images for tasks: the bundled sample at a low resolution, in four splits."""
 
 from functools import lru_cache
 
@@ -60,7 +60,7 @@ def rows_of(drawn: Tensor, train_rows: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _mirrored(side: int, grey: bool, device: str) -> tuple[Tensor, Tensor]:
-    """`sample` and behind it the mirror image of every row, flattened: ``(12000, C side²)``."""
+    """`sample` followed by the mirror image of every row, flattened: ``(12000, C side²)``."""
     images, labels = sample(side, grey=grey, device=device)
     return torch.cat([images, images.flip(-1)]).flatten(1), labels
 

@@ -1,4 +1,4 @@
-"""Least squares with four forms of spectra, noise in the matrix, and the logarithm of the error.
+"""Least squares with four kinds of spectra, a noisy matrix, or the logarithm of the error.
 
 The quadratic tasks of TaskSet (Metz et al. 2020), in 2 to 64 dimensions.
 """

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: classifiers of any depth, and softmax regression as those of none."""
+"""Multilayer perceptrons: classifiers of any depth, of which softmax regression has depth zero."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -20,13 +20,17 @@ class CostedFamily(TaskFamily, Protocol):
         ...
 
 
-class NumberedProblem(Problem):
-    """A problem that draws the constants of its tasks and knows what a step costs."""
+class CostedProblem(Problem):
+    """A problem that knows what a step costs."""
 
     @property
     @abstractmethod
     def cost(self) -> int:
         """Multiply-adds of matrix products in a step: three times those of the loss of a batch."""
+
+
+class NumberedProblem(CostedProblem):
+    """A problem that draws the constants of its tasks."""
 
     @abstractmethod
     def sample(self, *, generator: torch.Generator) -> Params:
@@ -35,7 +39,7 @@ class NumberedProblem(Problem):
 
 @dataclass(frozen=True)
 class NumberedFamily:
-    """``count`` tasks that take turns in ``problems``.
+    """``count`` tasks that cycle through ``problems``.
 
     Task k follows from the name of the family and k alone, so that it is the same everywhere; tasks
     k, k + len(problems), ... can be stacked.

@@ -68,5 +68,5 @@ class Quadratics(NumberedFamily):
 
 
 def wide_quadratics() -> NumberedFamily:
-    """Quadratics of 128 to 512 dimensions; few, as a matrix takes up to a megabyte."""
+    """Quadratics of 128 to 512 dimensions; only a few, because a matrix takes up to a megabyte."""
     return NumberedFamily("quadratic-wide", tuple(map(Quadratic, (128, 256, 512))), 60)

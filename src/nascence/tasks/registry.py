@@ -1,4 +1,4 @@
-"""All families and tasks by name, and which of them meta-training never sees."""
+"""All families and tasks by name, and those that meta-training never sees."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,7 @@ HELD_OUT_SHARE = 0.2
 
 
 def family(name: str) -> CostedFamily:
-    """A family by its name; raises ValueError for one that there is not.
+    """A family by its name; raises ValueError for an unknown one.
 
     ``name:units`` is the family with every task in units of its own, and ``name:units-of-tensors``
     with every tensor in its own (`ReparametrisedFamily`).
@@ -72,12 +72,12 @@ def family(name: str) -> CostedFamily:
 
 
 def chosen(names: str, *, max_cost: int | None = None) -> list[CostedFamily]:
-    """Families by names with commas; one twice counts twice.
+    """Families by names separated by commas; one named twice counts twice.
 
     "training" stands for those for meta-training, "held-out" for the others and "all" for both,
     also with a colon and what follows it in `family`. ``max_cost`` leaves out families with a task
-    that takes more multiply-adds a step. Raises ValueError for a name that there is not, and if
-    nothing is left.
+    that takes more multiply-adds a step. Raises ValueError for an unknown name, and if nothing is
+    left.
     """
     groups = {"training": TRAINING, "held-out": HELD_OUT, "all": tuple(FAMILIES)}
     found = []
@@ -95,7 +95,7 @@ def chosen(names: str, *, max_cost: int | None = None) -> list[CostedFamily]:
 
 
 def task(name: str) -> Task:
-    """A task by its name, such as ``mlp/17``; raises ValueError for one that there is not."""
+    """A task by its name, such as ``mlp/17``; raises ValueError for an unknown one."""
     kind, _, number = name.rpartition("/")
     if not kind or not number.isdecimal():
         raise ValueError(f"task is {name!r}; give a family and a number, such as mlp/17")

@@ -1,4 +1,4 @@
-"""Regression on endless synthetic data: a perceptron learns what another one says."""
+"""Regression on endless synthetic data: a perceptron learns the outputs of another one."""
 
 from dataclasses import dataclass
 

@@ -13,26 +13,26 @@ from torch import Tensor
 
 from nascence.core.randomness import stream
 from nascence.params import Params
-from nascence.task import Draw, Problem, Task, TaskSplit
-from nascence.tasks.numbered import CostedFamily
+from nascence.task import Draw, Task, TaskSplit
+from nascence.tasks.numbered import CostedFamily, CostedProblem
 from nascence.tasks.ranges import log_uniform
 
 Units = Literal["task", "tensor"]
 
 
 @dataclass(frozen=True)
-class Reparametrised(Problem):
+class Reparametrised(CostedProblem):
     """A problem whose parameters are multiplied by the constant ``parameter_units``.
 
     It has one number for each tensor, ``(tensors,)``, in the order of their names.
     """
 
-    inner: Problem
+    inner: CostedProblem
 
     @property
     def cost(self) -> int:
         """Multiply-adds of a step, those of the inner problem."""
-        return self.inner.cost  # type: ignore[attr-defined]
+        return self.inner.cost
 
     def init(self, constants: Params, *, generator: torch.Generator) -> Params:
         """Draw initial parameters."""
@@ -68,7 +68,7 @@ class ReparametrisedFamily:
 
     @property
     def name(self) -> str:
-        """That of the family, with ``:units`` or ``:units-of-tensors`` behind."""
+        """The name of the family, followed by ``:units`` or ``:units-of-tensors``."""
         return f"{self.family.name}:{SUFFIXES[self.units]}"
 
     @property
@@ -82,6 +82,8 @@ class ReparametrisedFamily:
     def task(self, index: int) -> Task:
         """Task ``index``; raises IndexError outside the family."""
         inner = self.family.task(index)
+        problem = inner.problem
+        assert isinstance(problem, CostedProblem)  # the family is a costed one
         generator = stream(self.name, index)
         tensors = len(inner.init(generator=generator))
         low, high = 1 / self.largest, self.largest
@@ -91,7 +93,7 @@ class ReparametrisedFamily:
         ]
         units = torch.tensor(drawn * (tensors if self.units == "task" else 1))
         constants = inner.constants | {"parameter_units": units}
-        return Task(f"{self.name}/{index}", Reparametrised(inner.problem), constants)
+        return Task(f"{self.name}/{index}", Reparametrised(problem), constants)
 
 
 SUFFIXES: dict[Units, str] = {"task": "units", "tensor": "units-of-tensors"}

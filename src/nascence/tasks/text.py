@@ -56,7 +56,7 @@ class _Language:
         return [left.pop(self._below(len(left))) for _ in range(min(count, len(left)))]
 
     def _frequent(self, items: list[str]) -> str:
-        """One of the items, by Zipf's law nearly: the position is log-uniform."""
+        """One of the items, nearly by Zipf's law: its position is log-uniform."""
         return items[int(len(items) ** self.random.random()) - 1]
 
     def _words(self, kind: str, count: int) -> list[str]:
@@ -76,7 +76,7 @@ class _Language:
         return start + self._frequent(self.consonants) if closes else start
 
     def expand(self, symbol: str) -> list[str]:
-        """The words and marks that a symbol of the grammar becomes."""
+        """The words and marks that a symbol of the grammar expands to."""
         if symbol in self.words:
             return [self._frequent(self.words[symbol])]
         if symbol not in RULES:

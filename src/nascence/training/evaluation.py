@@ -18,11 +18,13 @@ class Evaluation(NamedTuple):
         logits: ``(N, classes)``.
         loss: Mean cross-entropy.
         accuracy: Top-1, in [0, 1].
+        mean_recall: Balanced accuracy, in [0, 1]; see :func:`mean_recall`.
     """
 
     logits: Tensor
     loss: float
     accuracy: float
+    mean_recall: float
 
 
 def evaluate(
@@ -50,4 +52,20 @@ def evaluate(
     logits = torch.cat(pieces)
     loss = functional.cross_entropy(logits, split.labels).item()
     accuracy = (logits.argmax(1) == split.labels).float().mean().item()
-    return Evaluation(logits, loss, accuracy)
+    return Evaluation(logits, loss, accuracy, mean_recall(logits.argmax(1), split.labels))
+
+
+def mean_recall(predicted: Tensor, labels: Tensor) -> float:
+    """The share of each class that was found, averaged over the classes that occur: in [0, 1].
+
+    Also called balanced accuracy (Brodersen, Ong, Stephan, Buhmann 2010). A classifier that always
+    names the most frequent of K classes has 1 / K.
+
+    Args:
+        predicted: Classes ``(N,)``.
+        labels: Their true classes ``(N,)``.
+    """
+    counts = torch.bincount(labels)
+    right = torch.bincount(labels[predicted == labels], minlength=len(counts))
+    present = counts > 0
+    return (right[present] / counts[present]).mean().item()

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nascence.core.randomness import derived_seed, drawn_seed, reseed, seeded, stream
 from nascence.core.resumable import Budget, Checkpoint
-from nascence.data import Batch, Dataset, augment
+from nascence.data import Batch, Dataset, augment, epoch_order
 from nascence.training.precision import WORTH, Precision, faster_precision
 from nascence.training.recipe import Objective, OptimizerFactory, cosine, cross_entropy
 from nascence.training.run import Measurement, Run
@@ -27,6 +27,7 @@ class Training(NamedTuple):
         seconds: Wall time that they took.
         stopped_by: Which budget ended it.
         precision: What it was trained in; "auto" is what a GPU has.
+        samples: How many images the steps saw in all; 0 where that is not known.
     """
 
     model: nn.Module
@@ -35,6 +36,7 @@ class Training(NamedTuple):
     seconds: float
     stopped_by: Literal["steps", "seconds"]
     precision: Precision = "auto"
+    samples: int = 0
 
 
 def train(
@@ -52,6 +54,10 @@ def train(
     crop: int = 4,
     flip: bool = True,
     cutout: int = 0,
+    flip_vertically: bool = False,
+    zoom: float = 0.0,
+    light: float = 0.0,
+    balance: float = 0.0,
     resolution_schedule: Callable[[float], int] | None = None,
     clip: float | None = None,
     objective: Objective | None = None,
@@ -92,6 +98,11 @@ def train(
         crop: Pixels that images are shifted by, at most.
         flip: Whether half of the images are mirrored.
         cutout: Side in pixels of a square that is blanked; 0 for none.
+        flip_vertically: Whether half of the images are turned upside down.
+        zoom: How far images are enlarged at most, as a share of their side; see
+            :func:`nascence.data.augment`, also for the next one.
+        light: How far brightness and contrast are changed at most.
+        balance: How far classes are shown equally often; see :func:`nascence.data.epoch_order`.
         resolution_schedule: Side in pixels that images are scaled to, for the fraction done.
         clip: Largest norm of the gradient.
         objective: Takes the place of cross-entropy; what it draws from PyTorch's global generator
@@ -130,12 +141,24 @@ def train(
             run.use(_chosen(run, data, batch_size, objective, steps, seconds))
         while budget.left():
             before = budget.fraction
-            images, labels = _batch_of(data, run.step, batch_size, seed)
+            images, labels = _batch_of(data, run.step, batch_size, seed, balance)
             shifts = stream(seed, run.step, 1, derivation="training")
-            images = augment(images, flip=flip, crop=crop, cutout=cutout, generator=shifts)
+            images = augment(
+                images,
+                flip=flip,
+                crop=crop,
+                cutout=cutout,
+                flip_vertically=flip_vertically,
+                zoom=zoom,
+                light=light,
+                generator=shifts,
+            )
             reseed(derived_seed(seed, run.step, 2, derivation="training"), run.device)
             run.advance(
-                _scaled(data.normalise(images.to(run.device)), resolution_schedule, before),
+                scaled(
+                    data.normalise(images.to(run.device)),
+                    resolution_schedule and resolution_schedule(before),
+                ),
                 labels.to(run.device),
                 factor=schedule(before),
                 objective=objective,
@@ -151,7 +174,13 @@ def train(
             report = None if progress is None else partial(progress, budget.fraction, measured)
             stepped(ended=not budget.left(), report=report)
     return Training(
-        run.result(), tuple(run.curve), run.step, run.seconds, budget.stopped_by, run.precision
+        run.result(),
+        tuple(run.curve),
+        run.step,
+        run.seconds,
+        budget.stopped_by,
+        run.precision,
+        run.step * min(batch_size, len(data.train)),
     )
 
 
@@ -188,26 +217,25 @@ def _check_settings(
         raise ValueError(f"{len(data.train)} training images; at least 2 are needed")
 
 
-def _batch_of(data: Dataset, step: int, batch_size: int, seed: int) -> Batch:
+def _batch_of(data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0) -> Batch:
     """Batch number ``step`` of the endless sequence of shuffled epochs."""
     size = min(batch_size, len(data.train))
     per_epoch = len(data.train) // size
     epoch, position = divmod(step, per_epoch)
     shuffling = stream(seed, epoch, 0, derivation="training")
-    order = torch.randperm(len(data.train), generator=shuffling)
+    order = epoch_order(data.train.labels, balance=balance, generator=shuffling)
     chosen = order[position * size : (position + 1) * size]
-    return data.train.images[chosen], data.train.labels[chosen]
+    return data.train.take(chosen)
 
 
-def _scaled(
-    images: Tensor, resolution_schedule: Callable[[float], int] | None, fraction: float
-) -> Tensor:
-    """Images (N, C, H, W) at the side that is asked for, the aspect ratio kept."""
-    if resolution_schedule is None:
-        return images
+def scaled(images: Tensor, side: int | None) -> Tensor:
+    """Images ``(N, C, H, W)`` whose longer side has ``side`` pixels, the aspect ratio kept.
+
+    ``None`` leaves them as they are.
+    """
     height, width = images.shape[-2:]
-    factor = resolution_schedule(fraction) / max(height, width)
-    if factor == 1:
+    if side is None or side == max(height, width):
         return images
+    factor = side / max(height, width)
     target = (max(round(height * factor), 1), max(round(width * factor), 1))
     return functional.interpolate(images, target, mode="bilinear", antialias=True)

@@ -25,12 +25,14 @@ class Measurement(NamedTuple):
         seconds: Wall time that they took.
         train_loss: Mean since the point before.
         accuracy: On the validation images, in [0, 1].
+        mean_recall: Of their classes, in [0, 1]; nan in files of earlier versions.
     """
 
     step: int
     seconds: float
     train_loss: float
     accuracy: float
+    mean_recall: float = math.nan
 
 
 class Run:
@@ -120,7 +122,9 @@ class Run:
         model = self.average if self.average is not None else self.model
         result = evaluate(model, data.validation, data.normalise, device=self.device)
         loss = self.loss_sum.item() / max(self.loss_count, 1)
-        self.curve.append(Measurement(self.step, self.seconds, loss, result.accuracy))
+        self.curve.append(
+            Measurement(self.step, self.seconds, loss, result.accuracy, result.mean_recall)
+        )
         self.loss_sum, self.loss_count = torch.zeros_like(self.loss_sum), 0
         return self.curve[-1]
 
@@ -163,8 +167,8 @@ class Run:
         self.loss_sum = saved["loss_sum"].to(self.loss_sum).reshape(())
         self.loss_count = int(saved["loss_count"])
         self.curve = [
-            Measurement(int(step), float(seconds), float(loss), float(accuracy))
-            for step, seconds, loss, accuracy in saved["curve"]
+            Measurement(int(step), *(float(value) for value in figures))
+            for step, *figures in saved["curve"]
         ]
 
 

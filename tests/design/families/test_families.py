@@ -49,8 +49,10 @@ def test_a_family_has_its_own_optimizer() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"family": "trees"}, "--family is 'trees'; it must be one of cells, mdeq"),
+        ({"family": "trees"}, "--family is 'trees'; it must be one of stages, cells, mdeq"),
         ({"family": "mdeq", "start": "predicted"}, "--start is 'predicted'.*it can be random"),
+        ({"block": "repvgg"}, "--block is 'repvgg', which is for --family cells"),
+        ({"family": "mdeq", "architecture": "stem2"}, "--architecture names .*family stages"),
         ({"family": "mdeq", "optimizer": "sgd"}, "--optimizer is 'sgd'.*adamw or learned"),
     ],
 )

@@ -3,12 +3,13 @@
 from nascence.design.families.cells import Cells
 from nascence.design.families.family import Family
 from nascence.design.families.mdeq import MDEQ
+from nascence.design.families.stages import Stages
 from nascence.design.folder import RunError
 from nascence.design.settings import DesignSettings
 
 __all__ = ["FAMILIES", "Family", "family_of", "optimizer_of"]
 
-FAMILIES: dict[str, Family] = {"cells": Cells(), "mdeq": MDEQ()}
+FAMILIES: dict[str, Family] = {"stages": Stages(), "cells": Cells(), "mdeq": MDEQ()}
 
 
 def family_of(settings: DesignSettings) -> Family:
@@ -29,6 +30,16 @@ def family_of(settings: DesignSettings) -> Family:
                 f"--{option} is {asked!r}; with --family {settings.family} it can be "
                 f"{' or '.join(allowed)}"
             )
+    if settings.block != "identity" and settings.family != "cells":
+        raise RunError(
+            f"--block is {settings.block!r}, which is for --family cells; --family "
+            f"{settings.family} chooses its blocks itself"
+        )
+    if settings.architecture is not None and settings.family != "stages":
+        raise RunError(
+            f"--architecture names a network of --family stages, not of {settings.family}; "
+            "leave one of the two out"
+        )
     return family
 
 

@@ -89,7 +89,12 @@ class Cells:
     def plan(self, run: Run, model: nn.Module, seconds: float) -> TrainingPlan:
         """Measure which precision is the faster one, and how many steps fit into ``seconds``."""
         return recipe.training_plan(
-            model, run.data, seconds, device=run.device, optimizer=run.optimizer
+            model,
+            run.data,
+            seconds,
+            device=run.device,
+            settings=recipe.designed(run.side, optimizer=run.optimizer),
+            counted=run.optimizer == "learned",
         )
 
     def train(self, run: Run, model: nn.Module, plan: TrainingPlan) -> Training:

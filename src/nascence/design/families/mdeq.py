@@ -256,4 +256,5 @@ def _joined(first: Training | None, last: Training) -> Training:
         first.steps + last.steps,
         first.seconds + last.seconds,
         "seconds" if "seconds" in (first.stopped_by, last.stopped_by) else "steps",
+        samples=first.samples + last.samples,
     )

@@ -1,4 +1,4 @@
-"""Hand-designed optimizers in the form of the learned ones, with the spaces they are tuned in."""
+"""Hand-designed optimizers in the form of learned ones, with the spaces they are tuned in."""
 
 from nascence.optim.baselines.first_order import SGD, Adam, AdamW, NAdamW
 from nascence.optim.baselines.opt_list import load_opt_list

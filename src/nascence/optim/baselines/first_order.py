@@ -1,8 +1,8 @@
-"""Hand-designed optimizers in the form of the learned ones, each setting a tensor.
+"""Hand-designed optimizers in the form of learned ones: every setting is a tensor.
 
-Because a setting is a parameter, thousands of settings run in one vmap, and evolution
-strategies can learn them. Positive settings are held as their logarithms, and decays beta as
-the logarithm of 1 - beta.
+Because a setting is a parameter, thousands of settings run in one vmap, and evolution strategies
+can learn them. Positive settings are stored as logarithms, and decays beta as the logarithm of 1 -
+beta.
 """
 
 import math
@@ -15,7 +15,7 @@ from nascence.params import Params
 
 
 def logarithm(name: str, value: float, *, zero: bool = False) -> nn.Parameter:
-    """Return a setting as it is held, ``()``; with ``zero`` it may be 0, held as minus infinity.
+    """Return a setting ``()`` as it is stored; with ``zero`` it may be 0, minus infinity there.
 
     Raises:
         ValueError: If it has no logarithm.
@@ -39,13 +39,13 @@ class SGD(TensorWise):
         self.momentum = nn.Parameter(torch.tensor(float(momentum)))
 
     def slots(self, shape: torch.Size) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of what is kept for a tensor."""
+        """Return the shapes of the state of one tensor."""
         return {"momentum": tuple(shape)}
 
     def rule(
         self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
     ) -> tuple[Tensor, Params]:
-        """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
+        """Return the update of one tensor and its next state; see `TensorWise.rule`."""
         momentum = self.momentum * slots["momentum"] + grad
         return -self.log_rate.exp() * momentum, {"momentum": momentum}
 
@@ -53,9 +53,9 @@ class SGD(TensorWise):
 class Adam(TensorWise):
     """Adam (Kingma & Ba 2015, algorithm 1).
 
-    Theta: ``log_rate``, ``log_decay1`` and ``log_decay2`` (of 1 - beta), ``log_epsilon``. What the
-    forms derived from it add are functions of theta, whose settings are ``()`` each, or ``(N,)``
-    for N networks.
+    Theta: ``log_rate``, ``log_decay1`` and ``log_decay2`` (of 1 - beta), ``log_epsilon``. What
+    derived forms add are functions of theta, whose settings are ``()`` each, or ``(N,)`` for N
+    networks.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Adam(TensorWise):
         self.log_epsilon = logarithm("epsilon", epsilon)
 
     def slots(self, shape: torch.Size) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of what is kept for a tensor."""
+        """Return the shapes of the state of one tensor."""
         return {"first": tuple(shape), "second": tuple(shape)}
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains: the first times the signs, the second times the values."""
+        """Factors of what is added to the gradient: of the signs, and of the values."""
         return None, None
 
     def lookahead(self, theta: Params) -> Tensor | None:
@@ -88,13 +88,13 @@ class Adam(TensorWise):
         return None
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made."""
+        """The factor of the rate after ``taken`` of ``num_steps`` steps."""
         return torch.ones_like(taken)
 
     def rule(
         self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
     ) -> tuple[Tensor, Params]:
-        """Return the update of one tensor and its next slots; see `TensorWise.rule`."""
+        """Return the update of one tensor and its next state; see `TensorWise.rule`."""
         return self.moved(dict(self.named_parameters()), grad, slots, value, num_steps)
 
     def moved(
@@ -133,7 +133,7 @@ class Adam(TensorWise):
 
 
 class _AdamKernel(Kernel):
-    """The step of N networks without vmap; comparisons live in it."""
+    """The step of N networks without vmap, in which comparisons spend most of their time."""
 
     optimizer: Adam
 

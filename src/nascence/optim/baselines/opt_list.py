@@ -1,4 +1,4 @@
-"""A list of settings to try one after the other: opt_list.
+"""opt_list: a list of settings to try one after the other.
 
 Made by the procedure of Metz et al. (2020, "Using a thousand optimization tasks to learn
 hyperparameter search strategies", arXiv:2002.11887, section 4): random settings are tried on many

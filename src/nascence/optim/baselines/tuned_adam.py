@@ -1,8 +1,8 @@
-"""The two forms of Adam that published comparisons tune, with the spaces they are tuned in.
+"""The two forms of Adam that published comparisons tune, with their search spaces.
 
 Both are from TaskSet (Metz et al. 2020, arXiv:2002.11887, appendix) and work under vmap with one
 setting for each network. Their schedules are in units of the whole training; where its length is
-not known they take it to be `REFERENCE_STEPS`.
+unknown, `REFERENCE_STEPS` is assumed.
 """
 
 import math
@@ -51,14 +51,14 @@ class Adam8p(Adam):
         self.log_exponential = logarithm("exponential", exponential, zero=True)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains, the first times the signs, the second times the values.
+        """Factors of what is added to the gradient: of the signs, and of the values.
 
         Each is ``()`` or ``(N,)``, as theta's settings are.
         """
         return theta["log_l1"].exp(), 2 * theta["log_l2"].exp()
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made.
+        """The factor of the rate after ``taken`` of ``num_steps`` steps.
 
         All are ``()`` or ``(N,)``.
         """
@@ -98,7 +98,7 @@ class NAdamWCosine(AdamW):
         self.constant = _share("constant", constant)
 
     def penalties(self, theta: Params) -> tuple[Tensor | None, Tensor | None]:
-        """What the gradient gains, the first times the signs, the second times the values.
+        """Factors of what is added to the gradient: of the signs, and of the values.
 
         Each is ``()`` or ``(N,)``, as theta's settings are.
         """
@@ -109,7 +109,7 @@ class NAdamWCosine(AdamW):
         return theta["nesterov"]
 
     def factor(self, theta: Params, taken: Tensor, num_steps: Tensor) -> Tensor:
-        """What the rate is multiplied by when ``taken`` of ``num_steps`` steps have been made.
+        """The factor of the rate after ``taken`` of ``num_steps`` steps.
 
         All are ``()`` or ``(N,)``.
         """

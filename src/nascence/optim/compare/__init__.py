@@ -1,1 +1,1 @@
-"""Comparison of optimizers on tasks seen and unseen: contestants, trials, standings, a probe."""
+"""Comparison of optimizers on seen and unseen tasks: contestants, trials, standings, a probe."""

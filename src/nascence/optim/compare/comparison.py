@@ -1,4 +1,4 @@
-"""Compare optimizers on tasks of many families: every one from the same starts, on the same data.
+"""Compare optimizers on tasks of many families, all from the same starts and on the same data.
 
 As in Metz et al. (2020, arXiv:2009.11243, appendix E): the loss on test data after a number of
 steps, of the setting that is best on validation data where there are several, normalised for each
@@ -35,7 +35,7 @@ class Result:
 
     Attributes:
         name, family, tasks: Of the contestant, the family, each of its tasks.
-        hand_made: Whether it counts for the best that hand-made optimizers reached.
+        hand_made: Whether it counts towards the best result of hand-made optimizers.
         first: ``(seeds, tasks)``, test losses before the first step.
         lowest: ``(seeds, tasks)``, the lowest test losses that any of its settings reached.
         best: For each number of trials, the test losses ``(seeds, tasks)`` of the setting that
@@ -56,9 +56,9 @@ class Result:
 def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
     """``count`` tasks of a family, half of them (the larger, if odd) from its last fifth.
 
-    The last fifth is what meta-training does not use. They are of ``count / 3`` problems or fewer,
-    as tasks of one problem are trained side by side. The choice follows from the family and the
-    count alone. Raises ValueError if the family has fewer.
+    Meta-training does not use the last fifth. They belong to at most ``count / 3`` problems,
+    because tasks of one problem are trained side by side. The choice follows from the family and
+    the count alone. Raises ValueError if the family has fewer.
     """
     generator = stream(f"{family.name} compared", 0)
     order = torch.randperm(len(family), generator=generator).tolist()
@@ -81,7 +81,8 @@ def choose_tasks(family: TaskFamily, count: int) -> list[Task]:
 def group_of(name: str, family: TaskFamily, held_out: Mapping[str, float]) -> str:
     """The group, among `GROUPS`, of a task of the family by its name.
 
-    ``held_out`` has, for every family that meta-training used, the share at its end that it left.
+    ``held_out`` gives, for every family used in meta-training, the share at its end that was left
+    out.
     """
     plain = family.name.partition(":")[0]
     if plain not in held_out:
@@ -152,7 +153,7 @@ def compare(
 
 
 def _claim(out: Path, ours: dict[str, int]) -> None:
-    """Make sure that the folder's results are of these settings."""
+    """Check that the results in the folder were made with these settings."""
     path = out / SETTINGS
     if not path.exists():
         write_whole(path, json.dumps(ours).encode())
@@ -230,7 +231,7 @@ def _tensor(rows: list[list[float | None]]) -> Tensor:
 
 
 def _read(path: Path, contestant: Contestant, family: str, tasks: list[Task]) -> Result | None:
-    """A result that is there, of the same tasks and trials; None if there is none."""
+    """An existing result for the same tasks and trials; None if there is none."""
     if not path.exists():
         return None
     names = tuple(task.name for task in tasks)

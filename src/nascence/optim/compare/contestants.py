@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: learned optimizers, and hand-made ones tuned by trials."""
+"""The contestants of a comparison: learned optimizers, and hand-made ones tuned by trials."""
 
 import hashlib
 import re
@@ -35,8 +35,8 @@ class Contestant:
         name: What it is called, unique in a comparison.
         optimizer: The rule; ``theta`` None stands for its own setting.
         theta: Settings ``(settings, ...)`` to try, in this order.
-        trials: For which first numbers of settings the best is reported.
-        hand_made: Whether it counts for the best that hand-made optimizers reached.
+        trials: Numbers of leading settings among which the best is reported.
+        hand_made: Whether it counts towards the best result of hand-made optimizers.
     """
 
     name: str
@@ -123,8 +123,8 @@ def _untrained(weights: str) -> Contestant:
 def seen_families(weights: Sequence[str]) -> dict[str, float]:
     """Families that any of these were meta-trained on, each with the share held out of it.
 
-    From their cards; where two differ, the smaller share. Raises ValueError for weights that are
-    not there.
+    Read from their cards; where two differ, the smaller share counts. Raises ValueError for missing
+    weights.
     """
     seen: dict[str, float] = {}
     for each in weights:

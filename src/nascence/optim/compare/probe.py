@@ -1,4 +1,4 @@
-"""The probe of implicit regularisation: where a valley is flat, an optimizer shows what it prefers.
+"""A probe of implicit regularisation: in a flat valley, an optimizer shows what it prefers.
 
 ``½ (x - y)²`` is least everywhere on the line x = y. Adam goes straight to the nearest point of it
 and stops; the learned optimizer of Metz et al. (2020, arXiv:2009.11243, section 5.3) drifts along
@@ -25,7 +25,7 @@ class Probe(NamedTuple):
 
     @property
     def distance(self) -> Tensor:
-        """From the valley at the end, ``(starts,)``."""
+        """Distance from the valley at the end, ``(starts,)``."""
         last = self.trajectories[:, -1]
         return (last[:, 0] - last[:, 1]).abs() / math.sqrt(2)
 
@@ -53,7 +53,7 @@ def starts(count: int = 10) -> Tensor:
 
 @torch.no_grad()
 def probe(optimizer: LearnedOptimizer, *, steps: int = 2000, points: Tensor | None = None) -> Probe:
-    """Go down the valley from each of ``points`` ``(starts, 2)``, by default `starts`.
+    """Descend into the valley from each of ``points`` ``(starts, 2)``, by default `starts`.
 
     The optimizer is told the number of steps. Raises ValueError unless ``steps`` is positive.
     """

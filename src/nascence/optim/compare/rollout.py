@@ -1,4 +1,4 @@
-"""Train stacked networks with an optimizer and measure what comes out."""
+"""Train stacked networks with an optimizer, and measure the results."""
 
 from typing import NamedTuple
 
@@ -37,8 +37,9 @@ def rollout(
     """Train every task of a stack for ``steps`` steps, with one setting or several.
 
     ``theta`` ``(settings, ...)`` has one theta for each setting; without it there is one, that of
-    the optimizer. All settings start alike and see the same batches. ``known`` tells the optimizer
-    how many steps there will be. The losses are means over ``batches`` batches of ``split``.
+    the optimizer. All settings start from the same values and see the same batches. ``known`` tells
+    the optimizer how many steps there will be. The losses are means over ``batches`` batches of
+    ``split``.
     """
     if theta is None:
         theta = {name: value[None] for name, value in optimizer.named_parameters()}

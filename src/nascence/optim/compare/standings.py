@@ -1,4 +1,4 @@
-"""What a comparison found: normalised losses, and for each optimizer mean, median, divergence."""
+"""The outcome of a comparison: normalised losses, and mean, median and divergence per optimizer."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The name, with the number of trials where there are several."""
+        """The name, with the number of trials if there are several."""
         return self.name if self.trials == 1 else f"{self.name}, best of {self.trials:,}"
 
 

@@ -27,7 +27,7 @@ class Trials(NamedTuple):
     test: Tensor
 
     def best_of(self, count: int) -> tuple[Tensor, Tensor]:
-        """What tuning gives: of the first ``count`` settings, for each task the lowest ``valid``.
+        """Tune: of the first ``count`` settings, choose for each task that of the lowest ``valid``.
 
         Returns validation and test loss ``(tasks,)`` of that setting. Raises ValueError unless
         there are that many.
@@ -82,7 +82,7 @@ def run_trials(
 
 
 def _group(stack: Stack, seed: int) -> int:
-    """How many settings run at once."""
+    """The number of settings that run at once."""
     params = stack.init(generator=torch.Generator().manual_seed(seed))
     values = sum(value.numel() for value in params.values())
     return max(1, min(GROUP_VALUES // values, GROUP_NETWORKS // len(stack)))
@@ -93,7 +93,7 @@ def normalise(loss: Tensor, first: Tensor, best: Tensor) -> Tensor:
 
     The published normalisation (Metz et al. 2020, arXiv:2009.11243): 0 is the best that hand-made
     optimizers reached on a task, 1 the loss before the first step or anything worse. All tensors
-    broadcast. Where nothing got better than at first, what is as good as ``best`` is 0.
+    broadcast. If nothing improved on the first loss, a loss equal to ``best`` counts as 0.
     """
     span = (first - best).clamp(min=1e-12)
     return torch.nan_to_num((loss - best) / span, nan=1.0, posinf=1.0).clamp(max=1.0)

@@ -94,7 +94,7 @@ class Hierarchical(LearnedOptimizer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that make another one of the same form."""
+        """The keyword arguments that make another instance of the same form."""
         return {"hidden": self.hidden, "nominal": self.nominal}
 
     @property

@@ -142,7 +142,7 @@ class LocalCohorts:
         return found
 
     def restore(self, states: list[dict[str, Any]]) -> None:
-        """Go on from what `state` returned."""
+        """Continue from what `state` returned."""
         for saved in states:
             if saved["number"] in self.numbers:
                 stack, family = self._tasks(saved["number"], saved["started"])
@@ -208,11 +208,11 @@ class ProcessCohorts:
         return [saved for answer in self._ask("state") for saved in answer]
 
     def restore(self, states: list[dict[str, Any]]) -> None:
-        """Go on from what `state` returned."""
+        """Continue from what `state` returned."""
         self._ask("restore", states)
 
     def close(self) -> None:
-        """End the processes, if there are any."""
+        """Stop the processes, if there are any."""
         for connection in self.connections:
             connection.close()
         for process in self.processes:

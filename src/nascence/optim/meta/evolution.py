@@ -33,7 +33,7 @@ WORST = 2.0
 
 @dataclass(frozen=True)
 class Unroll:
-    """P pairs in the middle of their trainings; the first P of 2P networks are the positive ones.
+    """P pairs in mid-training; the first P of the 2P networks are the positive ones.
 
     Attributes:
         noise: ``(P, D)``, the perturbation of the last window, in units of sigma.
@@ -157,7 +157,7 @@ def advance(
 
 
 def _normalised(outer: Tensor, first: Tensor) -> Tensor:
-    """Losses ``(2, P)`` over the first, in [-WORST, WORST]; not a number counts as the worst."""
+    """Losses ``(2, P)`` relative to the first, in [-WORST, WORST]; NaN counts as the worst."""
     ratio = outer / first.abs().clamp(min=1e-30)
     return torch.nan_to_num(ratio, nan=WORST, posinf=WORST).clamp(-WORST, WORST)
 

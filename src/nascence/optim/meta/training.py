@@ -36,7 +36,7 @@ AVERAGED = 100
 
 
 class MetaTraining(NamedTuple):
-    """What a meta-training gave: the optimizer with averaged weights, and how it came about.
+    """The result of a meta-training: the optimizer with averaged weights, and what it cost.
 
     Attributes:
         optimizer: With the average of the last weights.
@@ -156,7 +156,7 @@ def _identity(
     extra: dict[str, Any],
     outer: LearnedOptimizer | None,
 ) -> dict[str, str]:
-    """What a meta-training is made of, as its checkpoint and its card name it."""
+    """The settings of a meta-training, as its checkpoint and its card record them."""
     named = {
         "optimizer": type(optimizer).__name__,
         **optimizer.settings,
@@ -184,7 +184,7 @@ def _cohorts(
 
 
 class _Mover:
-    """Theta ``(D,)``, its running average, and what moves it: Adam or a learned optimizer."""
+    """Theta ``(D,)``, its running average, and its optimizer: Adam or a learned one."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class _Mover:
             self.optimizer = Learned(self.parts, weights=outer, together=False)
 
     def step(self, gradient: Tensor, loss: float, count: int) -> Tensor:
-        """Take outer step ``count`` along a gradient; returns it as it was cut."""
+        """Take outer step ``count`` along a gradient, and return the clipped gradient."""
         gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
         self.theta.grad = gradient.clamp(-self.clip, self.clip)
         if isinstance(self.optimizer, Learned):
@@ -239,7 +239,7 @@ class _Run:
         checkpoint_seconds: float,
         progress: Callable[[dict[str, Any]], None] | None,
     ) -> None:
-        """Take outer steps until there are ``steps``, or this leg has lasted ``seconds``."""
+        """Take outer steps up to ``steps``, or until this leg has lasted ``seconds``."""
         budget = Budget(steps=steps, seconds=seconds, step=self.step)
         before = self.seconds
         with interruptible(lambda: self.save(cohorts), seconds=checkpoint_seconds) as stepped:
@@ -277,7 +277,7 @@ class _Run:
         }
 
     def save(self, cohorts: Cohorts) -> None:
-        """Write checkpoint and weights, each whole or not at all."""
+        """Write checkpoint and weights, each atomically."""
         state = {
             "theta": self.mover.theta.detach(),
             "average": self.mover.average,
@@ -291,7 +291,7 @@ class _Run:
         self.write_weights()
 
     def write_weights(self) -> None:
-        """Write the averaged weights with how they were trained, on what, at what cost."""
+        """Write the averaged weights, with a card of how they were trained and at what cost."""
         card = {
             **self.identity,
             "outer_steps": self.step,
@@ -301,7 +301,7 @@ class _Run:
         save(self.result().optimizer, self.out / WEIGHTS, card=card)
 
     def restore(self, cohorts: Cohorts) -> None:
-        """Take up the checkpoint in the folder, if there is one."""
+        """Resume from the checkpoint in the folder, if there is one."""
 
         def take(state: dict[str, Any]) -> None:
             with torch.no_grad():

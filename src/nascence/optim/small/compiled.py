@@ -29,7 +29,7 @@ class Loops:
         getattr(self.library, name)(*map(address, (*self.held, *tensors)), *sizes)
 
     def moments(self, decays: Decays) -> Sums:
-        """Move the averages on; returns the sums."""
+        """Update the averages, and return the sums."""
         new = self.held[1].new_zeros
         squares = new((self.networks, 10), dtype=torch.float64)
         by_row = by_column = None

@@ -1,4 +1,4 @@
-"""The network of the small optimizer folded for one tensor: what a loop over parameters needs.
+"""The network of the small optimizer, folded for one tensor as a loop over parameters needs it.
 
 Of the 28 inputs of a parameter 12 depend on its row or column alone: they enter the first layer
 as two sums of vectors. The normalisation of the inputs is a factor of the weights.
@@ -20,7 +20,7 @@ from nascence.optim.small.network import (
 
 
 class Sums(NamedTuple):
-    """What the first pass over a tensor of N networks finds.
+    """The sums that the first pass over a tensor of N networks finds.
 
     ``squares`` ``(N, 10)``: sums of squares of the inputs 0-9 (see `Network`). ``by_row``
     ``(N, rows)`` and ``by_column`` ``(N, columns)``: sums of squared gradients, of a factored

@@ -1,4 +1,4 @@
-"""The step of the small optimizer, fast: nothing of size parameters x inputs is written.
+"""The step of the small optimizer, without writing anything of size parameters x inputs.
 
 Two passes over a tensor: the averages and the sums that the normalisation needs; then, with the
 network folded for the tensor, the step itself. Both are done by PyTorch in pieces that stay in
@@ -106,7 +106,7 @@ class SmallKernel(Kernel):
 
 
 def clocks(decays: Decays, states: list[Params], num_steps: Tensor) -> Iterator[Clock]:
-    """The clock of the next step of each of several tensors; ``num_steps`` is ``(N,)``."""
+    """The time features of the next step of each of several tensors; ``num_steps`` is ``(N,)``."""
     steps = torch.stack([state["step"] for state in states]) + 1
     times = time_features(steps, num_steps.expand(steps.shape))
     together = corrections(decays, steps)

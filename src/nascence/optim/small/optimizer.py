@@ -87,7 +87,7 @@ class Small(TensorWise):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that make another one of the same form."""
+        """The keyword arguments that make another instance of the same form."""
         return {"hidden": self.hidden, "learning_rate": self.learning_rate}
 
     def _kernel(self) -> Kernel:
@@ -102,7 +102,7 @@ class Small(TensorWise):
     def rule(
         self, grad: Tensor, slots: Params, value: Tensor, num_steps: Tensor
     ) -> tuple[Tensor, Params]:
-        """The step of one tensor with every input of the network written out, ``(28, n)``."""
+        """The step of one tensor, with all inputs of the network explicit, ``(28, n)``."""
         theta: Params = dict(self.named_parameters())
         network, decays = network_of(theta, self.learning_rate), decays_of(theta)
         rows, columns = matrix_shape(grad.shape)

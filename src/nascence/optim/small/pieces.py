@@ -31,7 +31,7 @@ class Passes(Protocol):
     """The two passes over one tensor."""
 
     def moments(self, decays: Decays) -> Sums:
-        """Move the momenta and the second moment on; returns the sums."""
+        """Update the momenta and the second moment, and return the sums."""
         ...
 
     def apply(self, folded: Folded) -> None:
@@ -106,7 +106,7 @@ class Pieces:
         ]
 
     def moments(self, decays: Decays) -> Sums:
-        """Move the momenta and the second moment on; returns the sums."""
+        """Update the momenta and the second moment, and return the sums."""
         count, factored = len(self.work.grad), self.rows > 1
         squares = self.work.second.new_zeros((count, 10))
         by_row = squares.new_zeros((count, self.rows))
