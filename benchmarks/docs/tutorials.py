@@ -72,6 +72,8 @@ def write(path: Path, folder: Path) -> None:
     NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran
+        if "outputs" in cell:  # what libraries say on stderr names paths of this machine
+            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if figure := data.pop(PLOT, None):

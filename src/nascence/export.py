@@ -1,8 +1,10 @@
 """Files that outlive the project: safetensors and ONNX, checked against torch on real images."""
 
 import json
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,9 +157,7 @@ def onnx_model(
     import onnxruntime
     import onnxscript  # noqa: F401  torch's exporter needs it
 
-    with evaluation_mode(model), warnings.catch_warnings():
-        # The exporter's own deprecations are not the user's concern.
-        warnings.simplefilter("ignore")
+    with evaluation_mode(model), _silent_exporter():
         program = torch.onnx.export(
             model,
             inputs,
@@ -184,6 +184,23 @@ def onnx_model(
             f"({' '.join(str(error).split())[:200]})"
         ) from error
     return proto
+
+
+@contextmanager
+def _silent_exporter() -> Iterator[None]:
+    """Keep what is not the user's concern off the console: deprecations, and missing operators.
+
+    The exporter logs a line for each operator of torchvision where that is not installed.
+    """
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def portable(proto: Any) -> Any:
