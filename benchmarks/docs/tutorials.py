@@ -79,7 +79,7 @@ def write(path: Path, folder: Path) -> None:
             if figure := data.pop(PLOT, None):
                 data.pop("text/html", None)
                 data["image/png"] = picture(figure, folder)
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    nbformat.write(notebook, path)
 
 
 def picture(figure: Mapping[str, Any], folder: Path) -> str:
