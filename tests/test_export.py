@@ -1,6 +1,8 @@
 """Exported files against torch, in any batch size."""
 
+import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from nascence.export import (
     check_opset,
     check_parity,
     export_onnx,
+    onnx_model,
     portable,
     run_onnx,
     save_weights,
@@ -203,3 +206,28 @@ def test_versions_that_cannot_be_written_are_said(
     captured = capfd.readouterr()
     assert captured.err == "", "the exporter's own warnings come through"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter itself
+def test_the_exporter_says_nothing_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a line for each operator of torchvision that it looks for and does not find."""
+    find, said = importlib.util.find_spec, []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    def without(name: str, package: str | None = None) -> Any:
+        return None if name == "torchvision" else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    keep = Keep()
+    log.addHandler(keep)
+    try:
+        onnx_model(nn.Linear(2, 2), (torch.zeros(1, 2),))
+        assert said == []
+        torch.onnx.export(nn.Linear(2, 2).eval(), (torch.zeros(1, 2),), dynamo=True, verbose=False)
+        assert any("torchvision" in line for line in said)  # else this test shows nothing
+    finally:
+        log.removeHandler(keep)

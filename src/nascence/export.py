@@ -16,6 +16,7 @@ from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
 from nascence.core.weights import read_metadata as read_metadata
 from nascence.data import Dataset, Split
+from nascence.onnx_session import onnx_session
 
 
 class ExportError(ValueError):
@@ -176,7 +177,7 @@ def onnx_model(
             f"{found}; use {found} or {'a later one' if opset < found else 'one a little later'}"
         )
     try:
-        _session(proto.SerializeToString())
+        onnx_session(proto.SerializeToString())
     except Exception as error:  # ONNX Runtime has a dozen kinds of its own
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} does not load the network in opset {found} "
@@ -237,14 +238,6 @@ def _strip(message: Any) -> None:
                 _strip(part)
 
 
-def _session(model: str | bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
     """Run an exported network.
 
@@ -256,7 +249,7 @@ def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
     Returns:
         Logits ``(N, classes)``.
     """
-    session = _session(str(path))
+    session = onnx_session(str(path))
     pieces = []
     for start in range(0, len(images), batch_size):
         pixels = images[start : start + batch_size].numpy().astype(np.float32) / 255

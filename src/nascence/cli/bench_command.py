@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, run_and_print
+from nascence.cli.help import Command
 from nascence.cli.latency_command import latency
 from nascence.cli.number_options import number, numbers
 from nascence.core import ranges
@@ -21,10 +22,10 @@ def _group() -> None:
     """Compare optimizers, and measure operators."""
 
 
-bench.command()(latency)
+bench.command(cls=Command)(latency)
 
 
-@bench.command()
+@bench.command(cls=Command)
 def optimizers(
     out: Annotated[
         Path,
@@ -34,16 +35,20 @@ def optimizers(
         str,
         typer.Option(
             "--optimizers",
-            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, with commas.",
+            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, separated "
+            "by commas.",
         ),
     ] = "learned,untrained,adam,nadamw,adam-lr,adam8p,opt-list",
     weights: Annotated[
-        str, typer.Option(help="Weights of the learned: released names or files, with commas.")
+        str,
+        typer.Option(
+            help="Weights of the learned optimizers: released names or files, separated by commas."
+        ),
     ] = "optimizer-small",
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, with commas; training, held-out and all stand for several."
+            help="Task families, separated by commas; training, held-out and all stand for several."
         ),
     ] = "all",
     max_cost: Annotated[
@@ -65,7 +70,8 @@ def optimizers(
         int, number("--seeds", ranges.REPETITIONS, help="Repetitions from other starts.")
     ] = 1,
     trials: Annotated[
-        str, typer.Option(help="Settings that adam8p and opt-list may try, with commas.")
+        str,
+        typer.Option(help="How many settings adam8p and opt-list may try, separated by commas."),
     ] = "1,10",
     seed: Annotated[int, number("--seed", ranges.SEED, help="Seed of the first repetition.")] = 0,
     probe: Annotated[

@@ -30,7 +30,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Leg = Annotated[
     str | None,
-    typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
+    typer.Option("--for", help="Stop after this time, such as 25m; the same command continues."),
 ]
 Images = Annotated[
     str,
@@ -52,6 +52,9 @@ def failures_as_lines() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:  # as of `nascence classify ... | head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("nascence"):
             raise

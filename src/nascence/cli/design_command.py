@@ -192,7 +192,7 @@ def resume(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Continue a run from where it was stopped."""
+    """Continue a run from where it stopped."""
     with failures_as_lines():
         from nascence import design as pipeline
 

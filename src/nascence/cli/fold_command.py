@@ -41,7 +41,7 @@ def fold(
         ),
     ] = None,
     verify: Annotated[
-        bool, typer.Option(help="Compare before and after; roll back what fails.")
+        bool, typer.Option(help="Compare outputs before and after; undo what changes them.")
     ] = True,
     onnx: Annotated[
         Path | None, typer.Option(help="ONNX file to write, for any batch size if possible.")

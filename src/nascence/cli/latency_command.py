@@ -35,10 +35,12 @@ def latency(
         number(
             "--networks",
             ranges.NETWORKS,
-            help="Fewest networks in which each operator is measured.",
+            help="Minimum number of networks in which each operator is measured.",
         ),
     ] = 15,
-    passes: Annotated[int, number("--passes", ranges.PASSES, help="Passes of each network.")] = 3,
+    passes: Annotated[
+        int, number("--passes", ranges.PASSES, help="Forward passes of each network.")
+    ] = 3,
     check: Annotated[
         int,
         number(

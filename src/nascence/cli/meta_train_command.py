@@ -16,6 +16,7 @@ from nascence.cli.console import (
     run_and_print,
     shares,
 )
+from nascence.cli.help import Command
 from nascence.cli.meta_train_optimizer import optimizer
 from nascence.cli.number_options import Seed, number, numbers
 from nascence.core import ranges
@@ -31,11 +32,11 @@ def _group() -> None:
     """Meta-train a hypernetwork or an optimizer."""
 
 
-@meta_train.command()
+@meta_train.command(cls=Command)
 def ghn(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
-    kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
+    kind: Annotated[str, typer.Option(help="Kind of hypernetwork: ghn1, ghn2 or mlp.")] = "ghn2",
     networks: Annotated[
         str,
         typer.Option(
@@ -73,17 +74,21 @@ def ghn(
     size: Annotated[
         int,
         number(
-            "--size", ranges.META_TRAINING_SIDE, help="Side in pixels that images are scaled to."
+            "--size",
+            ranges.META_TRAINING_SIDE,
+            help="Side length in pixels that images are scaled to.",
         ),
     ] = 16,
-    cells: Annotated[str, typer.Option(help="Fewest and most cells of a network.")] = "4,8",
+    cells: Annotated[
+        str, typer.Option(help="Smallest and largest number of cells of a network.")
+    ] = "4,8",
     channels: Annotated[str, typer.Option(help="Widths to choose from.")] = "16,32",
     max_macs: Annotated[
         int,
         number(
             "--max-macs",
             ranges.MULTIPLY_ADDS,
-            help="Most multiply-adds per image of a training network.",
+            help="Maximum number of multiply-adds per image of a training network.",
         ),
     ] = 10_000_000,
     learning_rate: Annotated[
@@ -108,10 +113,13 @@ def ghn(
         str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
     ] = "",
     label_smoothing: Annotated[
-        float, number("--label-smoothing", ranges.SHARE, help="Between 0 and 1.")
+        float,
+        number(
+            "--label-smoothing", ranges.SHARE, help="How much labels are smoothed, between 0 and 1."
+        ),
     ] = 0.0,
     crop: Annotated[
-        int, number("--crop", ranges.CROP, help="Pixels that images are shifted by, at most.")
+        int, number("--crop", ranges.CROP, help="Largest shift of images, in pixels.")
     ] = 0,
     splits: Annotated[
         str, typer.Option(help="Splits to validate on: val, test, wide, deep, dense, bn-free.")
@@ -161,4 +169,4 @@ def ghn(
         run_and_print(job, as_json=as_json, quiet=quiet)
 
 
-meta_train.command()(optimizer)
+meta_train.command(cls=Command)(optimizer)

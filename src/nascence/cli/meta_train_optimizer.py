@@ -14,13 +14,13 @@ from nascence.core.durations import parse_duration
 def optimizer(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     architecture: Annotated[
-        str, typer.Option(help="small, hierarchical or feed-forward.")
+        str, typer.Option(help="Kind of optimizer: small, hierarchical or feed-forward.")
     ] = "small",
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, with commas; one given twice counts twice; training stands for "
-            "all that are not held out for tests; name:units has parameters in other units."
+            help="Task families, separated by commas; one given twice counts twice; training "
+            "stands for all that are not held out; name:units has parameters in other units."
         ),
     ] = "yardstick,quadratic",
     max_cost: Annotated[
@@ -51,8 +51,12 @@ def optimizer(
     ramp: Annotated[
         int, number("--ramp", ranges.RAMP, help="Outer steps until unrolls may have full length.")
     ] = 500,
-    method: Annotated[str, typer.Option(help="single, persistent or truncated.")] = "single",
-    objective: Annotated[str, typer.Option(help="sign, normalised or plain.")] = "sign",
+    method: Annotated[
+        str, typer.Option(help="Estimator of the gradient: single, persistent or truncated.")
+    ] = "single",
+    objective: Annotated[
+        str, typer.Option(help="What of the loss counts: sign, normalised or plain.")
+    ] = "sign",
     sigma: Annotated[
         float, number("--sigma", ranges.RATE, help="Deviation of the perturbations of theta.")
     ] = 0.01,

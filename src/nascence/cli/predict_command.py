@@ -40,7 +40,7 @@ def predict(
         number(
             "--classes",
             ranges.CLASSES,
-            help="Outputs of the network; as many as the data if not given.",
+            help="Outputs of the network; by default, one for each class of the data.",
         ),
     ] = None,
     weights: Annotated[
@@ -51,7 +51,7 @@ def predict(
         number(
             "--images",
             ranges.SPLIT_IMAGES,
-            help="Most training images to fit to, and validation images to test on.",
+            help="Maximum number of training images to fit, and of images to test on.",
         ),
     ] = 1000,
     head: Annotated[

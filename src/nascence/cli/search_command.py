@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,19 +15,35 @@ from nascence.core import ranges
 from nascence.core.durations import parse_duration
 from nascence.jobs.presets import PRESETS
 
+
+def beginning(*kinds: str) -> Callable[[str], list[str]]:
+    """Complete a word in a shell by our names of some kinds."""
+
+    def completed(incomplete: str) -> list[str]:
+        names = registry.own_names(*kinds).split(", ")
+        return [name for name in names if name.startswith(incomplete)]
+
+    return completed
+
+
 JUDGED, NETWORKS, TRAINING, KEPT = "How networks are judged", "Networks", "Training", "The run"
 
 
 def search(
     space: Annotated[
-        str | None, typer.Argument(help=f"{registry.own_names('space', 'table')}.")
+        str | None,
+        typer.Argument(
+            help=f"{registry.own_names('space', 'table')}.",
+            autocompletion=beginning("space", "table"),
+        ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
             help=f"{registry.own_names('strategy')}; or by gradients: "
             f"{registry.own_names('gradient strategy')}; or ofa, once-for-all, for "
-            "elastic-mobile; or autogan for gan.  [default: evolution]"
+            "elastic-mobile; or autogan for gan.  [default: evolution]",
+            autocompletion=beginning("strategy", "gradient strategy"),
         ),
     ] = None,
     preset: Annotated[
