@@ -17,6 +17,9 @@ PLACES = {
     "fold": ["nowhere"],
     "predict": ["nowhere"],
     "search": ["nowhere"],
+    "classify": ["nowhere", "photo.png"],
+    "evaluate": ["nowhere", "photos"],
+    "try": ["nowhere"],
     "bench latency": ["nowhere"],
     "bench optimizers": [],
     "meta-train ghn": ["--out", "run"],
@@ -42,7 +45,7 @@ WORDS = {
     *("--architecture", "--onnx", "--weights", "--head", "--strategy", "--preset", "--evaluator"),
     *("--table", "--cost", "--latencies", "--split", "--splits", "--schedule", "--families"),
     *("--method", "--objective", "--outer", "--optimizers"),
-    *("--pretrained", "--teacher", "--inputs"),
+    *("--pretrained", "--teacher", "--inputs", "--runtime"),
 }
 """Options that hold no number; a new option of text belongs here or above."""
 ABSURD = ["0", "-1", "nan", "inf", "-inf", "1e300", "1" + "0" * 18, "-1e-300", "", "five", "1e5000"]

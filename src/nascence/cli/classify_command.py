@@ -13,7 +13,6 @@ import typer
 from nascence.cli.console import (
     FAILED,
     Json,
-    LabelDepth,
     Quiet,
     failures_as_lines,
     line,
@@ -22,6 +21,8 @@ from nascence.cli.console import (
     say_table,
     shown,
 )
+from nascence.cli.number_options import LabelDepth, number
+from nascence.core import ranges
 
 if TYPE_CHECKING:
     from nascence.inference import Prediction, Quality
@@ -32,7 +33,9 @@ LISTED = 20
 Network = Annotated[
     Path, typer.Argument(metavar="RUN_OR_ONNX", help="Folder of a finished run, or an ONNX file.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Threads that decode images.", min=1)]
+Workers = Annotated[
+    int | None, number("--workers", ranges.PROCESSES, help="Threads that decode images.")
+]
 
 
 def classify(
@@ -41,7 +44,9 @@ def classify(
         list[str],
         typer.Argument(help="Image files, folders of images, or - for a list of files on stdin."),
     ],
-    top: Annotated[int, typer.Option(help="Classes to print for each image.", min=1)] = 3,
+    top: Annotated[
+        int, number("--top", ranges.CLASSES_SHOWN, help="Classes to print for each image.")
+    ] = 3,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, one row for each image.")
     ] = False,

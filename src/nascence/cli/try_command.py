@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from nascence.cli.console import failures_as_lines, say
+from nascence.cli.number_options import number
+from nascence.core import ranges
 
 
 def try_network(
@@ -14,7 +16,9 @@ def try_network(
         Path,
         typer.Argument(metavar="RUN_OR_ONNX", help="Folder of a finished run, or an ONNX file."),
     ],
-    port: Annotated[int, typer.Option(help="Port of the page; 0 takes any that is free.")] = 8765,
+    port: Annotated[
+        int, number("--port", ranges.PORT, help="Port of the page; 0 takes any that is free.")
+    ] = 8765,
     serve: Annotated[
         bool, typer.Option(help="Show the page at an address of this machine until Ctrl-C.")
     ] = True,

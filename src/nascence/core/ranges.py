@@ -81,6 +81,7 @@ TRIALS = Range(1, 10_000_000)
 SECONDS = Range(0, 366 * 86_400, whole=False, above=True)
 CHECKPOINT_SECONDS = Range(0, 7 * 86_400, whole=False)
 PROCESSES = Range(1, 1024)
+PORT = Range(0, 65_535)
 WORKERS_BESIDE = Range(0, 1024)
 """Processes that work ahead for one that can do without."""
 
@@ -92,6 +93,7 @@ LABEL_DEPTH = Range(1, 100)
 """Level of the folders that are classes."""
 CROP = Range(0, 512)
 CLASSES = Range(2, 100_000)
+CLASSES_SHOWN = Range(1, 100_000)
 IMAGES = Range(1, 10_000_000)
 SPLIT_IMAGES = Range(2, 10_000_000)
 """Images that a model is fitted to, and as many to test it on."""
