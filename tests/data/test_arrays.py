@@ -1,5 +1,7 @@
 """Mean and deviation of channels, and the hash by which a data set is known again."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -44,3 +46,25 @@ def test_fingerprint_of_large_arrays_takes_pieces(monkeypatch: pytest.MonkeyPatc
         changed = {**large, "train_images": large["train_images"].copy()}
         changed["train_images"].reshape(-1)[index : index + 40] = 1
         assert fingerprint(changed, ()) != first
+
+
+def resident(kind: str) -> int:
+    """Kilobytes of the process that are mapped from files (``RssFile``)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+def test_memory_of_a_mapped_array_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "WINDOW", 1 << 22)
+    rows, size = 64, 1 << 20
+    mapped = np.memmap(tmp_path / "a", np.uint8, "w+", shape=(rows, size))
+    pages, before, most = arrays.Pages(mapped), resident("RssFile"), 0
+    for row in range(rows):
+        mapped[row] = row
+        pages.touched(size)
+        most = max(most, resident("RssFile"))
+    assert most - before < 16 << 10  # of 64 megabytes
+    assert (mapped[:, 0] == np.arange(rows)).all()

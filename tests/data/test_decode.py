@@ -306,3 +306,14 @@ def test_avif_is_read(paint: Paint) -> None:
 def test_heic_names_what_reads_it() -> None:
     with pytest.raises(UnusableImageError, match="is HEIC, which needs pillow-heif"):
         open_image(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+def test_the_guide_frames_photos_as_the_decoder_does(paint: Paint) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+    (code,) = (part for part in guide.split("```python")[1:] if "def framed(" in part)
+    names: dict = {}
+    exec(code.split("```")[0], names)
+    for framing in ("crop", "squash", "pad"):
+        photo = paint(70, 40)
+        theirs = np.asarray(names["framed"](photo, 24, framing))
+        assert np.array_equal(theirs, np.asarray(fit(photo, (24, 24), framing)))
