@@ -13,6 +13,7 @@ CORE = {
     "data",
     "graph",
     "export",
+    "onnx_files",
     "onnx_session",
     "registry",
 }
@@ -21,7 +22,7 @@ SIBLINGS |= {"optim", "tasks"}
 LEVELS = {
     **dict.fromkeys(CORE, 0),
     **dict.fromkeys(SIBLINGS, 1),
-    "search": 2,
+    **dict.fromkeys(("search", "folding"), 2),
     "supernets": 3,
     **dict.fromkeys(("latency", "controllers"), 4),
     "gradient": 5,

@@ -3,7 +3,8 @@
     python -m benchmarks.design.recipe_choices [--seconds 30] [--seeds 0 1 2] [--out FILE.jsonl]
 
 The network is a fixed cell of the searched space (three 3x3 convolutions, width 8, one cell a
-stage; 7.4 M multiply-adds) on the bundled sample. Each line changes one thing. Finished trainings
+stage; 7.4 M multiply-adds) on the bundled sample, or a staged one (residual blocks, 32 channels,
+16.7 M multiply-adds). Each line changes one thing. Finished trainings
 in --out are read, not repeated.
 """
 
@@ -22,9 +23,10 @@ from nascence.data import Dataset, load
 from nascence.design import recipe
 from nascence.models import resnet_of_macs
 from nascence.reparam import RepVGGBlock
-from nascence.spaces import NB201, identity_convolution
+from nascence.spaces import NB201, StagedSpace, identity_convolution
 
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+STAGED = "stem2;32x1 residual;64x1 residual;128x1 residual"
 BLOCKS = {
     "plain": None,
     "identity": identity_convolution,
@@ -37,6 +39,13 @@ CHOICES: dict[str, dict[str, Any]] = {
     "images always at full size": {"resolution_schedule": None},
     "no average of weights": {"average_decay": None},
     "width 16": {"width": 16},
+    "staged network, Muon": {"staged": "muon"},
+    "staged network, SGD": {"staged": "sgd"},
+    "staged network, AdamW": {"staged": "adamw"},
+    "staged network, Muon, images always at full size": {
+        "staged": "muon",
+        "resolution_schedule": None,
+    },
     "ResNet, AdamW 1e-3": {"baseline": 1e-3},
     "ResNet, AdamW 3e-3 (the baseline)": {"baseline": 3e-3},
 }
@@ -58,6 +67,8 @@ def stop_by_cpu_time() -> None:
 def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> dict[str, Any]:
     """Train once; accuracy on the validation images and passes over the training images."""
     settings = recipe.designed(32)
+    if "staged" in changes:
+        settings = recipe.staged(32, optimizer=changes["staged"])
     settings.update({k: v for k, v in changes.items() if k in settings})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -65,6 +76,9 @@ def run(data: Dataset, seed: int, seconds: float, changes: dict[str, Any]) -> di
         if "baseline" in changes:
             model = resnet_of_macs(7_400_000, classes=10, image_shape=(3, 32, 32))
             settings = {**recipe.usual(), "optimizer": training.adamw(changes["baseline"])}
+        elif "staged" in changes:
+            staged = StagedSpace()
+            model = staged.build(staged.parse(STAGED))
         else:
             block = BLOCKS[changes.get("block", "identity")]
             space = NB201(width=changes.get("width", 8), cells=1, conv=block)

@@ -1,6 +1,7 @@
 """Whole runs of `design` by family, and a ResNet of the same latency with the same recipe.
 
     python -m benchmarks.design.whole_runs [--seconds 200] [--seeds 0] [--out runs/whole-runs]
+    python -m benchmarks.design.whole_runs --families stages --searched cells --resnet
 
 Each run has the bundled sample and `--seconds` of CPU time of one thread for all that it does,
 without a baseline beside it; that is what two thirds of a budget of five minutes are on one core.
@@ -21,14 +22,17 @@ from torch import nn
 from benchmarks import ledger
 from benchmarks.design.recipe_choices import ProcessorTime, stop_by_cpu_time
 from nascence.data import Dataset, load
-from nascence.design import design, load_folded, recipe, resume, stages
-from nascence.design.families import cells
+from nascence.design import RunFolder, design, load_folded, recipe, resume, stages
+from nascence.design.families import cells, family_of, optimizer_of
 from nascence.design.families import stages as staged
-from nascence.design.settings import DesignSettings
+from nascence.design.pipeline import silent
+from nascence.design.results import SearchResult
+from nascence.design.run import Run
+from nascence.design.settings import DesignSettings, share
 from nascence.latency.measurement import network_milliseconds
 from nascence.models import resnet_of_macs
 from nascence.reparam import fold
-from nascence.training import train
+from nascence.training import precision, train
 
 COLUMNS = (
     "seed",
@@ -52,6 +56,25 @@ def run_of(family: str, seed: int, seconds: float, out: Path) -> dict[str, Any]:
         return resume(path)
     settings = DesignSettings(family=family, seed=seed, budget=seconds, baseline=False)
     return design(path, settings)
+
+
+def searched(family: str, seed: int, seconds: float, data: Dataset, out: Path) -> nn.Module:
+    """What a family finds for the same budget, folded and not trained: its latency is the same."""
+    path = out / f"{family}-{seed}-searched"
+    settings = DesignSettings(family=family, seed=seed, budget=seconds, baseline=False)
+    begun = (path / "config.yaml").exists()
+    run = Run(
+        folder=RunFolder.open(path) if begun else RunFolder.create(path, settings),
+        optimizer=optimizer_of(settings),
+        data=data,
+        device=torch.device("cpu"),
+        shares=share(seconds, baseline=False),
+        progress=silent,
+    )
+    if not run.folder.is_finished("search"):
+        run.folder.finish("search", stages.search_stage(run))
+    found = run.needed("search", SearchResult)
+    return fold(family_of(settings).build(run, found).eval(), IMAGE)
 
 
 def milliseconds(networks: Sequence[nn.Module]) -> list[float]:
@@ -93,12 +116,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=200.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--families", nargs="+", default=["stages", "cells"])
+    parser.add_argument("--searched", nargs="*", default=[], help="families for latency alone")
     parser.add_argument("--resnet", action="store_true", help="train the ResNet, too")
     parser.add_argument("--out", type=Path, default=Path("runs/whole-runs"))
     options = ledger.parse(parser, words)
     torch.set_num_threads(1)
     stop_by_cpu_time()
-    for module in (stages, staged, cells):
+    for module in (stages, staged, cells, precision):
         module.time = ProcessorTime  # type: ignore[attr-defined]
     data = load("cifar10-sample")
     with ledger.Report(options) as report:
@@ -106,8 +130,12 @@ def main(words: Sequence[str] | None = None) -> None:
         for seed in options.seeds:
             found = {f: run_of(f, seed, options.seconds, options.out) for f in options.families}
             networks = [load_folded(options.out / f"{family}-{seed}") for family in found]
+            for family in options.searched:
+                networks.append(searched(family, seed, options.seconds, data, options.out))
             times = milliseconds(networks)
-            for (family, summary), time in zip(found.items(), times, strict=True):
+            for family, time in zip(options.searched, times[len(found) :], strict=True):
+                table.row(seed, f"{family}, not trained", *("", "", ""), f"{time:.2f}", "", "", "")
+            for (family, summary), time in zip(found.items(), times[: len(found)], strict=True):
                 (row,) = summary["networks"]
                 table.row(
                     seed,

@@ -11,26 +11,17 @@ __version__ = "0.1.0"
 
 _MODULES = frozenset(
     (
-        *("controllers", "data", "design", "detect", "export", "gan", "gradient", "graph"),
-        *(
-            "hypernet",
-            "implicit",
-            "inference",
-            "jobs",
-            "latency",
-            "metrics",
-            "models",
-            "optim",
-            "params",
-        ),
-        *("params", "reparam", "report", "search", "spaces", "supernets", "task"),
+        *("controllers", "data", "design", "detect", "export", "folding", "gan"),
+        *("gradient", "graph", "hypernet", "implicit", "inference", "jobs", "latency"),
+        *("metrics", "models", "optim", "params", "reparam", "report", "search"),
+        *("spaces", "supernets", "task"),
     )
 )
 _NAMES = {
     "adamw": "nascence.training",
     "evaluate": "nascence.training",
     "expand": "nascence.reparam",
-    "fold": "nascence.reparam",
+    "fold": "nascence.folding",
     "sgd": "nascence.training",
     "trace": "nascence.graph",
     "train": "nascence.training",
@@ -46,6 +37,7 @@ __all__ = [
     "expand",
     "export",
     "fold",
+    "folding",
     "gan",
     "gradient",
     "graph",

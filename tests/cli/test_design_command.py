@@ -89,7 +89,10 @@ def test_unknown_option_is_refused() -> None:
         (["--device", "tpu"], "--device is 'tpu'"),
         (["--start", "zero"], "--start is 'zero'"),
         (["--optimizer", "adam"], "--optimizer is 'adam'"),
-        (["--family", "trees"], "--family is 'trees'; it must be one of stages, cells, mdeq"),
+        (
+            ["--family", "trees"],
+            "--family is 'trees'; it must be one of stages, cells",
+        ),
         (["--family", "mdeq", "--start", "predicted"], "with --family mdeq it can be random"),
         (["--family", "mdeq", "--optimizer", "sgd"], "--family mdeq it can be adamw or learned"),
         (["--opset", "0"], "--opset is 0"),

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -117,3 +119,69 @@ def test_absurd_shapes_and_one_file_for_both(tmp_path: Path) -> None:
     assert result.exit_code == cli.USAGE
     assert "give two files" in result.stderr
     assert not (tmp_path / "same").exists()
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Path:
+    """A convolution and its BatchNorm."""
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
+    torch.manual_seed(0)
+    weight, bias = layers[0].weight.detach().numpy(), layers[0].bias.detach().numpy()
+    text = (
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[N,3,H,W] x) => (float[n,c,h,w] y) '
+        "{ a = Conv(x, w, b)  y = BatchNormalization(a, s, b, b, s) }"
+    )
+    model = onnx.parser.parse_model(text)
+    parts = {"w": weight, "b": bias, "s": np.full(4, 2, np.float32)}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k, v in parts.items())
+    onnx.save(model, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def test_an_onnx_file_is_folded_into_another(onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.onnx"
+    result = run(str(onnx_file), "--out", str(out), "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    facts = json.loads(result.stdout)
+    assert (facts["before"]["nodes"], facts["after"]["nodes"]) == (2, 1)
+    assert facts["files"] == [str(out)]
+    assert facts["error_in_dtype"] < 1e-5
+    assert [node.op_type for node in onnx.load(out).graph.node] == ["Conv"]
+    text = run(str(onnx_file)).stdout
+    assert "nodes: 2 -> 1" in text
+
+
+def test_bad_onnx_input_is_one_line(onnx_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(onnx_file.read_bytes()[:300])
+    (tmp_path / "there.onnx").write_text("mine")
+    same = str(onnx_file)
+    for words, message in (
+        ([str(tmp_path / "bad.onnx")], "bad.onnx"),
+        ([str(tmp_path / "none.onnx")], "none.onnx"),
+        ([same, "--out", str(tmp_path / "there.onnx")], "there already"),
+        ([same, "--out", same], "there already"),
+        ([same, "--onnx", str(tmp_path / "new.onnx")], "--out"),
+        ([same, "--deploy"], "--deploy goes with a PyTorch network"),
+        ([same, "--architecture", "resnet20"], "--architecture"),
+        ([same, "--shape", "1,x"], "--shape is"),
+        ([same, "--inputs", str(tmp_path / "none.npz")], "none.npz"),
+        (["resnet20", "--inputs", str(tmp_path / "none.npz")], "goes with an ONNX file"),
+    ):
+        before = onnx_file.read_bytes()
+        result = run(*words)
+        assert result.exit_code == cli.USAGE, (words, result.output, result.exception)
+        lines = result.stderr.strip().splitlines()
+        assert len(lines) == 1
+        assert message in lines[0]
+        assert onnx_file.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    onnx_file: Path, tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    for out in ("/dev/full/small.onnx", str(onnx_file / "small.onnx")):
+        result = run(str(onnx_file), "--out", out)
+        assert result.exit_code == cli.USAGE
+        assert len(result.stderr.strip().splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before

@@ -16,8 +16,9 @@ from nascence.reparam.composition import (
     input_slice,
     stack_branches,
 )
-from nascence.reparam.materialise import is_same, is_symmetric, layer_of
+from nascence.reparam.materialise import layer_of
 from nascence.reparam.operators import Convolution, NotExact
+from nascence.reparam.paddings import is_same, is_symmetric
 
 
 def run(convolution: Convolution, x: torch.Tensor) -> torch.Tensor:

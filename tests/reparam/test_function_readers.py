@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nascence.reparam.linear_graph import LinearGraph
+from nascence.reparam.linear_graph import TracedGraph
 from nascence.reparam.operators import (
     ChannelAffine,
     Commuting,
@@ -32,7 +32,7 @@ def operators(run, *shape: int) -> list[object]:
     x = torch.randn(*(shape or (2, 4, 6, 6)))
     traced, _ = trace_linear(Model(), (x,))
     record_shapes(traced, (x,))
-    graph = LinearGraph(traced)
+    graph = TracedGraph(traced)
     return [node.meta.get("operator") for node in graph.nodes if "operator" in node.meta]
 
 

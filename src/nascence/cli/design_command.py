@@ -64,6 +64,20 @@ def design(
         str | None,
         typer.Option(help="Train this network of --family stages, such as one of a front."),
     ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on a network of timm instead: NAME, with weights of its hub, or NAME=FILE, "
+            "with those of a safetensors file."
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on the answers of a network, too: the folder of a finished run, its ONNX "
+            "file, or NAME or NAME=FILE as for --pretrained."
+        ),
+    ] = None,
     block: Annotated[
         str,
         typer.Option(
@@ -79,8 +93,8 @@ def design(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="What trains the network: sgd, adamw, muon or learned; sgd if not given, and "
-            "adamw for --family mdeq."
+            help="What trains the network: muon, sgd, adamw or learned; muon if not given, and "
+            "sgd for --family cells, adamw for mdeq."
         ),
     ] = None,
     baseline: Annotated[
@@ -119,8 +133,10 @@ def design(
             seed=seed,
             device=device,
             workers=workers,
-            family=family,
+            family="pretrained" if pretrained and family == "stages" else family,
             architecture=architecture,
+            pretrained=pretrained,
+            teacher=teacher,
             block=block,
             start=start,
             optimizer=optimizer,

@@ -16,31 +16,54 @@ def fold(
     source: Annotated[
         str,
         typer.Argument(
-            help="repvgg-a0, mobileone-s0, resnet20 and others, timm/NAME, torchvision/NAME, "
-            "FILE.py:NAME, or a file of weights."
+            help="MODEL.onnx, repvgg-a0, mobileone-s0, resnet20 and others, timm/NAME, "
+            "torchvision/NAME, FILE.py:NAME, or a file of weights."
         ),
     ],
     architecture: Annotated[
         str | None, typer.Option(help="Name of the network that a file of weights is for.")
     ] = None,
     shape: Annotated[
-        str, typer.Option(help="Shape of the example input, separated by commas.")
-    ] = "1,3,224,224",
+        str | None,
+        typer.Option(
+            help="Shape of the example input, separated by commas; 1,3,224,224 if not given, "
+            "and for an ONNX file the shapes that it declares."
+        ),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            help="For an ONNX file: npz file of inputs by name to check on, with 'labels' for "
+            "accuracy."
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option(help="Compare outputs before and after; undo what changes them.")
     ] = True,
     onnx: Annotated[
         Path | None, typer.Option(help="ONNX file to write, for any batch size if possible.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write: ONNX for an ONNX file, else safetensors."),
+    ] = None,
     deploy: Annotated[
         bool, typer.Option(help="Also try torch.compile, ONNX and int8, and report on each.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Fold BatchNorms and parallel branches of a network into its convolutions, exactly."""
+    """Fold BatchNorms and parallel branches of a network into its convolutions, exactly.
+
+    An ONNX file is folded into a smaller one: nascence fold model.onnx --out small.onnx
+    """
     with failures_as_lines():
-        sizes = _shape_of(shape)
+        if source.lower().endswith(".onnx"):
+            unfit = {"--architecture": architecture, "--onnx": onnx, "--deploy": deploy or None}
+            _fold_file(Path(source), shape, verify, inputs, out, unfit, as_json)
+            return
+        if inputs is not None:
+            raise ValueError("--inputs goes with an ONNX file; give --shape for other networks")
+        sizes = _shape_of("1,3,224,224" if shape is None else shape)
         check_new_file(onnx)
         check_new_file(out)
         if onnx is not None and out is not None and onnx.resolve() == out.resolve():
@@ -62,6 +85,39 @@ def fold(
         typer.echo(json.dumps(facts) if as_json else _text(job.report, facts))
 
 
+def _fold_file(
+    source: Path,
+    shape: str | None,
+    verify: bool,
+    inputs: Path | None,
+    out: Path | None,
+    unfit: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Fold an ONNX file."""
+    for option, value in unfit.items():
+        if value is not None:
+            raise ValueError(
+                f"{option} goes with a PyTorch network; the folded ONNX file is written with --out"
+            )
+    sizes = None if shape is None else _shape_of(shape)
+    check_new_file(out)
+    from nascence.folding.command import fold_file
+
+    job = fold_file(source, out=out, inputs=inputs, shape=sizes, verify=verify)
+    facts = _facts(job.report)
+    facts["files"] = [str(path) for path in job.files]
+    if job.accuracy is not None:
+        facts["accuracy"] = {"before": job.accuracy[0], "after": job.accuracy[1]}
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    lines = [str(job.report)]
+    if job.accuracy is not None:
+        lines.append(f"accuracy: {job.accuracy[0]:.4f} -> {job.accuracy[1]:.4f}")
+    typer.echo("\n".join([*lines, *(f"wrote {path}" for path in job.files)]))
+
+
 def _shape_of(text: str) -> tuple[int, ...]:
     try:
         sizes = tuple(int(part) for part in text.split(","))
@@ -81,6 +137,7 @@ def _facts(report: "FoldReport") -> dict[str, Any]:
         "before": _cost(report.before),
         "after": _cost(report.after),
         "error": report.error,
+        "error_in_dtype": report.error_in_dtype,
     }
 
 

@@ -14,12 +14,12 @@ from torch import nn
 
 from nascence.core.weights import read_weights
 from nascence.models import build
+from nascence.models.zoo import timm_network, zoo
 from nascence.reparam import MobileOne, RepVGG
 from nascence.reparam.verification import first_line
 
 WEIGHTS = (".pt", ".pth", ".safetensors")
 CLASSES = 1000  # of a network that nothing else says the classes of
-LIBRARIES: list[torch.library.Library] = []  # operators live as long as their library
 
 
 def network(
@@ -64,7 +64,7 @@ def network(
         return _of_python(Path(match[1]), match[2])
     library, separator, name = source.replace(":", "/", 1).partition("/")
     if separator and library == "timm":
-        return _of_timm(name, classes, in_channels)
+        return timm_network(name, classes=classes, in_channels=in_channels)
     if separator and library == "torchvision":
         return _of_torchvision(name, classes, in_channels)
     if separator:
@@ -84,35 +84,6 @@ def _of_branches(source: str, classes: int, in_channels: int) -> nn.Module:
     if family == "repvgg":
         return RepVGG(size[:1].upper() + size[1:], classes=classes)
     return MobileOne(size.upper(), classes=classes)
-
-
-def zoo(name: str) -> Any:
-    """Import the module ``name`` of timm or torchvision, also with a torch without CUDA.
-
-    Raises:
-        ValueError: If it does not fit the installed torch.
-        ModuleNotFoundError: If it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except RuntimeError as error:  # torchvision for CUDA lacks its operators beside torch for CPUs
-        if "operator torchvision::" not in str(error) or LIBRARIES:
-            raise ValueError(f"{name} does not fit the installed torch: {error}") from error
-    LIBRARIES.append(torch.library.Library("torchvision", "DEF"))
-    LIBRARIES[0].define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    LIBRARIES[0].define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return zoo(name)
-
-
-def _of_timm(name: str, classes: int, in_channels: int) -> nn.Module:
-    timm = zoo("timm")
-    try:
-        model: nn.Module = timm.create_model(
-            name, pretrained=False, num_classes=classes, in_chans=in_channels
-        )
-    except Exception as error:  # its constructors fail in many ways
-        raise ValueError(f"timm makes no network {name!r}: {first_line(error)}") from error
-    return model
 
 
 def _of_torchvision(name: str, classes: int, in_channels: int) -> nn.Module:

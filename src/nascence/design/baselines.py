@@ -6,6 +6,7 @@ long as they are, so that recipe, optimizer and architecture are told apart at e
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,11 +25,15 @@ from nascence.training import Training, mean_recall
 STOCK = 1.6
 """How much longer ResNet-18 is trained than each of the other networks: its steps take long."""
 STOCK_BATCH = 32
+LEAST = 1.0
+"""Seconds below which a network is not trained for comparison."""
 CLASSIC = 12_000
 """Most images that the classic is fitted to."""
 
 
-def compare(run: Run, designed: TrainingResult, seconds: float) -> tuple[Training, TrainingResult]:
+def compare(
+    run: Run, designed: TrainingResult, seconds: float
+) -> tuple[Training | None, TrainingResult]:
     """Train what the designed network is compared with.
 
     Args:
@@ -38,7 +43,7 @@ def compare(run: Run, designed: TrainingResult, seconds: float) -> tuple[Trainin
 
     Returns:
         The best of the networks that are not designed, and its result, which holds the others'
-        figures as ``compared``.
+        figures as ``compared``. Where no network would have a second, none is trained.
     """
     started = time.monotonic()
     rows = [_majority(run), _classic(run, seconds / 4)]
@@ -72,6 +77,9 @@ def compare(run: Run, designed: TrainingResult, seconds: float) -> tuple[Trainin
     ]
     left = max(seconds - (time.monotonic() - started), 0.1)
     parts = sum(share for _, share, _, _ in planned)
+    if not run.settings.steps and left < LEAST * parts:
+        run.folder.event("left out", what="networks to compare with", seconds=left)
+        return None, _result(None, "", tuple(rows), "")
     done, results = 0.0, []
     for key, share, row, work in planned:
         plan = _plan(run, key, designed, left * share / parts)
@@ -90,20 +98,27 @@ def compare(run: Run, designed: TrainingResult, seconds: float) -> tuple[Trainin
         if key in ("usual", "ours", "stock"):
             results.append((row, training, "resnet18" if key == "stock" else f"hand {width}"))
     row, training, spec = max(results, key=lambda each: run.figure(each[0]))
-    result = TrainingResult(
-        steps=training.steps,
-        seconds=training.seconds,
-        stopped_by=training.stopped_by,
-        accuracy=row.accuracy,
+    name = f"{row.name}, {row.recipe} recipe"
+    return training, _result(training, name, tuple(rows), spec)
+
+
+def _result(
+    training: Training | None, name: str, rows: tuple[Compared, ...], spec: str
+) -> TrainingResult:
+    last = None if training is None else training.curve[-1]
+    return TrainingResult(
+        steps=0 if training is None else training.steps,
+        seconds=0.0 if training is None else training.seconds,
+        stopped_by="seconds" if training is None else training.stopped_by,
+        accuracy=math.nan if last is None else last.accuracy,
         parameters=0,
         macs=0,
-        curve=training.curve,
-        name=f"{row.name}, {row.recipe} recipe",
-        mean_recall=row.mean_recall,
-        compared=tuple(rows),
+        curve=() if training is None else training.curve,
+        name=name,
+        mean_recall=math.nan if last is None else last.mean_recall,
+        compared=rows,
         spec=spec,
     )
-    return training, result
 
 
 def _row(key: str, name: str, recipe_name: str, optimizer: str) -> Compared:
@@ -111,7 +126,7 @@ def _row(key: str, name: str, recipe_name: str, optimizer: str) -> Compared:
 
 
 def _word(optimizer: str) -> str:
-    return {"sgd": "SGD", "adamw": "AdamW", "learned": "learned"}.get(optimizer, optimizer)
+    return {"sgd": "SGD", "adamw": "AdamW", "muon": "Muon"}.get(optimizer, optimizer)
 
 
 def _training(

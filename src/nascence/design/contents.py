@@ -126,9 +126,11 @@ def _rows(results: Results) -> list[report.NetworkRow]:
 
 
 def _curves(results: Results) -> tuple[report.Curve, ...]:
-    trainings = [results.train] if results.baseline is None else [results.train, results.baseline]
+    trainings = [results.train, *filter(None, (results.baseline,))]
     curves = []
     for training in trainings:
+        if not training.curve:
+            continue
         steps, seconds, losses, accuracies, _ = zip(*training.curve, strict=True)
         curves.append(report.Curve(training.name, steps, seconds, losses, accuracies))
     return tuple(curves)
@@ -164,7 +166,12 @@ def _environment_lines() -> dict[str, str]:
     return {key: str(value) for key, value in {**found, **packages}.items()}
 
 
-_OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "learned": "the released learned optimizer"}
+_OPTIMIZERS = {
+    "muon": "Muon",
+    "sgd": "SGD",
+    "adamw": "AdamW",
+    "learned": "the released learned optimizer",
+}
 
 
 def _beginning(run: Run, results: Results) -> str:
@@ -201,6 +208,8 @@ def _notes(results: Results) -> list[str]:
             f"Training was cut short after {train.steps} of {train.planned_steps} steps, because "
             "the machine had become slower than it was when the steps were planned."
         )
+    if baseline is not None and baseline.compared and not baseline.steps:
+        notes.append("No time was left to train networks for comparison; give a longer --budget.")
     if baseline is not None and baseline.accuracy > results.fold.accuracy:
         notes.append(
             "On these images and in this time, the hand-designed network is the better one."

@@ -90,7 +90,9 @@ def side_at(fraction: float, *, side: int) -> int:
     return max(4 * round(share * side / 4), 8)
 
 
-STAGED_OPTIMIZERS = ("sgd", "muon", "adamw", "learned")
+WARMUP = 0.005
+"""Share of a staged training in which the rate rises; the short trainings need the full one."""
+STAGED_OPTIMIZERS = ("muon", "sgd", "adamw", "learned")
 """What can train staged networks, the default first."""
 
 
@@ -117,6 +119,8 @@ def staged(
     begin, end = span
     found = stepping(optimizer, start=start, steps=steps)
     whole = found["schedule"]
+    if whole is cosine:
+        whole = partial(cosine, warmup=WARMUP)
     return {
         **found,
         "schedule": lambda fraction: whole(begin + fraction * (end - begin)),

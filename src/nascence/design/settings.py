@@ -27,6 +27,10 @@ class DesignSettings(BaseModel):
     architecture: str | None = Field(
         default=None, description="one line of the family's space; nothing is searched then"
     )
+    pretrained: str | None = Field(default=None, description="NAME or NAME=FILE, of timm")
+    teacher: str | None = Field(
+        default=None, description="a run, its ONNX file, or NAME or NAME=FILE of timm"
+    )
     start: Literal["random", "predicted"] = "random"
     optimizer: Literal["sgd", "adamw", "muon", "learned"] | None = Field(
         default=None, description="of the designed network; None is the family's own"
@@ -53,6 +57,8 @@ class Shares(NamedTuple):
     report: float
 
 
+AFTER = 4.0
+"""Seconds that folding, exporting and reporting take on an idle machine at least."""
 BASELINES = 0.28
 """Share of the budget that what is compared with the designed network gets: below a third."""
 
@@ -69,7 +75,8 @@ def share(budget: float, *, baseline: bool, spent: float = 0.0, slowness: float 
         slowness: How much longer work takes than on an idle machine; more is then left for what
             follows the training.
     """
-    after = min(0.08 * budget * slowness, 30.0 * slowness, 0.2 * budget)
+    after = min(max(0.08 * budget, AFTER * slowness), 30.0 * slowness, 0.4 * budget)
+    after = min(after, max(budget - spent, 0.0))
     left = max(budget - after - spent, 0.0)
     others = min(BASELINES * budget, 0.4 * left) if baseline else 0.0
     search = min(0.15 * (left - others), 900.0)

@@ -77,6 +77,8 @@ def baseline_stage(run: Run) -> TrainingResult:
     """Train what the designed network must beat; the best of them stands for all."""
     designed = run.needed("train", TrainingResult)
     training, result = compare(run, designed, run.seconds_for("baseline"))
+    if training is None:
+        return result
     saved = _saved(run, training, "baseline", {"spec": result.spec})
     return dataclasses.replace(result, parameters=saved.parameters, macs=saved.macs)
 
@@ -93,7 +95,7 @@ def fold_stage(run: Run) -> FoldResult:
     run.progress("fold", 0.5, "measuring")
     judged = evaluate(folded, run.data.validation, run.data.normalise)
     designed, baseline = _cost(trained, folded, run.example), None
-    if run.settings.baseline:
+    if run.settings.baseline and run.needed("baseline", TrainingResult).steps:
         other = network.load_baseline(run.path / "checkpoints" / "baseline.safetensors")
         baseline = _cost(other, network.fold_network(other, images), run.example)
     seconds = time.perf_counter() - started

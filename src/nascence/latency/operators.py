@@ -46,7 +46,7 @@ class OperatorTimes:
         kept: Path | None = None,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        self.space, self.batch_size, self.training = space, batch_size, training
+        self.space, self.batch_size, self.backward = space, batch_size, training
         self._dtype, self._passes, self._kept, self._clock = dtype, passes, kept, clock
         self._measured: dict[str, float] = {}
         if kept is not None and kept.exists():
@@ -75,10 +75,10 @@ class OperatorTimes:
         return self._measured[name]
 
     def _seconds(self, operator: Operator) -> float:
-        module = self.space.module(operator).train(self.training)
+        module = self.space.module(operator).train(self.backward)
         images = torch.zeros(
             self.batch_size, operator.in_channels, operator.side, operator.side
-        ).requires_grad_(self.training)
+        ).requires_grad_(self.backward)
         with steady():
             spent = [self._pass(module, images) for _ in range(self._passes + 1)]
         return statistics.median(spent[1:])
@@ -86,10 +86,10 @@ class OperatorTimes:
     def _pass(self, module: nn.Module, images: torch.Tensor) -> float:
         started = self._clock()
         with (
-            torch.set_grad_enabled(self.training),
+            torch.set_grad_enabled(self.backward),
             torch.autocast("cpu", dtype=self._dtype, enabled=self._dtype is not None),
         ):
             output = module(images)
-        if self.training:
+        if self.backward:
             output.sum(dtype=torch.float32).backward()
         return self._clock() - started

@@ -16,6 +16,7 @@ from nascence.reparam.operators import (
     NotExact,
     OpaqueConvolution,
     Operator,
+    Selection,
     Sum,
     added,
     compose_affine,
@@ -72,6 +73,11 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
     """Plan how ``node``, whose value is read once, takes ``affine`` after it; or NotExact."""
     if len(value_users(node)) != 1:
         raise NotExact("its input is read by other operations as well")
+    absorb_into(node, affine, plan)
+
+
+def absorb_into(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
+    """Plan how the value of ``node`` becomes ``affine`` of what it was; raises NotExact."""
     found = operator_of(node)
     if node in plan:
         raise NotExact("its input appears twice")
@@ -88,6 +94,8 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
         absorb_before(parent(node), through(found, affine, forward=False), plan)
     elif isinstance(found, Sum):
         absorb_into_sum(node, affine, plan)
+    elif isinstance(found, Selection):
+        absorb_into(whole_of(node, found), around(affine, found), plan)
     elif isinstance(found, Concatenation):
         if affine.channels > 1 and affine.rank != found.rank:
             raise NotExact("the concatenation runs along another axis")
@@ -96,6 +104,47 @@ def absorb_before(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
             absorb_before(as_node(operand), part, plan)
     else:
         raise NotExact(f"its input comes from {describe(node)}, which is not linear")
+
+
+def whole_of(node: fx.Node, found: Selection) -> fx.Node:
+    """The value of which ``node`` selects a part that nothing else reads.
+
+    Raises:
+        NotExact: Something else reads it as well.
+    """
+    source = parent(node)
+    for user in value_users(source):
+        if user is not node and not are_apart(found, operator_of(user)):
+            raise NotExact("its input is read by other operations as well")
+    return source
+
+
+def are_apart(one: Selection, other: Operator | None) -> bool:
+    """Whether ``other`` selects entries of the same axis that ``one`` does not."""
+    if not isinstance(other, Selection) or other.rank != one.rank:
+        return False
+    return other.stop <= one.start or one.stop <= other.start
+
+
+def around(affine: ChannelAffine, found: Selection) -> ChannelAffine:
+    """``affine`` on the selected part, identity on the rest."""
+    widths = (found.start, found.stop - found.start, found.width - found.stop)
+    return embed(affine, Concatenation(found.rank, widths), 1)
+
+
+def selected(affine: ChannelAffine, found: Selection) -> ChannelAffine:
+    """The part of ``affine`` that acts on the selection.
+
+    Raises:
+        NotExact: It acts on another axis.
+    """
+    if affine.channels == 1:
+        return affine
+    if affine.rank != found.rank:
+        raise NotExact("the selection runs along another axis")
+    affine = affine.expanded(found.width)
+    part = slice(found.start, found.stop)
+    return replace(affine, scale=affine.scale[part], shift=affine.shift[part])
 
 
 def scale_opaque(found: OpaqueConvolution, affine: ChannelAffine) -> OpaqueConvolution:
@@ -141,6 +190,8 @@ def absorb_after(node: fx.Node, affine: ChannelAffine, plan: Plan) -> None:
             absorb_after(user, affine, plan)
         elif isinstance(found, Commuting):
             absorb_after(user, through(found, affine, forward=True), plan)
+        elif isinstance(found, Selection):
+            absorb_after(user, selected(affine, found), plan)
         elif isinstance(found, Concatenation):
             for index, operand in enumerate(user.args):
                 if operand is node:
@@ -211,6 +262,8 @@ def describe(node: fx.Node) -> str:
     found = operator_of(node)
     if found is not None:
         return type(found).__name__.lower()
+    if "kind" in node.meta:
+        return str(node.meta["kind"])
     module = node.graph.owning_module
     if node.op == "call_module" and module is not None:
         return type(module.get_submodule(str(node.target))).__name__

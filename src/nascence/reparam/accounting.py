@@ -29,13 +29,18 @@ class Refusal(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Parameters, multiply-adds and kernels of one forward pass, BatchNorms, seconds."""
+    """Parameters, multiply-adds and kernels of one forward pass, BatchNorms, seconds.
+
+    ``nodes`` and ``size``, the bytes of all weights, are those of an ONNX model; it has no kernels.
+    """
 
     parameters: int
     macs: int | None
     kernels: int | None
     batch_norms: int | None
     latency: Latency | None
+    nodes: int | None = None
+    size: int | None = None
 
 
 class KernelCounter(TorchDispatchMode):
@@ -122,9 +127,9 @@ class FoldReport:
         counts = Counter(rewrite.rule for rewrite in self.folded)
         done = ", ".join(f"{count} {rule}" for rule, count in counts.items()) or "nothing"
         lines.append(f"folded: {done}")
-        for name in ("parameters", "macs", "kernels", "batch_norms"):
+        for name in ("parameters", "macs", "kernels", "nodes", "batch_norms", "size"):
             before, after = getattr(self.before, name), getattr(self.after, name)
-            if before is not None:
+            if before is not None and after is not None:
                 lines.append(f"{name}: {before} -> {after}")
         if self.before.latency and self.after.latency:
             before, after = self.before.latency.median, self.after.latency.median

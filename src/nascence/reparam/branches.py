@@ -24,11 +24,13 @@ from nascence.reparam.operators import (
     ChannelAffine,
     Convolution,
     NotExact,
+    Selection,
     Sum,
     as_convolution,
     compose_affine,
     scale_input,
     scale_output,
+    selecting,
 )
 
 LONGEST_CHAIN = 8
@@ -57,7 +59,7 @@ def chain_of(node: fx.Node) -> list[fx.Node]:
     chain = [node]
     for _ in range(LONGEST_CHAIN):
         here = chain[-1]
-        unary = isinstance(operator_of(here), (ChannelAffine, Convolution))
+        unary = isinstance(operator_of(here), (ChannelAffine, Convolution, Selection))
         if not unary or len(here.users) != 1 or len(value_users(here)) != 1:
             break
         chain.append(as_node(here.args[0]))
@@ -72,8 +74,8 @@ def branch_from(chain: list[fx.Node], source: fx.Node) -> Branch:
     known, last = 1.0, 0.0
     for node in nodes:
         head = operator_of(node)
-        assert isinstance(head, (ChannelAffine, Convolution))
-        tail = after(head, tail)
+        assert isinstance(head, (ChannelAffine, Convolution, Selection))
+        tail = after(selecting(head) if isinstance(head, Selection) else head, tail)
         if isinstance(head, Convolution):
             here = positions(node, head, known)
             last = last or here
@@ -249,7 +251,7 @@ def put_back(
         return
     with node.graph.inserting_before(node):
         merged = node.graph.call_function(linear_value, (source,))
-    inherited = ("shape", "nn_module_stack")
+    inherited = ("shape", "nn_module_stack", "value")
     merged.meta.update({key: node.meta[key] for key in inherited if key in node.meta})
     change(merged, operator, (source,), owner, trained=trained)
     signs = (1, *(sign for sign, _ in rest))

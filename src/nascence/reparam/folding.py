@@ -1,6 +1,7 @@
 """Folding of one module: as a graph where it can be traced, else child by child."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from nascence.reparam.accounting import Refusal, Rewrite
 from nascence.reparam.attributes import has_submodule, keep_attributes, restored, with_parts
-from nascence.reparam.linear_graph import LinearGraph
+from nascence.reparam.linear_graph import LinearGraph, TracedGraph
 from nascence.reparam.materialise import materialise
 from nascence.reparam.nesting import nest
 from nascence.reparam.patterns import normalised_pairs
@@ -122,9 +123,15 @@ def fold_graph(
         folded, graph, whole = build(module, inputs, truth, forbidden)
         if truth is None or passes(folded, module, truth, outcome):
             return restored(folded, module, inputs), graph, whole
-        culprit = first_failure(module, inputs, truth, forbidden, len(graph.rewrites))
-        if culprit is None:
+
+        def holds(limit: int, without: frozenset[tuple[str, str]] = forbidden) -> bool:
+            folded, _, _ = build(module, inputs, truth, without, limit)
+            return passes(folded, module, truth, None)
+
+        bad = first_failure(holds, len(graph.rewrites))
+        if bad == 0:
             raise Untraceable("its trace does not compute what it computes")
+        culprit = graph.rewrites[bad - 1]
         outcome.refusals.append(
             Refusal(prefixed(prefix, culprit.where), f"{culprit.rule} undone: the check failed")
         )
@@ -154,7 +161,7 @@ def build(
             record_shapes(traced, tuple(x.clone() for x in example))
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise Untraceable(f"its trace does not run: {str(error)[:100]}") from error
-    graph = LinearGraph(traced, forbidden, limit)
+    graph = TracedGraph(traced, forbidden, limit)
     rewrite(graph)
     return nest(materialise(graph), module).eval(), graph, whole
 
@@ -174,26 +181,16 @@ def passes(folded: nn.Module, module: nn.Module, truth: Truth, outcome: Outcome 
     return all(bool((value.abs() <= largest).all()) for value in folded.parameters())
 
 
-def first_failure(
-    module: nn.Module,
-    inputs: Inputs | None,
-    truth: Truth,
-    forbidden: frozenset[tuple[str, str]],
-    count: int,
-) -> Rewrite | None:
-    """The rewrite after which the check fails, by bisection; None if the trace alone fails."""
-    good, bad, culprit = -1, count, None
+def first_failure(holds: Callable[[int], bool], count: int) -> int:
+    """The least number of rewrites that fail the check, ``count`` failing, by bisection."""
+    good, bad = -1, count
     while bad - good > 1:
         middle = (good + bad) // 2
-        folded, graph, _ = build(module, inputs, truth, forbidden, middle)
-        if passes(folded, module, truth, None):
+        if holds(middle):
             good = middle
         else:
             bad = middle
-    if bad > 0:
-        _, graph, _ = build(module, inputs, truth, forbidden, bad)
-        culprit = graph.rewrites[bad - 1]
-    return culprit
+    return bad
 
 
 def fold_children(

@@ -3,12 +3,22 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from nascence.reparam.accounting import Rewrite
 from nascence.reparam.arguments import NotFoldable, data_operands
-from nascence.reparam.mutation import SHAPE_READERS, reads_shape_only, settle_mutations
-from nascence.reparam.operators import ChannelAffine, Operator
+from nascence.reparam.mutation import (
+    SHAPE_READERS,
+    layer_at,
+    reads_shape_only,
+    settle_mutations,
+)
+from nascence.reparam.operators import (
+    ChannelAffine,
+    Convolution,
+    Operator,
+)
+from nascence.reparam.paddings import is_same, is_symmetric
 from nascence.reparam.reading import read
 from nascence.reparam.tracing import mark_constants
 
@@ -39,17 +49,56 @@ def operator_of(node: Any) -> Operator | None:
 
 @dataclass
 class LinearGraph:
-    """A graph under rewriting. Rules call ``permit`` before they change it."""
+    """A graph under rewriting. Rules call ``permit`` before they change it.
 
-    module: fx.GraphModule
+    Its nodes hold what was read of them in ``meta``: ``operator``, ``shape`` on an example,
+    ``owner`` (a name for reports), ``trained``, and ``free`` where removing it saves nothing.
+    """
+
+    graph: fx.Graph
     forbidden: frozenset[tuple[str, str]] = frozenset()
     limit: int | None = None
     rewrites: list[Rewrite] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, str] = field(default_factory=dict)
-    pinned: set[fx.Node] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
+    @property
+    def nodes(self) -> list[fx.Node]:
+        """Nodes in order of execution."""
+        return list(self.graph.nodes)
+
+    def holds(self, convolution: Convolution) -> bool:
+        """Whether a convolution of the format takes this padding without an operator before it."""
+        return is_symmetric(convolution) or is_same(convolution)
+
+    def may(self, rule: str, name: str) -> bool:
+        """Whether ``rule`` may be applied at what reports call ``name``."""
+        full = self.limit is not None and len(self.rewrites) >= self.limit
+        return not full and (rule, name) not in self.forbidden
+
+    def permit_named(self, rule: str, name: str, result: str) -> bool:
+        """Whether this rewrite is allowed; records it if so."""
+        if not self.may(rule, name):
+            return False
+        self.rewrites.append(Rewrite(rule, name, result))
+        return True
+
+    def permit(self, rule: str, node: fx.Node, result: str) -> bool:
+        """Whether this rewrite of ``node`` is allowed; records it if so."""
+        return self.permit_named(rule, node_name(node), result)
+
+
+class TracedGraph(LinearGraph):
+    """The graph of a traced module, its linear nodes read."""
+
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        forbidden: frozenset[tuple[str, str]] = frozenset(),
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(module.graph, forbidden, limit)
+        self.module = module
         mark_constants(self.module)
         self.pinned = settle_mutations(self.module.graph)
         numbers = number_nodes(self.module.graph)
@@ -65,20 +114,6 @@ class LinearGraph:
                 normalise(node, found, is_trained(node, self.module))
             elif isinstance(found, ChannelAffine) and found.channels > 1:
                 self.fixed[node_name(node)] = "its value is overwritten in place and read besides"
-
-    @property
-    def nodes(self) -> list[fx.Node]:
-        """Nodes in order of execution."""
-        return list(self.module.graph.nodes)
-
-    def permit(self, rule: str, node: fx.Node, result: str) -> bool:
-        """Whether this rewrite is allowed; records it if so."""
-        name = node_name(node)
-        full = self.limit is not None and len(self.rewrites) >= self.limit
-        if full or (rule, name) in self.forbidden:
-            return False
-        self.rewrites.append(Rewrite(rule, name, result))
-        return True
 
 
 def number_nodes(graph: fx.Graph) -> set[fx.Node]:
@@ -133,6 +168,7 @@ def normalise(node: fx.Node, found: Operator, trained: bool) -> None:
     node.meta["operator"] = found
     node.meta["trained"] = trained
     node.meta["owner"] = str(node.target) if node.op == "call_module" else node.name
+    node.meta["free"] = type(layer_at(node)) is nn.Identity
     node.op, node.target = "call_function", linear_value
     node.args, node.kwargs = operands, {}
 

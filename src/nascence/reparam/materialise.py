@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from nascence.reparam.channel_scale import ChannelScale
-from nascence.reparam.linear_graph import LinearGraph, restore
+from nascence.reparam.linear_graph import TracedGraph, restore
 from nascence.reparam.mutation import overwrite_only_own
 from nascence.reparam.operators import (
     ChannelAffine,
@@ -22,9 +22,10 @@ from nascence.reparam.operators import (
     Sum,
     regroup,
 )
+from nascence.reparam.paddings import is_padding, is_same, is_symmetric
 
 
-def materialise(graph: LinearGraph) -> fx.GraphModule:
+def materialise(graph: TracedGraph) -> fx.GraphModule:
     """The module of a rewritten graph; untouched nodes are as they were, parameters in float64."""
     module = graph.module
     for node in graph.nodes:
@@ -139,26 +140,6 @@ def write_scalar(node: fx.Node, found: ChannelAffine) -> bool:
 
 
 PADDING_FUNCTION_MODES = {"zeros": "constant"}
-
-
-def is_padding(found: Convolution) -> bool:
-    """Whether ``found`` only pads."""
-    unit = all(size == 1 for size in (*found.kernel, *found.stride))
-    return not found.learned and unit
-
-
-def is_symmetric(found: Convolution) -> bool:
-    """Whether torch's convolution takes this padding as it is."""
-    return all(low == high >= 0 for low, high in found.padding)
-
-
-def is_same(found: Convolution) -> bool:
-    """Whether this padding is what torch calls ``same``."""
-    axes = zip(found.padding, found.dilation, found.kernel, found.stride, strict=True)
-    return not found.transposed and all(
-        stride == 1 and low == step * (size - 1) // 2 and low + high == step * (size - 1)
-        for (low, high), step, size, stride in axes
-    )
 
 
 def write_padding(node: fx.Node, found: Convolution) -> Convolution:

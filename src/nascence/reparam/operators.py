@@ -9,9 +9,10 @@ Composition and sums of branches follow Ding et al., "Diverse Branch Block", CVP
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class NotExact(ValueError):
@@ -120,12 +121,13 @@ class Convolution:
 class OpaqueConvolution:
     """A convolution layer of an unknown kind, linear in its weight and bias.
 
-    It takes a scale after it and nothing else; ``layer`` is copied with the new values.
+    It takes a scale after it and nothing else; ``layer``, a module or an ONNX node, is copied with
+    the new values.
     """
 
     weight: Tensor
     bias: Tensor
-    layer: nn.Module
+    layer: Any
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,16 @@ class Concatenation:
 
     rank: int
     widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The entries ``start`` to ``stop`` of the ``width`` along the axis ``-(rank + 1)``."""
+
+    rank: int
+    start: int
+    stop: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,7 @@ Operator = (
     | OpaqueConvolution
     | Sum
     | Concatenation
+    | Selection
     | FilledPadding
     | Commuting
 )
@@ -215,6 +228,19 @@ def pooling(
     ones = (1,) * len(kernel)
     return Convolution(
         weight, bias, stride, padding, ones, groups=channels, mode=mode, learned=False
+    )
+
+
+def selecting(found: Selection) -> Convolution:
+    """A choice of channels written as a convolution with kernel 1."""
+    kept = torch.eye(found.width, dtype=torch.float64)[found.start : found.stop]
+    return Convolution(
+        weight=kept.reshape(*kept.shape, *([1] * found.rank)),
+        bias=torch.zeros(len(kept), dtype=torch.float64),
+        stride=(1,) * found.rank,
+        padding=((0, 0),) * found.rank,
+        dilation=(1,) * found.rank,
+        learned=False,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from nascence.reparam.absorption import (
     Plan,
@@ -30,7 +30,6 @@ from nascence.reparam.linear_graph import (
     operator_of,
     value_users,
 )
-from nascence.reparam.materialise import is_same, is_symmetric
 from nascence.reparam.operators import ChannelAffine, Convolution, NotExact
 
 
@@ -39,10 +38,7 @@ def drop_identity(graph: LinearGraph, node: fx.Node) -> bool:
     found = operator_of(node)
     if not isinstance(found, ChannelAffine) or not found.is_identity or not node.users:
         return False
-    original = node.meta.get("original")
-    layer = original is not None and original.op == "call_module" and original.target
-    free = layer and type(graph.module.get_submodule(layer)) is nn.Identity  # nothing is saved
-    if not free and not graph.permit("drop", node, "identity removed"):
+    if not node.meta.get("free") and not graph.permit("drop", node, "identity removed"):
         return False
     bypass(node)
     return True
@@ -114,7 +110,7 @@ def move_padding(graph: LinearGraph, node: fx.Node) -> bool:
             if not isinstance(second, Convolution) or not second.learned or len(user.args) != 1:
                 raise NotExact("its output goes to something else than a convolution")
             joined = compose(found, second)
-            if not (is_symmetric(joined) or is_same(joined)):
+            if not graph.holds(joined):
                 raise NotExact("the convolution after it cannot hold asymmetric padding")
             plan[user] = joined
     except NotExact:
@@ -159,8 +155,8 @@ def compose_pair(graph: LinearGraph, node: fx.Node) -> bool:
         weights = sum(c.weight.numel() for c in (first, second) if c.learned)
         if macs == spent and joined.weight.numel() > weights:
             raise NotExact("one convolution would have more parameters for the same multiply-adds")
-        if not (is_symmetric(joined) or is_same(joined)):
-            raise NotExact("torch's convolution has no such asymmetric padding")
+        if not graph.holds(joined):
+            raise NotExact("the convolution cannot hold such padding")
     except NotExact as reason:
         graph.refusals[where] = str(reason)
         return False

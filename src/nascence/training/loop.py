@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nascence.core.randomness import derived_seed, drawn_seed, reseed, seeded, stream
 from nascence.core.resumable import Budget, Checkpoint
-from nascence.data import Batch, Dataset, augment, epoch_order
+from nascence.data import Dataset, augment, epoch_order
 from nascence.training.precision import WORTH, Precision, faster_precision
 from nascence.training.recipe import Objective, OptimizerFactory, cosine, cross_entropy
 from nascence.training.run import Measurement, Run
@@ -50,6 +50,7 @@ def train(
     batch_size: int = 128,
     schedule: Callable[[float], float] = cosine,
     label_smoothing: float = 0.0,
+    soft_labels: Tensor | None = None,
     average_decay: float | None = None,
     crop: int = 4,
     flip: bool = True,
@@ -92,6 +93,8 @@ def train(
         batch_size: Images in a step, at least 2.
         schedule: Factor of the learning rate for the fraction done.
         label_smoothing: Share of label smoothing, in [0, 1].
+        soft_labels: Take the place of the labels: the chances of each class for every training
+            image, ``(N, classes)`` in the order of ``data.train``, such as a teacher's answers.
         average_decay: Keeps an exponential moving average of weights and buffers, which is then
             what is measured and returned (Polyak & Juditsky 1992), warmed up as
             (1 + k) / (10 + k).
@@ -141,7 +144,7 @@ def train(
             run.use(_chosen(run, data, batch_size, objective, steps, seconds))
         while budget.left():
             before = budget.fraction
-            images, labels = _batch_of(data, run.step, batch_size, seed, balance)
+            images, labels, places = _batch_of(data, run.step, batch_size, seed, balance)
             shifts = stream(seed, run.step, 1, derivation="training")
             images = augment(
                 images,
@@ -159,7 +162,7 @@ def train(
                     data.normalise(images.to(run.device)),
                     resolution_schedule and resolution_schedule(before),
                 ),
-                labels.to(run.device),
+                (labels if soft_labels is None else soft_labels[places]).to(run.device),
                 factor=schedule(before),
                 objective=objective,
                 clip=clip,
@@ -217,15 +220,17 @@ def _check_settings(
         raise ValueError(f"{len(data.train)} training images; at least 2 are needed")
 
 
-def _batch_of(data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0) -> Batch:
-    """Batch number ``step`` of the endless sequence of shuffled epochs."""
+def _batch_of(
+    data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch ``step`` of the endless sequence of shuffled epochs, and its places in the split."""
     size = min(batch_size, len(data.train))
     per_epoch = len(data.train) // size
     epoch, position = divmod(step, per_epoch)
     shuffling = stream(seed, epoch, 0, derivation="training")
     order = epoch_order(data.train.labels, balance=balance, generator=shuffling)
     chosen = order[position * size : (position + 1) * size]
-    return data.train.take(chosen)
+    return *data.train.take(chosen), chosen
 
 
 def scaled(images: Tensor, side: int | None) -> Tensor:

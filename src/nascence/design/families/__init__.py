@@ -3,13 +3,19 @@
 from nascence.design.families.cells import Cells
 from nascence.design.families.family import Family
 from nascence.design.families.mdeq import MDEQ
+from nascence.design.families.pretrained import Pretrained
 from nascence.design.families.stages import Stages
 from nascence.design.folder import RunError
 from nascence.design.settings import DesignSettings
 
 __all__ = ["FAMILIES", "Family", "family_of", "optimizer_of"]
 
-FAMILIES: dict[str, Family] = {"stages": Stages(), "cells": Cells(), "mdeq": MDEQ()}
+FAMILIES: dict[str, Family] = {
+    "stages": Stages(),
+    "cells": Cells(),
+    "mdeq": MDEQ(),
+    "pretrained": Pretrained(),
+}
 
 
 def family_of(settings: DesignSettings) -> Family:
@@ -34,6 +40,16 @@ def family_of(settings: DesignSettings) -> Family:
         raise RunError(
             f"--block is {settings.block!r}, which is for --family cells; --family "
             f"{settings.family} chooses its blocks itself"
+        )
+    if (settings.pretrained is None) == (settings.family == "pretrained"):
+        raise RunError(
+            "--pretrained NAME and --family pretrained belong together; the command line adds the "
+            "second to the first"
+        )
+    if settings.teacher is not None and settings.family != "stages":
+        raise RunError(
+            f"--teacher trains networks of --family stages, not of {settings.family}; "
+            "leave one of the two out"
         )
     if settings.architecture is not None and settings.family != "stages":
         raise RunError(

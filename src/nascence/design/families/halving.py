@@ -130,10 +130,10 @@ class Halving:
             span=(self._part / self._parts, (self._part + 1) / self._parts),
         )
         self._part += 1
-        self.models[entrant.number] = trained.model
+        model = self.models[entrant.number] = trained.model.cpu()
         side = recipe.side_at(entrant.done, side=self.run.side)
         found = evaluate(
-            trained.model,
+            model,
             self.data.validation,
             lambda images: scaled(self.data.normalise(images), side),
         )

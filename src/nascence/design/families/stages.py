@@ -11,30 +11,18 @@ from torch import nn
 from nascence import export as exporting
 from nascence.core.randomness import seeded
 from nascence.core.weights import read_weights
-from nascence.design import recipe
-from nascence.design.families import staged_designs as designs
+from nascence.design import recipe, teacher
 from nascence.design.families.halving import Entrant, Halving, Rounds
 from nascence.design.families.staged_cost import StagedCost, space_of
+from nascence.design.families.staged_rounds import mutants_of, precision_of, rounds_of, space_in
 from nascence.design.results import FrontPoint, SearchResult, TrainingPlan
 from nascence.design.run import Run
 from nascence.report import CandidatePoint
-from nascence.search import Allowed, Limit, Limits, sample_allowed
 from nascence.spaces import Architecture, StagedSpace
-from nascence.training import Training, faster_precision, unmeasured_precision
+from nascence.training import Training
 
-PASSES = (20.0, 100.0)
-"""How often, at least and at most, a network should see every image in the time there is."""
-OVERSIZE = 3.0
-"""Networks with so many times the multiply-adds that the time allows at a usual speed are left out
-at once."""
-FIRST, SECOND = 0.015, 0.05
-"""Shares of the whole training at the ends of the two rounds of short trainings."""
-SPENT = 0.15
-"""Share of the time that all first rounds may take together."""
-LEAST_STEPS = 25
-"""Steps below which a short training tells nothing."""
-MOST, FRONT = 10, (3, 6)
-"""Most networks in the first round, and how many the front has."""
+FRONT = (3, 6)
+"""Networks that the front has, at least and at most."""
 SCORE = "accuracy on images held out of the training images, after the short trainings"
 
 
@@ -58,7 +46,7 @@ class Stages:
         space = space_in(run)
         if run.settings.architecture is not None:
             return _given(run, space)
-        precision = run.folder.plan("precision", dict[str, str], lambda: _precision(run, space))
+        precision = run.folder.plan("precision", dict[str, str], lambda: precision_of(run, space))
         cost = StagedCost(
             space,
             run.data.image_shape,
@@ -66,7 +54,7 @@ class Stages:
             folder=run.path / "stages",
         )
         rounds = run.folder.plan(
-            "search", Rounds, lambda: _rounds(run, space, cost, precision["precision"])
+            "search", Rounds, lambda: rounds_of(run, space, cost, precision["precision"])
         )
         entrants, model = _compared(run, space, cost, rounds)
         best = entrants[0]
@@ -127,6 +115,7 @@ class Stages:
             steps=plan.steps,
             span=(done, 1.0),
         )
+        settings["soft_labels"] = teacher.soft_labels(run)
         return run.train(model, plan, settings, stream=3, name="train")
 
     def describe(self, run: Run, found: SearchResult) -> dict[str, str]:
@@ -164,11 +153,6 @@ WARM = "checkpoints/searched.safetensors"
 """The weights that the search has given the chosen network."""
 
 
-def space_in(run: Run) -> StagedSpace:
-    """The space that is searched for the images of a run."""
-    return space_of(run.data.image_shape, classes=run.data.classes)
-
-
 def _given(run: Run, space: StagedSpace) -> SearchResult:
     """The architecture that ``--architecture`` names: nothing is searched."""
     assert run.settings.architecture is not None
@@ -193,82 +177,6 @@ def _given(run: Run, space: StagedSpace) -> SearchResult:
     )
 
 
-def _precision(run: Run, space: StagedSpace) -> dict[str, str]:
-    """The faster precision on this machine, measured on a design by hand."""
-    if run.settings.steps:
-        return {"precision": unmeasured_precision(run.device)}
-    model = space.build(designs.hand_designs(space)[1])
-    return {"precision": faster_precision(model, run.data, device=run.device, **recipe.FEW)}
-
-
-def _rounds(run: Run, space: StagedSpace, cost: StagedCost, precision: str) -> Rounds:
-    """Which networks are trained for how long."""
-    settings, hands = run.settings, designs.hand_designs(space)
-    allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
-    seconds = run.shares.search + run.shares.train
-    slowness, step = 1.0, 0.0
-    if not settings.steps:
-        step = recipe.seconds_per_step(
-            space.build(hands[1]),
-            run.data,
-            device=run.device,
-            settings={**recipe.staged(run.side, optimizer=run.optimizer), **recipe.FEW},
-            precision=precision,  # type: ignore[arg-type]
-            steps=8,
-        )
-        step *= recipe.BATCH / min(recipe.FEW["batch_size"], len(run.data.train))
-        slowness = step / (1e-3 * recipe.BATCH * cost.training_ms(hands[1]))
-        most = 1e3 * seconds / (slowness * len(run.data.train)) / PASSES[0]
-        # Counting is free, timing is not: what is far too large is not timed at all.
-        macs = OVERSIZE * most * cost.macs(hands[1]) / cost.training_ms(hands[1])
-        suited: Allowed = Limits(
-            Limit("multiply-adds", cost.macs, macs),
-            *allowed.limits,
-            Limit("training ms", cost.training_ms, most),
-            Limit("passes", lambda each: most * PASSES[0] / cost.training_ms(each), PASSES[1]),
-        )
-    else:
-        suited = allowed
-    steps = settings.steps or max(int(seconds / step), 1)
-    first = max(FIRST, min(LEAST_STEPS, steps) / steps) if not settings.trials else FIRST
-    count = settings.trials or min(int(SPENT / first), MOST)
-    names = _entrants(run, space, allowed, suited, count)
-    return Rounds(
-        names=tuple(map(space.format, names)),
-        mutants=count // 4 if len(names) > 2 else 0,
-        first=first,
-        second=max(SECOND, 2 * first),
-        seconds=seconds,
-        slowness=slowness,
-        precision=precision,  # type: ignore[arg-type]
-    )
-
-
-def _entrants(
-    run: Run, space: StagedSpace, allowed: Limits, suited: Allowed, count: int
-) -> list[Architecture]:
-    """Designs by hand within the limits, the largest first, and as many that are drawn."""
-    hands = [each for each in reversed(designs.hand_designs(space)) if suited(each)]
-    if count < 2 and hands:
-        return hands[:1]
-    wanted = max(count - count // 4, 1)
-    chosen = hands[: max(wanted // 2, 1)]
-    chosen += designs.drawn(
-        space,
-        wanted - len(chosen),
-        allowed=suited,
-        known=set(hands),
-        generator=run.generator(2),
-    )
-    if chosen:
-        return chosen
-    # Nothing is fast enough for the time there is: the limits of the user alone count.
-    hands = [each for each in designs.hand_designs(space) if allowed(each)]
-    if hands:
-        return hands[:1]
-    return [sample_allowed(space, allowed=allowed, known=(), generator=run.generator(5))]
-
-
 def _compared(
     run: Run, space: StagedSpace, cost: StagedCost, rounds: Rounds
 ) -> tuple[list[Entrant], nn.Module | None]:
@@ -290,7 +198,7 @@ def _compared(
         names = run.folder.plan(
             "mutants",
             dict[str, list[str]],
-            lambda: {"names": _mutants(run, space, cost, rounds, begun)},
+            lambda: {"names": mutants_of(run, space, cost, rounds, begun)},
             names=("names",),
         )["names"]
         begun += halving.first([space.parse(name) for name in names])
@@ -298,29 +206,6 @@ def _compared(
     dropped = {each.number for each in finalists}
     others = sorted((e for e in begun if e.number not in dropped), key=lambda each: each.loss)
     return finalists + others, halving.models[finalists[0].number]
-
-
-def _mutants(
-    run: Run,
-    space: StagedSpace,
-    cost: StagedCost,
-    rounds: Rounds,
-    begun: list[Entrant],
-) -> list[str]:
-    """Variants of the best two that keep to the limits and train no slower than the slowest."""
-    settings = run.settings
-    parents = sorted(begun, key=lambda each: each.loss)[:2]
-    allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
-    slowest = max(cost.training_ms(each.architecture) for each in begun)
-    found = designs.mutants(
-        space,
-        [each.architecture for each in parents],
-        rounds.mutants,
-        allowed=Limits(*allowed.limits, Limit("training ms", cost.training_ms, slowest)),
-        known={each.architecture for each in begun},
-        generator=run.generator(9),
-    )
-    return [space.format(each) for each in found]
 
 
 def _front(space: StagedSpace, cost: StagedCost, entrants: list[Entrant]) -> tuple[FrontPoint, ...]:
