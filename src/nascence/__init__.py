@@ -11,29 +11,10 @@ __version__ = "0.1.0"
 
 _MODULES = frozenset(
     (
-        *(
-            "controllers",
-            "data",
-            "design",
-            "detect",
-            "export",
-            "folding",
-            "gan",
-            "gradient",
-            "graph",
-        ),
-        *(
-            "hypernet",
-            "implicit",
-            "inference",
-            "jobs",
-            "latency",
-            "metrics",
-            "models",
-            "optim",
-            "params",
-        ),
-        *("reparam", "report", "search", "spaces", "supernets", "task"),
+        *("controllers", "data", "design", "detect", "export", "folding", "gan"),
+        *("gradient", "graph", "hypernet", "implicit", "inference", "jobs", "latency"),
+        *("metrics", "models", "optim", "params", "reparam", "report", "search"),
+        *("spaces", "supernets", "task"),
     )
 )
 _NAMES = {
