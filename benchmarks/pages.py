@@ -25,6 +25,7 @@ PAGES = ROOT / "docs" / "results"
 INDEX = ROOT / "docs" / "results.md"
 AREAS = {
     "design": "Designing a network",
+    "inference": "Using a network",
     "metrics": "Scores without training",
     "search": "Search on tables",
     "supernets": "Supernets",
@@ -36,6 +37,7 @@ AREAS = {
     "implicit": "Implicit models",
     "detect": "Detection",
     "reparam": "Folding",
+    "onnx_fold": "Folding ONNX files",
     "spaces": "Search spaces and published networks",
     "data": "Data",
     "reliability": "Reliability",

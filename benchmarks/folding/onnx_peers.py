@@ -27,8 +27,8 @@ import torch
 from torch import nn
 
 from benchmarks import ledger
-from nascence.cli.networks import zoo
 from nascence.folding import fold_onnx
+from nascence.models.zoo import zoo
 from nascence.onnx_files import open_session, read_onnx, write_onnx
 from nascence.onnx_files.costs import all_nodes
 

@@ -25,8 +25,8 @@ from torch import nn
 
 from benchmarks import ledger
 from benchmarks.folding.onnx_peers import by_onnx_runtime, exported_file, nodes_of, randomised
-from nascence.cli.networks import zoo
 from nascence.folding import fold_onnx
+from nascence.models.zoo import zoo
 from nascence.onnx_files import open_session, write_onnx
 from nascence.reparam import count_norms
 from nascence.reparam.verification import relative_error

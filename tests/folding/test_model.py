@@ -44,7 +44,8 @@ def weights(draw) -> dict[str, Any]:
         "d3": draw(4, 1, 3, 3), "b": draw(4), "s": 1 + 0.3 * draw(4), "t": draw(4), "m": draw(4),
         "v": variance, "c": draw(4, 1, 1), "one": np.float32(1), "two": np.float32(2),
         "pads": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "u3": draw(4, 2, 3, 3),
-        "w": draw(4, 6), "w6": draw(6), "g": draw(5, 4), "k8": draw(4, 8, 1, 1),
+        "w": draw(4, 6), "w6": draw(6), "z6": np.zeros(6, np.float32),
+        "g": draw(5, 4), "k8": draw(4, 8, 1, 1),
         "halves": np.array([2, 2]), "h1": draw(2, 2, 1, 1), "b2": draw(2),
         "i0": np.array([0]), "i1": np.array([1]), "i2": np.array([2]), "i4": np.array([4]),
     }  # fmt: skip
@@ -100,6 +101,7 @@ PATTERNS: dict[str, tuple[str, list[str]]] = {
         ["Conv"],
     ),
     "matrix products": ("a = MatMul(x, w)  d = Add(a, w6)  y = MatMul(d, w66)", ["MatMul"]),
+    "a bias of zeros": ("a = MatMul(x, w)  d = Add(a, z6)  y = Relu(d)", ["MatMul", "Relu"]),
     "a computed weight": ("k = Mul(k3, two)  y = Conv(x, k)", ["Conv"]),
     "dropout and identity": (
         "a = Conv(x, k3)  d = Dropout(a)  i = Identity(d)  y = Relu(i)",
@@ -136,7 +138,7 @@ PATTERNS: dict[str, tuple[str, list[str]]] = {
 @pytest.mark.parametrize("name", list(PATTERNS))
 def test_a_pattern_becomes_fewer_nodes(name: str, parse, weights, draw) -> None:
     body, expected = PATTERNS[name]
-    if name == "matrix products":
+    if name in ("matrix products", "a bias of zeros"):
         weights |= {"w": draw(9, 6), "w66": draw(6, 2), "w6": draw(6)}
     ends = "float[n,c,h,w] y" if name != "through an average and a flattening" else "float[n,c,u] y"
     model = parse(f"g (float[N,4,8,9] x) => ({ends}) {{ {body} }}", **weights, ax=np.array([2]))

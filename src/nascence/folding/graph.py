@@ -8,6 +8,7 @@ import numpy as np
 from torch import fx
 
 from nascence.folding.constants import Constants
+from nascence.folding.partial import PartialShapes
 from nascence.onnx_files import Value
 from nascence.onnx_files.reading import subgraphs
 from nascence.reparam.linear_graph import LinearGraph
@@ -65,14 +66,19 @@ class OnnxGraph(LinearGraph):
         own = [value.name for value in source.input]
         own += [name for node in source.node for name in node.output]
         self.constants = Constants(outer, own, context.computed)
+        self.shapes = PartialShapes(self.constants, context.values)
         self.values: dict[str, fx.Node] = {}
         self.overridable: set[str] = set()
         self._name_inputs()
         for proto in self._read_nodes():
             if not self._computed_once(proto):
-                self._append(proto)
+                self._append(self._with_fixed_shape(proto))
         results = [self.value_named(value.name) for value in source.output]
         self.output = self.graph.output(tuple(results))
+        for node in reversed(self.nodes):  # what only computed a shape that is constant now
+            if not node.users and node.op not in ("placeholder", "output"):
+                self.graph.erase_node(node)
+                node.meta["erased"] = True
 
     def holds(self, convolution: Convolution) -> bool:
         """ONNX convolutions take any zero padding that does not crop."""
@@ -133,9 +139,24 @@ class OnnxGraph(LinearGraph):
             return self.constants.compute(proto, self.context.values)
         if not self.may("constant", name):
             return False
-        if not self.constants.compute(proto, self.context.values):
-            return False
-        return self.permit_named("constant", name, "computed once")
+        done = self.shapes.compute(proto)
+        return done and self.permit_named("constant", name, "computed once")
+
+    def _with_fixed_shape(self, proto: Any) -> Any:
+        """``proto``; where one size alone of a ``Reshape`` is unknown, its shape as a constant."""
+        if proto.op_type != "Reshape" or proto.domain not in DOMAINS:
+            return proto
+        sizes = self.shapes.known.get(proto.input[1])
+        if sizes is None or sizes.count(None) != 1 or not all(s is None or s > 0 for s in sizes):
+            return proto
+        if not self.permit_named("shape", proto.output[0], "a constant shape"):
+            return proto
+        name = f"{proto.output[0]}.shape"
+        self.constants.computed[name] = np.array([-1 if s is None else s for s in sizes], np.int64)
+        fixed = type(proto)()
+        fixed.CopyFrom(proto)
+        fixed.input[1] = name
+        return fixed
 
     def _append(self, proto: Any) -> None:
         captured = [name for inner in subgraphs(proto) for name in free_names(inner)]

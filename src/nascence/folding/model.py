@@ -10,6 +10,7 @@ import torch
 from nascence.folding.checking import OnnxTruth, session_of
 from nascence.folding.constants import Constants
 from nascence.folding.graph import DOMAINS, Context
+from nascence.folding.partial import PartialShapes
 from nascence.folding.reading import read_graph
 from nascence.folding.writing import write_graph
 from nascence.graph import Latency
@@ -204,7 +205,8 @@ def values_and_constants(
         values = infer_values(model, known=known)
         constants = Constants(own=own, before=known)
         constants.stored = {t.name: t for t in model.graph.initializer if t.name not in inputs}
-        found = [node.op_type for node in model.graph.node if constants.compute(node, values)]
+        shapes = PartialShapes(constants, values)
+        found = [node.op_type for node in model.graph.node if shapes.compute(node)]
         small = {n: value for n, value in constants.computed.items() if value.nbytes <= SMALL}
         if small.keys() <= known.keys() or set(found) <= {"Constant"}:
             return values, constants.computed

@@ -85,6 +85,8 @@ def join_with_input(graph: OnnxGraph, node: fx.Node, found: Operator) -> None:
     """Read a matrix product and its bias, or a product and a sum, as the one operator they are."""
     if not isinstance(found, ChannelAffine) or not node.args or node.meta["kind"] not in JOINED:
         return
+    if found.is_identity:
+        return  # it goes by itself
     before = as_node(node.args[0])
     first = operator_of(before)
     if len(before.users) != 1 or "protos" not in before.meta:
