@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 QUICK := $(addprefix tests/test_,docstrings.py documents_are_true.py house.py layers.py \
 	public_names.py registry.py relapses.py) $(addprefix tests/,core graph metrics report)
 
-.PHONY: install demo test quick lint docs ledger clean
+.PHONY: install demo test frameworks quick tutorials lint docs ledger clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
+# Other training loops, and the dashboard of studies: tested where they are installed.
+frameworks: $(VENV)/.installed-frameworks $(VENV)/.installed-dashboard
+
 quick: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/core/test_processes.py $(QUICK)
 
@@ -26,6 +29,9 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+tutorials: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.docs.tutorials
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html

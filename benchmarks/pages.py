@@ -25,6 +25,7 @@ PAGES = ROOT / "docs" / "results"
 INDEX = ROOT / "docs" / "results.md"
 AREAS = {
     "design": "Designing a network",
+    "inference": "Using a network",
     "metrics": "Scores without training",
     "search": "Search on tables",
     "supernets": "Supernets",

@@ -11,14 +11,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nascence import cli
+from nascence.inference import browser_runtime
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SLOW = ("README", "gan", "mobile", "gradient", "once_for_all", "fold", "guide")
+SLOW = ("README", "gan", "mobile", "gradient", "once_for_all", "fold", "guide", "use")
 SHORT = {
     "design": ["--trials", "3", "--steps", "3", "--size", "8", "--max-params", "20000", "--quiet"],
     "resume": ["--quiet"],
     "fold": ["--shape", "1,3,32,32"],
+    "try": ["--no-serve"],
 }
 
 
@@ -34,8 +36,13 @@ def commands(page: Path) -> list[list[str]]:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with photos, in which the commands and the examples of a page are run."""
+    kept = tmp_path / "cache" / f"onnxruntime-web-{browser_runtime.VERSION}"
+    kept.mkdir(parents=True)  # as if ONNX Runtime Web had been fetched
+    for name in (browser_runtime.SCRIPT, browser_runtime.BINARY, browser_runtime.LICENCE):
+        (kept / name).write_text(name)
+    monkeypatch.setenv("NASCENCE_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     for name, channel in (("cats", 0), ("dogs", 2)):
         (tmp_path / "photos" / name).mkdir(parents=True)

@@ -1,6 +1,8 @@
 """Exported files against torch, in any batch size."""
 
+import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,8 +19,10 @@ from nascence.core.weights import read_metadata
 from nascence.data import Dataset, Split
 from nascence.export import (
     ExportError,
+    check_opset,
     check_parity,
     export_onnx,
+    onnx_model,
     portable,
     run_onnx,
     save_weights,
@@ -191,9 +195,39 @@ def test_versions_are_those_asked_for(
 
 @pytest.mark.parametrize("opset", [6, 999])
 def test_versions_that_cannot_be_written_are_said(
-    model: nn.Module, data: Dataset, tmp_path: Path, opset: int
+    model: nn.Module, data: Dataset, tmp_path: Path, opset: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ExportError, match=rf"opset {opset}\b") as caught:
         export_onnx(model, tmp_path / "model.onnx", data=data, opset=opset)
     assert "\n" not in str(caught.value)
+    with pytest.raises(ExportError, match=f"opset {opset} was asked for.*; use 18 or") as caught:
+        check_opset(opset)
+    assert ("later one" in str(caught.value)) is (opset < 18)
+    captured = capfd.readouterr()
+    assert captured.err == "", "the exporter's own warnings come through"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter itself
+def test_the_exporter_says_nothing_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a line for each operator of torchvision that it looks for and does not find."""
+    find, said = importlib.util.find_spec, []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    def without(name: str, package: str | None = None) -> Any:
+        return None if name == "torchvision" else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    keep = Keep()
+    log.addHandler(keep)
+    try:
+        onnx_model(nn.Linear(2, 2), (torch.zeros(1, 2),))
+        assert said == []
+        torch.onnx.export(nn.Linear(2, 2).eval(), (torch.zeros(1, 2),), dynamo=True, verbose=False)
+        assert any("torchvision" in line for line in said)  # else this test shows nothing
+    finally:
+        log.removeHandler(keep)

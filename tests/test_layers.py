@@ -14,6 +14,7 @@ CORE = {
     "graph",
     "export",
     "onnx_files",
+    "onnx_session",
     "registry",
 }
 SIBLINGS = {"models", "implicit", "detect", "reparam", "spaces", "metrics", "hypernet"}
@@ -29,7 +30,8 @@ LEVELS = {
     "jobs": 7,
     "report": 6,
     **dict.fromkeys(("design", "testing"), 8),
-    "cli": 9,
+    "inference": 9,
+    **dict.fromkeys(("cli", "hub"), 10),
 }
 BARE = {"core", "hypernet", "optim", "tasks", "spaces", "graph", "training", "data"}
 ALLOWED_IN_BARE = {"torch", "numpy", "PIL", "pyarrow", "safetensors", "nascence"}

@@ -44,11 +44,12 @@ KINDS: dict[int, tuple[str, str]] = {
     14: ("wrapped optimizers", "A wrapper loses neither steps nor state"),
     15: ("formats", "The pixels and labels that the reference reader gives, or a line"),
     16: ("precision", "The faster arithmetic is taken, and the result is a network"),
+    17: ("fold, odd structures", "The folded network computes what it did, on any images"),
 }  # fmt: skip
 MODULES = {
     1: "labels", 2: "batches", 3: "processes", 4: "stops", 5: "folding", 6: "optimizers",
     7: "onnx_files", 8: "markup", 9: "damage", 10: "absurd", 11: "dtypes", 12: "studies",
-    13: "pickling", 14: "wrappers", 15: "formats", 16: "precision",
+    13: "pickling", 14: "wrappers", 15: "formats", 16: "precision", 17: "structures",
 }  # fmt: skip
 
 

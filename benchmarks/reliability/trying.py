@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nascence.cli import app  # here, so that no signal meets a child that still imports it
+
 HELD, WRONG, LOST, TRACEBACK = "held", "silently wrong", "lost", "traceback"
 VERDICTS = (HELD, WRONG, LOST, TRACEBACK)
 LONGEST = 240.0
@@ -145,8 +147,6 @@ class Command:
                 os.chdir(folder)
             if bytes_allowed is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_allowed, bytes_allowed))
-            from nascence.cli import app
-
             try:
                 app(self.words)
             except SystemExit as ended:

@@ -22,7 +22,17 @@ _MODULES = frozenset(
             "gradient",
             "graph",
         ),
-        *("hypernet", "implicit", "jobs", "latency", "metrics", "models", "optim", "params"),
+        *(
+            "hypernet",
+            "implicit",
+            "inference",
+            "jobs",
+            "latency",
+            "metrics",
+            "models",
+            "optim",
+            "params",
+        ),
         *("reparam", "report", "search", "spaces", "supernets", "task"),
     )
 )
@@ -52,6 +62,7 @@ __all__ = [
     "graph",
     "hypernet",
     "implicit",
+    "inference",
     "jobs",
     "latency",
     "metrics",

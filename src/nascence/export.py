@@ -1,8 +1,10 @@
 """Files that outlive the project: safetensors and ONNX, checked against torch on real images."""
 
 import json
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
 from nascence.core.weights import read_metadata as read_metadata
 from nascence.data import Dataset, Split
+from nascence.onnx_session import onnx_session
 
 
 class ExportError(ValueError):
@@ -154,9 +157,7 @@ def onnx_model(
     import onnxruntime
     import onnxscript  # noqa: F401  torch's exporter needs it
 
-    with evaluation_mode(model), warnings.catch_warnings():
-        # The exporter's own deprecations are not the user's concern.
-        warnings.simplefilter("ignore")
+    with evaluation_mode(model), _exporter_quiet():
         program = torch.onnx.export(
             model,
             inputs,
@@ -173,16 +174,42 @@ def onnx_model(
     if opset is not None and found != opset:
         raise ExportError(
             f"opset {opset} was asked for, but the exporter of torch {torch.__version__} writes "
-            f"{found}; use that one or a later one"
+            f"{found}; use {found} or {'a later one' if opset < found else 'one a little later'}"
         )
     try:
-        _session(proto.SerializeToString())
+        onnx_session(proto.SerializeToString())
     except Exception as error:  # ONNX Runtime has a dozen kinds of its own
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} does not load the network in opset {found} "
             f"({' '.join(str(error).split())[:200]})"
         ) from error
     return proto
+
+
+def check_opset(opset: int) -> None:
+    """Refuse a version of the operators in which no network can be written, by writing a small one.
+
+    Raises:
+        ExportError: The version is too old or too new.
+    """
+    layers = (nn.Conv2d(1, 1, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    onnx_model(nn.Sequential(*layers), (torch.zeros(1, 1, 4, 4),), opset=opset)
+
+
+@contextmanager
+def _exporter_quiet() -> Iterator[None]:
+    """Keep what the exporter says of its own deprecations and conversions from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def portable(proto: Any) -> Any:
@@ -211,14 +238,6 @@ def _strip(message: Any) -> None:
                 _strip(part)
 
 
-def _session(model: str | bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
     """Run an exported network.
 
@@ -230,7 +249,7 @@ def run_onnx(path: Path, images: Tensor, *, batch_size: int = 256) -> Tensor:
     Returns:
         Logits ``(N, classes)``.
     """
-    session = _session(str(path))
+    session = onnx_session(str(path))
     pieces = []
     for start in range(0, len(images), batch_size):
         pixels = images[start : start + batch_size].numpy().astype(np.float32) / 255

@@ -59,7 +59,7 @@ def test_in_words(tmp_path: Path, images: str) -> None:
         (["nb201"], "whose costs add up"),
         (["nats-size"], "is a table and has no width"),
         (["resnet"], "no space 'resnet'"),
-        (["mobile", "--batch", "0"], "batch_size 0"),
+        (["mobile", "--batch", "0"], "--batch is 0"),
         (["mobile", "--check", "-1"], "--check is -1"),
         (["mobile", "--cells", "3"], "the space mobile has not all of width, cells"),
         (["mobile", "--out", "."], ". is a folder"),

@@ -74,7 +74,7 @@ def test_one_supernet_judges_and_a_study_goes_on(evaluator: str, tmp_path: Path)
         (["nb201", "--table", "mnist/test"], "no data set 'mnist'; it has cifar10"),
         (["nb201", "--table", "cifar10/loss"], "no accuracy 'loss' on cifar10"),
         (["nb201", "--budget", "soon"], "budget is 'soon'"),
-        (["nb201", "--budget", "0"], "give at least 1 architecture"),
+        (["nb201", "--budget", "0"], "--budget is 0; give a whole number"),
         (["nb201", "--limit", "macs"], "--limit is 'macs'"),
         (["nb201", "--limit", "macs=1"], "no architecture keeps to macs <= 1"),
         (

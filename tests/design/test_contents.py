@@ -73,7 +73,7 @@ def test_summary_says_by_how_much(run_of: Callable[..., Run]) -> None:
     assert round(summary["accuracy_above_baseline"], 6) == 0.1
     assert [row["name"] for row in summary["networks"]] == ["designed", "ResNet"]
     assert summary["networks"][0]["train_seconds"] == 3.0
-    assert (summary["optimizer"], summary["start"]) == ("sgd", "random")
+    assert (summary["optimizer"], summary["start"]) == ("muon", "random")
     alone = summary_of(run, results(designed=0.7, baseline=None))
     assert alone["accuracy_above_baseline"] is None
     assert len(alone["networks"]) == 1
@@ -102,7 +102,7 @@ def test_notes_say_what_a_reader_must_know() -> None:
 def test_beginning_says_what_was_used_and_why(run_of: Callable[..., Run]) -> None:
     found = results(designed=0.7, baseline=None)
     plain = contents._beginning(run_of(), found)
-    assert plain.startswith("Trained with SGD from random parameters.")
+    assert plain.startswith("Trained with Muon from random parameters.")
     assert "--start predicted" in plain
     assert contents._beginning(run_of(name="mdeq", family="mdeq"), found) == (
         "Trained with AdamW from random parameters."

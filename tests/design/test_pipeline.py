@@ -9,6 +9,7 @@ import torch
 from nascence.design import pipeline
 from nascence.design.folder import RunError
 from nascence.design.settings import DesignSettings
+from nascence.export import ExportError
 
 
 def npz(path: Path, height: int, width: int) -> str:
@@ -41,3 +42,9 @@ def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pipeline.device_of(DesignSettings()) == torch.device("cpu")
     with pytest.raises(RunError, match="torch sees no GPU; use --device cpu"):
         pipeline.device_of(DesignSettings(device="cuda"))
+
+
+def test_an_opset_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="opset 17 was asked for"):
+        pipeline.design(tmp_path / "run", DesignSettings(data=str(tmp_path / "none"), opset=17))
+    assert not list(tmp_path.iterdir())

@@ -73,9 +73,9 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
         ({"splits": ("val", "dev")}, "--splits has 'dev'"),
         ({"cells": (4,)}, r"--cells is \(4,\)"),
         ({"cells": (8, 4)}, "--cells"),
-        ({"channels": (9,)}, "--channels"),
-        ({"meta_batch": 0}, "--meta-batch is 0"),
-        ({"size": 4}, "--size 4"),
+        ({"channels": (9,)}, "channels is 9"),
+        ({"meta_batch": 0}, "meta_batch is 0"),
+        ({"size": 4}, "size is 4"),
     ],
 )
 def test_impossible_choices_are_named(

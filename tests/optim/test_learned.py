@@ -294,6 +294,7 @@ def test_sparse_gradients_are_refused(make_learned: MakeOptimizer) -> None:
     [
         ({"lr": -1.0}, "lr=-1.0"),
         ({"lr": torch.inf}, "lr=inf.*finite"),
+        ({"lr": "0.1"}, "a rate is .0.1.; give a number"),
         ({"lr": torch.nan}, "lr=nan.*finite"),
         ({"weight_decay": torch.inf}, "weight_decay=inf.*finite"),
         ({"num_steps": 0}, "num_steps is 0"),

@@ -331,3 +331,20 @@ def test_a_standardised_weight_is_computed_once(distance) -> None:
 def test_an_input_that_does_not_fit_is_one_line(randomise) -> None:
     with pytest.raises(ValueError, match=r"does not run on the example input of shape \(1, 5"):
         fold(conv_norm(randomise), torch.zeros(1, 5, 6, 6))
+
+
+def test_a_model_that_counts_its_calls_is_left_as_it_was(randomise) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+            self.calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            return self.body(x)
+
+    model = randomise(Counting())
+    _, report = fold_with_report(model, torch.randn(1, 3, 8, 8), repeats=1)
+    assert report.after.batch_norms == 0
+    assert model.calls == 0

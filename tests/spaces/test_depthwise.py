@@ -80,3 +80,40 @@ def test_phases_serve_only_a_gradient_of_the_layers_as_built(
     block.train()[1] = nn.Conv2d(4, 4, 1)
     block(x)
     assert calls == [1]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own
+def test_second_derivatives_maps_and_forward_derivatives() -> None:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 3, 5, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, 1, 3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    def ours(x: Tensor, weight: Tensor) -> Tensor:
+        return depthwise_dilated(x, weight, 1)
+
+    def plain(x: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(x, weight, None, 1, 2, 2, 3)
+
+    assert torch.autograd.gradcheck(ours, (x, weight), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(ours, (x, weight))
+    x, weight = x.detach(), weight.detach()
+    weights = torch.stack([weight, -2 * weight, weight.flip(0)])
+    found, wanted = (
+        torch.func.vmap(torch.func.grad(lambda w, f=f: f(x, w).sin().sum()))(weights)
+        for f in (ours, plain)
+    )
+    assert torch.allclose(found, wanted, atol=1e-12)
+
+
+def test_autocast_computes_in_its_precision() -> None:
+    x = torch.randn(2, 3, 6, 6, requires_grad=True)
+    weight = torch.randn(3, 1, 3, 3, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = depthwise_dilated(x, weight, 1)
+    assert out.dtype == torch.bfloat16
+    wanted = torch.autograd.grad(F.conv2d(x, weight, None, 1, 2, 2, 3).sum(), (x, weight))
+    for value, other in zip(
+        torch.autograd.grad(out.float().sum(), (x, weight)), wanted, strict=True
+    ):
+        assert value.dtype == torch.float32
+        assert (value - other).norm() <= 0.02 * other.norm()

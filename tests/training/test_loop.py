@@ -179,15 +179,27 @@ def test_impossible_settings(settings, message: str, bright_or_dark, network) ->
 
 def test_every_epoch_shows_each_image_once_in_an_order_of_its_own(bright_or_dark) -> None:
     data = bright_or_dark(64)
-    keys = data.train.images.flatten(1).float() @ torch.rand(192, generator=seeded())
 
-    def epoch(number: int, seed: int) -> list[float]:
-        found = [loop._batch_of(data, 4 * number + k, 16, seed)[0] for k in range(4)]
-        shown = torch.cat(found).flatten(1).float() @ torch.rand(192, generator=seeded())
-        return [round(value, 1) for value in shown.tolist()]
+    def epoch(number: int, seed: int) -> list[int]:
+        found = [loop._places_of(data, 4 * number + k, 16, seed, 0.0) for k in range(4)]
+        return torch.cat(found).tolist()
 
-    assert sorted(epoch(0, 7)) == sorted(round(value, 1) for value in keys.tolist())
+    assert sorted(epoch(0, 7)) == list(range(64))
     assert epoch(0, 7) == epoch(0, 7)
     assert epoch(0, 7) != epoch(1, 7)
     assert epoch(0, 7) != epoch(0, 8)
     assert sorted(epoch(0, 7)) == sorted(epoch(1, 7))
+
+
+def test_soft_labels_take_the_place_of_labels(bright_or_dark, network) -> None:
+    """Those of certainty are the labels; those of the other class teach the opposite."""
+    data = bright_or_dark(64)
+    certain = torch.eye(2)[data.train.labels]
+    ends = []
+    for soft in (None, certain, 1 - certain):
+        found = train(
+            network(), data, optimizer=sgd(0.1), generator=seeded(), steps=30, soft_labels=soft
+        )
+        ends.append(found.curve[-1].accuracy)
+    assert ends[0] == ends[1] > 0.9
+    assert ends[2] < 0.1

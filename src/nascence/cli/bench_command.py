@@ -5,15 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import (
-    Json,
-    Quiet,
-    between_commas,
-    failures_as_lines,
-    numbers,
-    run_and_print,
-)
+from nascence.cli.console import Json, Quiet, between_commas, failures_as_lines, run_and_print
+from nascence.cli.help import Command
 from nascence.cli.latency_command import latency
+from nascence.cli.number_options import number, numbers
+from nascence.core import ranges
 
 if TYPE_CHECKING:
     from nascence.jobs.job import Job
@@ -26,10 +22,10 @@ def _group() -> None:
     """Compare optimizers, and measure operators."""
 
 
-bench.command()(latency)
+bench.command(cls=Command)(latency)
 
 
-@bench.command()
+@bench.command(cls=Command)
 def optimizers(
     out: Annotated[
         Path,
@@ -39,31 +35,45 @@ def optimizers(
         str,
         typer.Option(
             "--optimizers",
-            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, with commas.",
+            help="Any of learned, untrained, adam, nadamw, adam-lr, adam8p, opt-list, separated "
+            "by commas.",
         ),
     ] = "learned,untrained,adam,nadamw,adam-lr,adam8p,opt-list",
     weights: Annotated[
-        str, typer.Option(help="Weights of the learned: released names or files, with commas.")
+        str,
+        typer.Option(
+            help="Weights of the learned optimizers: released names or files, separated by commas."
+        ),
     ] = "optimizer-small",
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, with commas; training, held-out and all stand for several."
+            help="Task families, separated by commas; training, held-out and all stand for several."
         ),
     ] = "all",
     max_cost: Annotated[
         int,
-        typer.Option(help="Leave out families whose tasks take more multiply-adds per step."),
+        number(
+            "--max-cost",
+            ranges.MULTIPLY_ADDS,
+            help="Leave out families whose tasks take more multiply-adds per step.",
+        ),
     ] = 700_000,
-    tasks: Annotated[int, typer.Option(help="Tasks of each family.")] = 2,
+    tasks: Annotated[int, number("--tasks", ranges.TASKS, help="Tasks of each family.")] = 2,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of each training; 100, and 2000 for the probe.")
+        int | None,
+        number(
+            "--steps", ranges.STEPS, help="Steps of each training; 100, and 2000 for the probe."
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Repetitions from other starts.")] = 1,
+    seeds: Annotated[
+        int, number("--seeds", ranges.REPETITIONS, help="Repetitions from other starts.")
+    ] = 1,
     trials: Annotated[
-        str, typer.Option(help="Settings that adam8p and opt-list may try, with commas.")
+        str,
+        typer.Option(help="How many settings adam8p and opt-list may try, separated by commas."),
     ] = "1,10",
-    seed: Annotated[int, typer.Option(help="Seed of the first repetition.")] = 0,
+    seed: Annotated[int, number("--seed", ranges.SEED, help="Seed of the first repetition.")] = 0,
     probe: Annotated[
         bool,
         typer.Option("--probe", help="Only draw where optimizers stop in the flat valley ½(x-y)²."),
@@ -82,7 +92,7 @@ def optimizers(
         entrants: dict[str, Any] = {
             "optimizers": tuple(between_commas(names)),
             "weights": tuple(between_commas(weights)),
-            "trials": numbers("--trials", trials),
+            "trials": numbers("--trials", trials, ranges.SETTINGS_TRIED),
         }
         if probe:
             job: Job = OptimizerProbeJob(

@@ -6,7 +6,6 @@ terminal would obey is shown as an escape sequence.
 
 import json
 import logging
-import math
 import os
 import sys
 import warnings
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nascence.core import ranges
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -26,18 +27,10 @@ DONE, FAILED, USAGE, MISSING_EXTRA, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Side = Annotated[int | None, typer.Option(help="Side in pixels that images are scaled to.")]
-LabelDepth = Annotated[
-    int | None,
-    typer.Option(
-        help="Level of the folders that are classes, in folders of folders; the first if not given."
-    ),
-]
 Leg = Annotated[
     str | None,
-    typer.Option("--for", help="Time for this leg, such as 25m; the same command goes on."),
+    typer.Option("--for", help="Stop after this time, such as 25m; the same command continues."),
 ]
 Images = Annotated[
     str,
@@ -59,6 +52,9 @@ def failures_as_lines() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:  # as of `nascence classify ... | head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("nascence"):
             raise
@@ -85,14 +81,6 @@ def between_commas(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def numbers(option: str, text: str) -> tuple[int, ...]:
-    """Return the whole numbers between commas; raise ValueError for anything else."""
-    try:
-        return tuple(int(word) for word in between_commas(text))
-    except ValueError:
-        raise ValueError(f"{option} is {text!r}; give numbers with commas") from None
-
-
 def shares(option: str, text: str) -> dict[str, float]:
     """Return the shares of ``name=share,name=share``; a name alone has a share of 1.
 
@@ -102,14 +90,10 @@ def shares(option: str, text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for word in between_commas(text):
         name, equals, value = (part.strip() for part in word.partition("="))
-        try:
-            share = float(value) if equals else 1.0
-        except ValueError:
-            share = math.nan
-        if not 0 < share < math.inf or name in found:
+        share = ranges.WEIGHT.read(f"{option} {name}", value) if equals else 1.0
+        if name in found:
             raise ValueError(
-                f"{option} has {word!r}; give every name once, with a share above zero, "
-                "as a=0.8,b=0.2"
+                f"{option} has {word!r}; give every name once, with a share, as a=0.8,b=0.2"
             )
         found[name] = share
     if not found:

@@ -10,15 +10,14 @@ import typer
 from nascence.cli.console import (
     Device,
     Json,
-    LabelDepth,
     Quiet,
-    Seed,
-    Side,
     failures_as_lines,
     say,
     say_table,
     shown,
 )
+from nascence.cli.number_options import LabelDepth, Seed, number
+from nascence.core import ranges
 
 LISTED = 5
 """Number of remarks on the data that are printed; the report has all of them."""
@@ -36,23 +35,40 @@ def design(
         str, typer.Option(help="Time for the whole run, such as 10m or 1h30m.")
     ] = "5m",
     max_params: Annotated[
-        int | None, typer.Option(help="Most parameters that the folded network may have.")
+        int | None,
+        number(
+            "--max-params",
+            ranges.PARAMETERS,
+            help="Most parameters that the folded network may have.",
+        ),
     ] = None,
     max_latency_ms: Annotated[
         float | None,
-        typer.Option(help="Most milliseconds for one image on this machine's CPU."),
+        number(
+            "--max-latency-ms",
+            ranges.MILLISECONDS,
+            help="Most milliseconds for one image on this machine's CPU.",
+        ),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="Number of classes; read from the data if not given.")
+        int | None,
+        number(
+            "--classes", ranges.CLASSES, help="Number of classes; read from the data if not given."
+        ),
     ] = None,
-    size: Side = None,
+    size: Annotated[
+        int | None,
+        number("--size", ranges.DESIGN_SIDE, help="Side in pixels that images are scaled to."),
+    ] = None,
     label_depth: LabelDepth = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="New folder of the run; runs/NAME-1 and so on if not given.")
     ] = None,
     device: Device = "auto",
-    workers: Annotated[int | None, typer.Option(help="Processes that decode images.")] = None,
+    workers: Annotated[
+        int | None, number("--workers", ranges.PROCESSES, help="Processes that decode images.")
+    ] = None,
     family: Annotated[
         str,
         typer.Option(
@@ -103,15 +119,32 @@ def design(
     ] = True,
     opset: Annotated[
         int | None,
-        typer.Option(help="ONNX opset of the export; if not given, that of torch's exporter."),
+        number(
+            "--opset",
+            ranges.OPSET,
+            help="ONNX opset of the export; if not given, that of torch's exporter.",
+        ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="Architectures to score, instead of a share of the time.")
+        int | None,
+        number(
+            "--trials",
+            ranges.TRIALS,
+            help="Architectures to score, instead of a share of the time.",
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of each training, instead of a share of the time.")
+        int | None,
+        number(
+            "--steps", ranges.STEPS, help="Steps of each training, instead of a share of the time."
+        ),
     ] = None,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 20.0,
+    checkpoint_seconds: Annotated[
+        float,
+        number(
+            "--checkpoint-seconds", ranges.CHECKPOINT_SECONDS, help="Seconds between checkpoints."
+        ),
+    ] = 20.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -159,7 +192,7 @@ def resume(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Continue a run from where it was stopped."""
+    """Continue a run from where it stopped."""
     with failures_as_lines():
         from nascence import design as pipeline
 
@@ -258,7 +291,7 @@ def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> Non
 
 def _print_front(front: Sequence[Mapping[str, Any]]) -> None:
     """Print the networks of the search that are worth training for other limits."""
-    if not front:  # runs of earlier versions, and of other families, have none
+    if len(front) < 2:  # nothing was compared, or an earlier version made the run
         return
     say_table(
         "Front of the search; train another one by --architecture",

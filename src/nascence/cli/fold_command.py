@@ -1,12 +1,15 @@
 """``nascence fold``."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nascence.cli.console import Json, check_new_file, failures_as_lines
+from nascence.cli.number_options import numbers
+from nascence.core import ranges
 
 if TYPE_CHECKING:
     from nascence.reparam import FoldReport
@@ -38,7 +41,7 @@ def fold(
         ),
     ] = None,
     verify: Annotated[
-        bool, typer.Option(help="Compare before and after; roll back what fails.")
+        bool, typer.Option(help="Compare outputs before and after; undo what changes them.")
     ] = True,
     onnx: Annotated[
         Path | None, typer.Option(help="ONNX file to write, for any batch size if possible.")
@@ -119,12 +122,9 @@ def _fold_file(
 
 
 def _shape_of(text: str) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise ValueError(f"--shape is {text!r}; give positive sizes such as 1,3,224,224")
+    """The sizes of an example, of which there are not too many values to hold."""
+    sizes = numbers("--shape", text, ranges.SHAPE)
+    ranges.ELEMENTS.check("--shape in numbers of an example", math.prod(sizes))
     return sizes
 
 

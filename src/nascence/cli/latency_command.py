@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
+from nascence.cli.number_options import number
+from nascence.core import ranges
 
 
 def latency(
@@ -17,18 +19,39 @@ def latency(
         str, typer.Option(help="Images whose classes, channels and side the networks are for.")
     ] = "cifar10-sample",
     width: Annotated[
-        float | None, typer.Option(help="Width of the space's networks; for mobile, a factor.")
+        float | None,
+        number(
+            "--width", ranges.WIDTH, help="Width of the space's networks; for mobile, a factor."
+        ),
     ] = None,
-    cells: Annotated[int | None, typer.Option(help="Cells of the space's networks.")] = None,
-    batch_size: Annotated[int, typer.Option("--batch", help="Images in a forward pass.")] = 1,
+    cells: Annotated[
+        int | None, number("--cells", ranges.CELLS, help="Cells of the space's networks.")
+    ] = None,
+    batch_size: Annotated[
+        int, number("--batch", ranges.BATCH, help="Images in a forward pass.")
+    ] = 1,
     networks: Annotated[
-        int, typer.Option(help="Fewest networks in which each operator is measured.")
+        int,
+        number(
+            "--networks",
+            ranges.NETWORKS,
+            help="Minimum number of networks in which each operator is measured.",
+        ),
     ] = 15,
-    passes: Annotated[int, typer.Option(help="Passes of each network.")] = 3,
+    passes: Annotated[
+        int, number("--passes", ranges.PASSES, help="Forward passes of each network.")
+    ] = 3,
     check: Annotated[
-        int, typer.Option(help="Random networks to compare with their prediction; 0 for none.")
+        int,
+        number(
+            "--check",
+            ranges.NETWORKS_OR_NONE,
+            help="Random networks to compare with their prediction; 0 for none.",
+        ),
     ] = 10,
-    seed: Annotated[int, typer.Option(help="Seed of the networks and images.")] = 0,
+    seed: Annotated[
+        int, number("--seed", ranges.SEED, help="Seed of the networks and images.")
+    ] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

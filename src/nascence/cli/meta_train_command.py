@@ -1,6 +1,5 @@
 """``nascence meta-train``: one command for each thing that is meta-trained."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +11,15 @@ from nascence.cli.console import (
     Json,
     Leg,
     Quiet,
-    Seed,
     between_commas,
     failures_as_lines,
-    numbers,
     run_and_print,
     shares,
 )
+from nascence.cli.help import Command
 from nascence.cli.meta_train_optimizer import optimizer
+from nascence.cli.number_options import Seed, number, numbers
+from nascence.core import ranges
 from nascence.core.durations import parse_duration
 
 meta_train = typer.Typer(
@@ -32,11 +32,11 @@ def _group() -> None:
     """Meta-train a hypernetwork or an optimizer."""
 
 
-@meta_train.command()
+@meta_train.command(cls=Command)
 def ghn(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     data: Images = "cifar10-sample",
-    kind: Annotated[str, typer.Option(help="ghn1, ghn2 or mlp.")] = "ghn2",
+    kind: Annotated[str, typer.Option(help="Kind of hypernetwork: ghn1, ghn2 or mlp.")] = "ghn2",
     networks: Annotated[
         str,
         typer.Option(
@@ -45,24 +45,55 @@ def ghn(
         ),
     ] = "deepnets",
     steps: Annotated[
-        int, typer.Option(help="Steps of the whole run, where the learning rate ends at zero.")
+        int,
+        number(
+            "--steps",
+            ranges.STEPS,
+            help="Steps of the whole run, where the learning rate ends at zero.",
+        ),
     ] = 10_000,
     leg: Leg = None,
-    workers: Annotated[int, typer.Option(help="Processes that prepare networks ahead.")] = 0,
+    workers: Annotated[
+        int,
+        number("--workers", ranges.WORKERS_BESIDE, help="Processes that prepare networks ahead."),
+    ] = 0,
     processes: Annotated[
-        int, typer.Option(help="CPU processes that share each meta-batch; for GPUs, use torchrun.")
+        int,
+        number(
+            "--processes",
+            ranges.PROCESSES,
+            help="CPU processes that share each meta-batch; for GPUs, use torchrun.",
+        ),
     ] = 1,
-    meta_batch: Annotated[int, typer.Option(help="Networks in each step.")] = 1,
+    meta_batch: Annotated[
+        int, number("--meta-batch", ranges.META_BATCH, help="Networks in each step.")
+    ] = 1,
     batch: Annotated[
-        int, typer.Option(help="Images in each step, the same for all networks.")
+        int, number("--batch", ranges.BATCH, help="Images in each step, the same for all networks.")
     ] = 64,
-    size: Annotated[int, typer.Option(help="Side in pixels that images are scaled to.")] = 16,
-    cells: Annotated[str, typer.Option(help="Fewest and most cells of a network.")] = "4,8",
+    size: Annotated[
+        int,
+        number(
+            "--size",
+            ranges.META_TRAINING_SIDE,
+            help="Side length in pixels that images are scaled to.",
+        ),
+    ] = 16,
+    cells: Annotated[
+        str, typer.Option(help="Smallest and largest number of cells of a network.")
+    ] = "4,8",
     channels: Annotated[str, typer.Option(help="Widths to choose from.")] = "16,32",
     max_macs: Annotated[
-        int, typer.Option(help="Most multiply-adds per image of a training network.")
+        int,
+        number(
+            "--max-macs",
+            ranges.MULTIPLY_ADDS,
+            help="Maximum number of multiply-adds per image of a training network.",
+        ),
     ] = 10_000_000,
-    learning_rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 1e-3,
+    learning_rate: Annotated[
+        float, number("--learning-rate", ranges.RATE, help="Largest learning rate of Adam.")
+    ] = 1e-3,
     schedule: Annotated[
         str,
         typer.Option(
@@ -71,18 +102,34 @@ def ghn(
         ),
     ] = "cosine",
     average: Annotated[
-        float, typer.Option(help="Share that a moving average of the weights keeps, such as 0.999.")
+        float,
+        number(
+            "--average",
+            ranges.KEPT_SHARE,
+            help="Share that a moving average of the weights keeps, such as 0.999.",
+        ),
     ] = 0.0,
     start: Annotated[
         str, typer.Option(help="A run's folder, or a file or name of weights, to start from.")
     ] = "",
-    label_smoothing: Annotated[float, typer.Option(help="Between 0 and 1.")] = 0.0,
-    crop: Annotated[int, typer.Option(help="Pixels that images are shifted by, at most.")] = 0,
+    label_smoothing: Annotated[
+        float,
+        number(
+            "--label-smoothing", ranges.SHARE, help="How much labels are smoothed, between 0 and 1."
+        ),
+    ] = 0.0,
+    crop: Annotated[
+        int, number("--crop", ranges.CROP, help="Largest shift of images, in pixels.")
+    ] = 0,
     splits: Annotated[
         str, typer.Option(help="Splits to validate on: val, test, wide, deep, dense, bn-free.")
     ] = "val",
-    validation_networks: Annotated[int, typer.Option(help="Networks of each split.")] = 10,
-    validate_every: Annotated[int, typer.Option(help="Steps between validation passes.")] = 2000,
+    validation_networks: Annotated[
+        int, number("--validation-networks", ranges.NETWORKS, help="Networks of each split.")
+    ] = 10,
+    validate_every: Annotated[
+        int, number("--validate-every", ranges.STEPS, help="Steps between validation passes.")
+    ] = 2000,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -101,8 +148,8 @@ def ghn(
             meta_batch=meta_batch,
             batch_size=batch,
             size=size,
-            cells=numbers("--cells", cells),
-            channels=numbers("--channels", channels),
+            cells=numbers("--cells", cells, ranges.NETWORK_CELLS),
+            channels=numbers("--channels", channels, ranges.CHANNELS),
             max_macs=max_macs,
             learning_rate=learning_rate,
             label_smoothing=label_smoothing,
@@ -114,7 +161,7 @@ def ghn(
             average=average,
             start=str(Path(start).absolute()) if Path(start).exists() and start else start,
             crop=crop,
-            seconds=math.inf if leg is None else parse_duration(leg),
+            seconds=None if leg is None else parse_duration(leg),
             workers=workers,
             processes=processes,
             device=device,
@@ -122,4 +169,4 @@ def ghn(
         run_and_print(job, as_json=as_json, quiet=quiet)
 
 
-meta_train.command()(optimizer)
+meta_train.command(cls=Command)(optimizer)

@@ -5,41 +5,64 @@ from typing import Annotated
 
 import typer
 
-from nascence.cli.console import Json, Leg, Quiet, Seed, failures_as_lines, run_and_print
+from nascence.cli.console import Json, Leg, Quiet, failures_as_lines, run_and_print
+from nascence.cli.number_options import Seed, number, numbers
+from nascence.core import ranges
 from nascence.core.durations import parse_duration
 
 
 def optimizer(
     out: Annotated[Path, typer.Option(help="Folder of the run, which continues if it exists.")],
     architecture: Annotated[
-        str, typer.Option(help="small, hierarchical or feed-forward.")
+        str, typer.Option(help="Kind of optimizer: small, hierarchical or feed-forward.")
     ] = "small",
     families: Annotated[
         str,
         typer.Option(
-            help="Task families, with commas; one given twice counts twice; training stands for "
-            "all that are not held out for tests; name:units has parameters in other units."
+            help="Task families, separated by commas; one given twice counts twice; training "
+            "stands for all that are not held out; name:units has parameters in other units."
         ),
     ] = "yardstick,quadratic",
     max_cost: Annotated[
         int | None,
-        typer.Option(help="Leave out families whose tasks take more multiply-adds per step."),
+        number(
+            "--max-cost",
+            ranges.MULTIPLY_ADDS,
+            help="Leave out families whose tasks take more multiply-adds per step.",
+        ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Outer steps of the whole run.")] = 1000,
+    steps: Annotated[
+        int, number("--steps", ranges.STEPS, help="Outer steps of the whole run.")
+    ] = 1000,
     leg: Leg = None,
-    workers: Annotated[int, typer.Option(help="Processes; they only change the time.")] = 1,
-    cohorts: Annotated[int, typer.Option(help="Groups of networks that train side by side.")] = 4,
-    pairs: Annotated[int, typer.Option(help="Antithetic pairs of networks in a cohort.")] = 64,
-    window: Annotated[int, typer.Option(help="Inner steps per outer step.")] = 50,
+    workers: Annotated[
+        int, number("--workers", ranges.PROCESSES, help="Processes; they only change the time.")
+    ] = 1,
+    cohorts: Annotated[
+        int, number("--cohorts", ranges.COHORTS, help="Groups of networks that train side by side.")
+    ] = 4,
+    pairs: Annotated[
+        int, number("--pairs", ranges.PAIRS, help="Antithetic pairs of networks in a cohort.")
+    ] = 64,
+    window: Annotated[
+        int, number("--window", ranges.LENGTH, help="Inner steps per outer step.")
+    ] = 50,
     lengths: Annotated[str, typer.Option(help="Shortest and longest unroll.")] = "100,1000",
     ramp: Annotated[
-        int, typer.Option(help="Outer steps until unrolls may have full length.")
+        int, number("--ramp", ranges.RAMP, help="Outer steps until unrolls may have full length.")
     ] = 500,
-    method: Annotated[str, typer.Option(help="single, persistent or truncated.")] = "single",
-    objective: Annotated[str, typer.Option(help="sign, normalised or plain.")] = "sign",
-    sigma: Annotated[float, typer.Option(help="Deviation of the perturbations of theta.")] = 0.01,
+    method: Annotated[
+        str, typer.Option(help="Estimator of the gradient: single, persistent or truncated.")
+    ] = "single",
+    objective: Annotated[
+        str, typer.Option(help="What of the loss counts: sign, normalised or plain.")
+    ] = "sign",
+    sigma: Annotated[
+        float, number("--sigma", ranges.RATE, help="Deviation of the perturbations of theta.")
+    ] = 0.01,
     learning_rate: Annotated[
-        float, typer.Option(help="Learning rate of the Adam that moves theta.")
+        float,
+        number("--learning-rate", ranges.RATE, help="Learning rate of the Adam that moves theta."),
     ] = 3e-3,
     start: Annotated[
         str | None, typer.Option(help="Weights to start from; without it, an untrained optimizer.")
@@ -94,8 +117,7 @@ def optimizer(
 
 
 def _two(text: str) -> tuple[int, int]:
-    try:
-        low, high = (int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--lengths is {text!r}; give two numbers such as 100,1000") from None
-    return low, high
+    found = numbers("--lengths", text, ranges.LENGTH)
+    if len(found) != 2 or found[0] > found[1]:
+        raise ValueError(f"--lengths is {text!r}; give two numbers such as 100,1000")
+    return found

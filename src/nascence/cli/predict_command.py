@@ -10,13 +10,13 @@ from nascence.cli.console import (
     Device,
     Images,
     Json,
-    Seed,
-    Side,
     check_new_file,
     failures_as_lines,
     say,
     say_table,
 )
+from nascence.cli.number_options import Seed, number
+from nascence.core import ranges
 
 
 def predict(
@@ -32,23 +32,37 @@ def predict(
     architecture: Annotated[
         str | None, typer.Option(help="Name of the network that a file of weights is for.")
     ] = None,
-    size: Side = None,
+    size: Annotated[
+        int | None, number("--size", ranges.SIDE, help="Side in pixels that images are scaled to.")
+    ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="Outputs of the network; as many as the data if not given.")
+        int | None,
+        number(
+            "--classes",
+            ranges.CLASSES,
+            help="Outputs of the network; by default, one for each class of the data.",
+        ),
     ] = None,
     weights: Annotated[
         str, typer.Option(help="Hypernetwork: a released name or a .safetensors file.")
     ] = "ghn2-cifar10",
     images: Annotated[
-        int, typer.Option(help="Most training images to fit to, and validation images to test on.")
+        int,
+        number(
+            "--images",
+            ranges.SPLIT_IMAGES,
+            help="Maximum number of training images to fit, and of images to test on.",
+        ),
     ] = 1000,
     head: Annotated[
         str, typer.Option(help="Classifier to save: ridge (fitted in closed form) or predicted.")
     ] = "ridge",
     noise: Annotated[
         float,
-        typer.Option(
-            help="Noise, relative to each tensor, that lets training separate equal filters."
+        number(
+            "--noise",
+            ranges.NOISE,
+            help="Noise, relative to each tensor, that lets training separate equal filters.",
         ),
     ] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Safetensors file to write.")] = None,
@@ -60,10 +74,6 @@ def predict(
     with failures_as_lines():
         if head not in ("ridge", "predicted"):
             raise ValueError(f"--head is {head!r}; it must be ridge or predicted")
-        if images < 2 or noise < 0:
-            raise ValueError(
-                f"--images is {images} and --noise {noise}; at least 2 and 0 are needed"
-            )
         check_new_file(out)
         facts = _predicted(
             source, data, architecture, size, classes, weights, images, head, noise, out, seed,

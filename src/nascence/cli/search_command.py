@@ -1,8 +1,8 @@
 """``nascence search``."""
 
 import json
-import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,22 +10,40 @@ import typer
 
 from nascence import registry
 from nascence.cli.console import Json, Quiet, failures_as_lines, run_and_print, whole
+from nascence.cli.number_options import number
+from nascence.core import ranges
 from nascence.core.durations import parse_duration
 from nascence.jobs.presets import PRESETS
+
+
+def beginning(*kinds: str) -> Callable[[str], list[str]]:
+    """Complete a word in a shell by our names of some kinds."""
+
+    def completed(incomplete: str) -> list[str]:
+        names = registry.own_names(*kinds).split(", ")
+        return [name for name in names if name.startswith(incomplete)]
+
+    return completed
+
 
 JUDGED, NETWORKS, TRAINING, KEPT = "How networks are judged", "Networks", "Training", "The run"
 
 
 def search(
     space: Annotated[
-        str | None, typer.Argument(help=f"{registry.own_names('space', 'table')}.")
+        str | None,
+        typer.Argument(
+            help=f"{registry.own_names('space', 'table')}.",
+            autocompletion=beginning("space", "table"),
+        ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
             help=f"{registry.own_names('strategy')}; or by gradients: "
             f"{registry.own_names('gradient strategy')}; or ofa, once-for-all, for "
-            "elastic-mobile; or autogan for gan.  [default: evolution]"
+            "elastic-mobile; or autogan for gan.  [default: evolution]",
+            autocompletion=beginning("strategy", "gradient strategy"),
         ),
     ] = None,
     preset: Annotated[
@@ -80,25 +98,34 @@ def search(
     ] = None,
     latency_weight: Annotated[
         float | None,
-        typer.Option(
+        number(
+            "--latency-weight",
+            ranges.LATENCY_WEIGHT,
             help="Weight of latency in the loss of proxyless; 0.2 if there is a file or limit.",
-            rich_help_panel=JUDGED,
+            panel=JUDGED,
         ),
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option(
-            help="Images that a score sees: 64, or 500 from a generator.", rich_help_panel=JUDGED
+        number(
+            "--images",
+            ranges.IMAGES,
+            help="Images that a score sees: 64, or 500 from a generator.",
+            panel=JUDGED,
         ),
     ] = None,
     width: Annotated[
         float | None,
-        typer.Option(
-            help="Width of the space's networks; for mobile, a factor.", rich_help_panel=NETWORKS
+        number(
+            "--width",
+            ranges.WIDTH,
+            help="Width of the space's networks; for mobile, a factor.",
+            panel=NETWORKS,
         ),
     ] = None,
     cells: Annotated[
-        int | None, typer.Option(help="Cells of the space's networks.", rich_help_panel=NETWORKS)
+        int | None,
+        number("--cells", ranges.CELLS, help="Cells of the space's networks.", panel=NETWORKS),
     ] = None,
     data: Annotated[
         str | None,
@@ -109,16 +136,20 @@ def search(
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(
+        number(
+            "--size",
+            ranges.SIDE,
             help="Side in pixels that images are scaled to.",
-            rich_help_panel=TRAINING,
+            panel=TRAINING,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(
+        number(
+            "--steps",
+            ranges.STEPS,
             help="Steps of each training; in all, for a gradient search or ofa.  [default: 500]",
-            rich_help_panel=TRAINING,
+            panel=TRAINING,
         ),
     ] = None,
     split: Annotated[
@@ -131,9 +162,11 @@ def search(
     ] = "",
     stop_at_skips: Annotated[
         int | None,
-        typer.Option(
+        number(
+            "--stop-at-skips",
+            ranges.SKIPS,
             help="End a gradient search once its cell has this many identities.",
-            rich_help_panel=TRAINING,
+            panel=TRAINING,
         ),
     ] = None,
     out: Annotated[
@@ -145,11 +178,18 @@ def search(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of every random choice.  [default: 0]", rich_help_panel=KEPT),
+        number(
+            "--seed", ranges.SEED, help="Seed of every random choice.  [default: 0]", panel=KEPT
+        ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes that search at once.  [default: 1]", rich_help_panel=KEPT),
+        number(
+            "--workers",
+            ranges.PROCESSES,
+            help="Processes that search at once.  [default: 1]",
+            panel=KEPT,
+        ),
     ] = None,
     shared: Annotated[
         bool,
@@ -205,15 +245,13 @@ def budget_of(text: str) -> dict[str, int | float]:
     """Read a number of architectures as ``trials``, or a time as ``seconds``.
 
     Raises:
-        ValueError: no number of 1 or more, and no time.
+        ValueError: no number in its range, and no time.
     """
     if not text:
         return {}
     if not re.fullmatch(r"\d+", text.strip()):
         return {"seconds": parse_duration(text)}
-    if int(text) < 1:
-        raise ValueError(f"--budget is {text!r}; give at least 1 architecture")
-    return {"trials": int(text)}
+    return {"trials": int(ranges.TRIALS.read("--budget", text))}
 
 
 def limit_of(text: str) -> tuple[str, float]:
@@ -223,13 +261,9 @@ def limit_of(text: str) -> tuple[str, float]:
         ValueError: no name, or no positive number.
     """
     name, _, most = text.partition("=")
-    try:
-        value = float(most)
-    except ValueError:
-        value = math.nan
-    if not name or not value > 0:
+    if not name or not most:
         raise ValueError(f"--limit is {text!r}; give a cost and a positive number: macs=60e6")
-    return name, value
+    return name, ranges.COST.read(f"--limit {name}", most)
 
 
 def setting_of(text: str) -> tuple[str, Any]:
@@ -242,9 +276,12 @@ def setting_of(text: str) -> tuple[str, Any]:
     if not name or not equals:
         raise ValueError(f"--setting is {text!r}; give a name and a value: population=50")
     try:
-        return name.replace("-", "_"), json.loads(value)
+        read = json.loads(value)
     except (ValueError, RecursionError):
-        return name.replace("-", "_"), value
+        read = value
+    if isinstance(read, int | float) and not isinstance(read, bool):
+        ranges.SETTING.check(f"--setting {name}", read)
+    return name.replace("-", "_"), read
 
 
 def decisions_of(text: str) -> tuple[str, ...]:

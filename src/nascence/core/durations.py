@@ -2,6 +2,8 @@
 
 import re
 
+from nascence.core.ranges import SECONDS
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -9,7 +11,7 @@ def parse_duration(text: str) -> float:
     """Read a time as a number of seconds: "90", "90s", "10m", "1.5h", "1h30m" or "2d".
 
     Raises:
-        ValueError: Anything else, or a time of nothing.
+        ValueError: Anything else, or a time of nothing or of more than 366 days.
     """
     compact = text.strip().lower().replace(" ", "")
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", compact)
@@ -18,6 +20,8 @@ def parse_duration(text: str) -> float:
     if len(parts) > 1 and any(not unit for _, unit in parts):
         raise ValueError(f"budget is {text!r}; every part needs a unit, such as 1h30m")
     seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
-    if seconds <= 0:
-        raise ValueError(f"budget is {text!r}; it must be more than nothing, such as 10m")
+    if not SECONDS.holds(seconds):
+        raise ValueError(
+            f"budget is {text!r}; it must be more than nothing, such as 10m, and at most 366d"
+        )
     return seconds

@@ -1,6 +1,5 @@
 """The choice of size, framing and flips, on a look at some training photos."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,11 +31,11 @@ def decide(
 ) -> Inputs:
     """Choose size, framing and flips.
 
-    The classic of :mod:`nascence.design.classic` tells framings and flips apart in seconds: a flip
-    is allowed if the flipped photos teach it. Sizes are tried in short trainings of a small
-    network, each as long as the others: those of which it would see enough images in the time
-    that there will be. The largest within a standard error of the best is taken, since a larger
-    one gains more from a longer training.
+    The classic of :mod:`nascence.design.classic` tells framings and flips apart in seconds:
+    mirrored photos are allowed unless they mislead it, and photos turned over if they teach it.
+    Sizes are tried in short trainings of a small network, each as long as the others: those of
+    which it would see enough images in the time that there will be. The largest within a standard
+    error of the best is taken, since a larger one gains more from a longer training.
 
     Args:
         look: Some training photos.
@@ -90,12 +89,13 @@ def _flips(
     if time.monotonic() > ends:
         return True, False, []
     mirrored = trial.classic(framing, -1)
+    least = plain - trial.error(plain)  # most photos may be mirrored: that must be refuted
     tried = [Tried("not flipped", plain), Tried("mirrored", mirrored)]
     if time.monotonic() > ends:
-        return mirrored >= plain, False, tried
+        return mirrored >= least, False, tried
     turned = trial.classic(framing, -2)
     tried.append(Tried("turned over", turned))
-    return mirrored >= plain, turned > max(plain, mirrored), tried
+    return mirrored >= least, turned > max(plain, mirrored), tried
 
 
 def _side(
@@ -127,6 +127,5 @@ def _side(
         progress(0.5 + 0.5 * place / len(candidates), f"size: {side} pixels")
         figures[side] = trial.trained(replace(chosen, side=side), each)
     best = max(figures.values())
-    error = math.sqrt(best * (1 - best) / max(len(trial.held_out), 1))
-    side = max(side for side, figure in figures.items() if figure >= best - error)
+    side = max(side for side, figure in figures.items() if figure >= best - trial.error(best))
     return side, [Tried(f"{side} pixels", figure) for side, figure in figures.items()]

@@ -16,6 +16,7 @@ from nascence.design.input_choice import LARGEST, decide
 from nascence.design.inputs import Inputs, check_budget
 from nascence.design.run import Progress, Run
 from nascence.design.settings import DesignSettings, share
+from nascence.export import check_opset
 
 STAGES: dict[str, Callable[[Run], Any]] = {
     "search": stages.search_stage,
@@ -48,6 +49,7 @@ def design(path: Path, settings: DesignSettings, *, progress: Progress = silent)
 
     Raises:
         RunError: The folder is taken, or the settings do not go together.
+        ExportError: No network can be written in the opset.
         DataError: The images cannot be used.
         LimitError: No architecture keeps to the limits.
     """
@@ -55,6 +57,8 @@ def design(path: Path, settings: DesignSettings, *, progress: Progress = silent)
     family_of(settings)
     device = device_of(settings)
     RunFolder.check_new(path)
+    if settings.opset is not None:  # else said at the end of all the work
+        check_opset(settings.opset)
     inputs = None if settings.steps else _decided(settings, clock, device, progress)
     data = load_data(settings, progress, inputs)
     folder = RunFolder.create(path, settings)

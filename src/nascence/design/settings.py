@@ -1,8 +1,10 @@
 """What a user can choose about a run, and how its time is divided."""
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nascence.core import ranges
 
 SAMPLE = "cifar10-sample"
 
@@ -13,15 +15,15 @@ class DesignSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = SAMPLE
-    size: int | None = Field(default=None, ge=8, le=512, multiple_of=4)
-    label_depth: int | None = Field(default=None, ge=1)
-    budget: float = Field(default=300.0, gt=0, description="seconds for the whole run")
-    max_params: int | None = Field(default=None, gt=0)
-    max_latency_ms: float | None = Field(default=None, gt=0)
-    classes: int | None = Field(default=None, ge=2, le=100_000)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    size: Annotated[int | None, ranges.DESIGN_SIDE] = None
+    label_depth: Annotated[int | None, ranges.LABEL_DEPTH] = None
+    budget: Annotated[float, ranges.SECONDS] = 300.0  # seconds for the whole run
+    max_params: Annotated[int | None, ranges.PARAMETERS] = None
+    max_latency_ms: Annotated[float | None, ranges.MILLISECONDS] = None
+    classes: Annotated[int | None, ranges.CLASSES] = None
+    seed: Annotated[int, ranges.SEED] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int | None = Field(default=None, ge=1)
+    workers: Annotated[int | None, ranges.PROCESSES] = None
     family: str = "stages"
     block: Literal["identity", "repvgg"] = "identity"
     architecture: str | None = Field(
@@ -36,10 +38,15 @@ class DesignSettings(BaseModel):
         default=None, description="of the designed network; None is the family's own"
     )
     baseline: bool = True
-    opset: int | None = Field(default=None, ge=1, description="of the ONNX file")
-    trials: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
-    checkpoint_seconds: float = Field(default=20.0, ge=0)
+    opset: Annotated[int | None, ranges.OPSET] = None  # of the ONNX file
+    trials: Annotated[int | None, ranges.TRIALS] = None
+    steps: Annotated[int | None, ranges.STEPS] = None
+    checkpoint_seconds: Annotated[float, ranges.CHECKPOINT_SECONDS] = 20.0
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        ranges.check_ranges(self)
+        return self
 
 
 Settings = DesignSettings

@@ -13,6 +13,7 @@ from nascence.data import Dataset
 from nascence.design.families.pretrained import fitted
 from nascence.design.folder import RunError
 from nascence.design.run import Run
+from nascence.onnx_session import onnx_session
 
 WEIGHT = 0.5
 """Share of the teacher's answers in what a network is trained to say; the rest are the labels."""
@@ -45,12 +46,11 @@ def soft_labels(run: Run) -> Tensor | None:
         answer = _exported(path / "model.onnx" if path.is_dir() else path, run.data)
     else:
         answer = _of_timm(source, run)
-    images, labels = run.data.train.images, run.data.train.labels
     answers = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
+    for places in torch.arange(len(run.data.train)).split(BATCH):
+        batch, _ = run.data.train.take(places)
         answers.append((answer(batch) + answer(batch.flip(-1))) / 2)
-    truth = torch.nn.functional.one_hot(labels, run.data.classes).float()
+    truth = torch.nn.functional.one_hot(run.data.train.labels, run.data.classes).float()
     mixed = WEIGHT * torch.cat(answers) + (1 - WEIGHT) * truth
     write_weights(kept, {"soft_labels": mixed}, metadata={})
     return mixed
@@ -92,19 +92,12 @@ def _exported(path: Path, data: Dataset) -> Answer:
 
 def _opened(path: Path) -> tuple[Any, list[str]]:
     """An onnxruntime session of the file, and the classes that it names."""
-    import onnxruntime
-
     if not path.is_file():
         raise RunError(
             f"there is no teacher {path}; give the folder of a finished run, or its ONNX"
         )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = torch.get_num_threads()
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnx_session(path, threads=torch.get_num_threads())
         names = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
         names = [str(name) for name in names]
     except Exception as error:  # onnxruntime's errors have no common class

@@ -1,6 +1,7 @@
 """Trials on a look at some photos, of which a third is held out."""
 
 import dataclasses
+import math
 import time
 from itertools import pairwise
 from typing import Any
@@ -72,6 +73,10 @@ class Trial:
         if self.uneven:
             return mean_recall(predicted, labels)
         return (predicted == labels).float().mean().item()
+
+    def error(self, figure: float) -> float:
+        """The standard error of a share of the photos held out."""
+        return math.sqrt(figure * (1 - figure) / max(len(self.held_out), 1))
 
     def classic(self, framing: Framing, flipped: int | None = None) -> float:
         """The figure of the classic, taught by flipped copies, too."""

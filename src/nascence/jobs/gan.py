@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
+from nascence.core import ranges
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import load
@@ -54,7 +55,7 @@ class GanJob(SupernetJob):
 
     space: str = SPACE
     strategy: str = "autogan"
-    images: int = 500
+    images: Annotated[int, ranges.IMAGES] = 500
 
     def run(self, *, progress: Progress | None = None) -> "GanOutcome":
         """Start or continue the search; see `nascence.jobs.job.Job`.

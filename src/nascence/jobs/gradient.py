@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.core.files import locked
 from nascence.core.randomness import stream
 from nascence.data import Dataset, Table, load
@@ -52,10 +53,10 @@ class GradientJob(SupernetJob):
     """
 
     strategy: str = "darts"
-    stop_at_skips: int | None = None
-    epochs: int = 25
+    stop_at_skips: Annotated[int | None, ranges.SKIPS] = None
+    epochs: Annotated[int, ranges.STEPS] = 25
     latencies: Path | None = None
-    latency_weight: float | None = None
+    latency_weight: Annotated[float | None, ranges.LATENCY_WEIGHT] = None
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, *, progress: Progress | None = None) -> GradientOutcome:

@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.jobs.presets import preset_named
 
 Progress = Callable[[str, float, str], None]
@@ -72,25 +73,25 @@ class NamedJob:
         seed: Seed of all random choices.
 
     Raises:
-        ValueError: The folder is a file or the address of a database, or there are no workers.
+        ValueError: The folder is a file or the address of a database, or a number is not in its
+            range.
     """
 
     out: Path
     space: str
     strategy: str
     data: str = "cifar10-sample"
-    size: int | None = None
+    size: Annotated[int | None, ranges.SIDE] = None
     sizes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 500
-    seconds: float | None = None
-    workers: int = 1
-    seed: int = 0
+    steps: Annotated[int, ranges.STEPS] = 500
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    workers: Annotated[int, ranges.PROCESSES] = 1
+    seed: Annotated[int, ranges.SEED] = 0
 
     def __post_init__(self) -> None:
         check_folder(self.out)
-        if self.workers < 1:
-            raise ValueError(f"workers is {self.workers}; give 1 or more")
+        ranges.check_ranges(self)
 
 
 JOBS: Mapping[str, str] = {

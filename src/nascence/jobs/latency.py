@@ -4,10 +4,11 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
+from nascence.core import ranges
 from nascence.core.randomness import seeded
 from nascence.data import load
 from nascence.jobs.job import Progress, Table, check_file
@@ -37,11 +38,11 @@ class LatencyJob:
     space: str
     data: str = "cifar10-sample"
     sizes: Mapping[str, Any] = field(default_factory=dict)
-    batch_size: int = 1
-    networks: int = 15
-    passes: int = 3
-    check: int = 10
-    seed: int = 0
+    batch_size: Annotated[int, ranges.BATCH] = 1
+    networks: Annotated[int, ranges.NETWORKS] = 15
+    passes: Annotated[int, ranges.PASSES] = 3
+    check: Annotated[int, ranges.NETWORKS_OR_NONE] = 10
+    seed: Annotated[int, ranges.SEED] = 0
 
     def run(self, *, progress: Progress | None = None) -> "LatencyOutcome":
         """Measure, write the table, and check it; see `nascence.jobs.job.Job`.
@@ -50,8 +51,7 @@ class LatencyJob:
             ValueError: A space whose costs do not add up, or a setting out of its range.
         """
         check_file(self.out, "the table")
-        if self.check < 0:
-            raise ValueError(f"--check is {self.check}; give a number of networks, or 0")
+        ranges.check_ranges(self)
         images = load(self.data)
         space = space_named(self.space, data=images, sizes=self.sizes)
         generator = torch.Generator().manual_seed(self.seed)

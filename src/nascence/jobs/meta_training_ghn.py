@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.distributed as dist
 
+from nascence.core import ranges
 from nascence.core.devices import device_of
 from nascence.core.files import is_unused, locked, understood, write_whole
 from nascence.core.randomness import seeded
@@ -57,7 +58,7 @@ class GhnTrainingJob:
         average: Share that a moving average of the weights keeps; 0 for none.
         start: Folder of a run, or a file or name of weights; empty for new ones.
         crop: Pixels that images are shifted by, at most.
-        seconds: Of this leg.
+        seconds: Of this leg; None for no limit.
         workers: Processes that prepare networks ahead.
         processes: On this machine, that share each meta-batch; those that ``torchrun`` started
             share it, too. The weights are those of one process up to rounding.
@@ -68,26 +69,26 @@ class GhnTrainingJob:
     data: str = "cifar10-sample"
     kind: str = "ghn2"
     networks: Mapping[str, float] = field(default_factory=lambda: {"deepnets": 1.0})
-    steps: int = 10_000
-    meta_batch: int = 1
-    batch_size: int = 64
-    size: int = 16
-    cells: tuple[int, ...] = (4, 8)
-    channels: tuple[int, ...] = (16, 32)
-    max_macs: int = 10_000_000
-    learning_rate: float = 1e-3
-    label_smoothing: float = 0.0
+    steps: Annotated[int, ranges.STEPS] = 10_000
+    meta_batch: Annotated[int, ranges.META_BATCH] = 1
+    batch_size: Annotated[int, ranges.BATCH] = 64
+    size: Annotated[int, ranges.META_TRAINING_SIDE] = 16
+    cells: Annotated[tuple[int, ...], ranges.NETWORK_CELLS] = (4, 8)
+    channels: Annotated[tuple[int, ...], ranges.CHANNELS] = (16, 32)
+    max_macs: Annotated[int, ranges.MULTIPLY_ADDS] = 10_000_000
+    learning_rate: Annotated[float, ranges.RATE] = 1e-3
+    label_smoothing: Annotated[float, ranges.SHARE] = 0.0
     splits: tuple[str, ...] = ("val",)
-    validation_networks: int = 10
-    validate_every: int = 2000
-    seed: int = 0
+    validation_networks: Annotated[int, ranges.NETWORKS] = 10
+    validate_every: Annotated[int, ranges.STEPS] = 2000
+    seed: Annotated[int, ranges.SEED] = 0
     schedule: str = "cosine"
-    average: float = 0.0
+    average: Annotated[float, ranges.KEPT_SHARE] = 0.0
     start: str = ""
-    crop: int = 0
-    seconds: float = math.inf
-    workers: int = 0
-    processes: int = 1
+    crop: Annotated[int, ranges.CROP] = 0
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    workers: Annotated[int, ranges.WORKERS_BESIDE] = 0
+    processes: Annotated[int, ranges.PROCESSES] = 1
     device: str = "auto"
 
     def run(self, *, progress: Progress | None = None) -> "GhnTrainingOutcome":
@@ -97,6 +98,7 @@ class GhnTrainingJob:
             ValueError: The folder holds another run, or anything else.
         """
         check_folder(self.out)
+        ranges.check_ranges(self)
         _check(self)
         launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
         if launched and not dist.is_initialized():
@@ -181,27 +183,17 @@ def _check(job: GhnTrainingJob) -> None:
     for split in job.splits:
         if split not in SPLITS:
             raise ValueError(f"--splits has {split!r}; it may have {', '.join(SPLITS)}")
-    if len(job.cells) != 2 or not 4 <= job.cells[0] <= job.cells[1]:
+    if len(job.cells) != 2 or job.cells[0] > job.cells[1]:
         raise ValueError(f"--cells is {job.cells}; give two numbers of 4 or more, as 4,8")
-    if not job.channels or min(job.channels) < 8 or any(c % 8 for c in job.channels):
-        raise ValueError(f"--channels is {job.channels}; give multiples of 8, as 16,32")
-    counts = job.choices()
-    for name in ("steps", "meta_batch", "batch", "validation_networks", "validate_every"):
-        if counts[name] < 1:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(f"{option} is {counts[name]}; it must be at least 1")
+    if not job.channels:
+        raise ValueError("--channels is empty; give multiples of 8, as 16,32")
     if job.schedule not in SCHEDULES:
         raise ValueError(
             f"--schedule is {job.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
         )
     if job.start and not Path(job.start).exists():
         read_card(job.start)  # which names the released weights that there are
-    if job.size < 8 or job.max_macs < 1 or job.learning_rate <= 0:
-        raise ValueError(
-            f"--size {job.size}, --max-macs {job.max_macs}, --learning-rate "
-            f"{job.learning_rate}: at least 8, 1 and more than 0 are needed"
-        )
-    if not 1 <= job.processes <= job.meta_batch:
+    if job.processes > job.meta_batch:
         raise ValueError(
             f"--processes is {job.processes} with --meta-batch {job.meta_batch}; the networks of "
             "a step are what they share, so it must be from 1 to the meta-batch"
@@ -269,7 +261,7 @@ def _leg(job: GhnTrainingJob, device: str, progress: Progress | None) -> GhnTrai
         schedule=job.schedule,
         average=job.average,
         start=job.start,
-        seconds=job.seconds,
+        seconds=math.inf if job.seconds is None else job.seconds,
         workers=job.workers,
         validation=validation_on(data, splits, job.validation_networks, place),
         validate_every=job.validate_every,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from nascence.core import ranges
 from nascence.jobs.job import Progress, Table, check_folder
 from nascence.optim import create, load, meta_train
 from nascence.tasks import chosen
@@ -33,23 +34,23 @@ class OptimizerTrainingJob:
     out: Path
     architecture: str = "small"
     families: str = "yardstick,quadratic"
-    max_cost: int | None = None
-    steps: int = 1000
-    seconds: float | None = None
-    workers: int = 1
-    cohorts: int = 4
-    pairs: int = 64
-    window: int = 50
-    lengths: tuple[int, int] = (100, 1000)
-    ramp: int = 500
+    max_cost: Annotated[int | None, ranges.MULTIPLY_ADDS] = None
+    steps: Annotated[int, ranges.STEPS] = 1000
+    seconds: Annotated[float | None, ranges.SECONDS] = None
+    workers: Annotated[int, ranges.PROCESSES] = 1
+    cohorts: Annotated[int, ranges.COHORTS] = 4
+    pairs: Annotated[int, ranges.PAIRS] = 64
+    window: Annotated[int, ranges.LENGTH] = 50
+    lengths: Annotated[tuple[int, int], ranges.LENGTH] = (100, 1000)
+    ramp: Annotated[int, ranges.RAMP] = 500
     method: str = "single"
     objective: str = "sign"
-    sigma: float = 0.01
-    learning_rate: float = 3e-3
+    sigma: Annotated[float, ranges.RATE] = 0.01
+    learning_rate: Annotated[float, ranges.RATE] = 3e-3
     start: str | None = None
     compiled: bool = False
     outer: str | None = None
-    seed: int = 0
+    seed: Annotated[int, ranges.SEED] = 0
 
     def run(self, *, progress: Progress | None = None) -> "OptimizerTrainingOutcome":
         """Carry one leg out; see `nascence.jobs.job.Job`.
@@ -59,13 +60,10 @@ class OptimizerTrainingJob:
             ValueError: A name, or a setting that is out of its range.
         """
         check_folder(self.out)
+        ranges.check_ranges(self)
         tasks = chosen(self.families, max_cost=self.max_cost)
         untrained = create(self.architecture) if self.start is None else load(self.start)
         teacher = None if self.outer is None else load(self.outer)
-        if self.steps < 1 or self.workers < 1:
-            raise ValueError(
-                f"--steps is {self.steps}, --workers {self.workers}; both must be at least 1"
-            )
         result = meta_train(
             untrained,
             tasks,

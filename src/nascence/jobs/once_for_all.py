@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
+from nascence.core import ranges
 from nascence.core.files import locked, write_whole
 from nascence.core.randomness import seeded
 from nascence.data import Dataset, load
@@ -34,7 +35,7 @@ class OnceForAllJob(SupernetJob):
     """
 
     strategy: str = "ofa"
-    trials: int = 200
+    trials: Annotated[int, ranges.TRIALS] = 200
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, *, progress: Progress | None = None) -> "OnceForAllOutcome":

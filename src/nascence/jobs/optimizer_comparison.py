@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from nascence.core import ranges
 from nascence.jobs.job import Progress, Table, check_folder
 from nascence.optim.compare.comparison import compare, group_of
 from nascence.optim.compare.contestants import NAMES, contestants, seen_families
@@ -36,16 +37,17 @@ class OptimizerComparisonJob:
     optimizers: tuple[str, ...] = NAMES
     weights: tuple[str, ...] = ("optimizer-small",)
     families: str = "all"
-    max_cost: int | None = 700_000
-    tasks: int = 2
-    steps: int = 100
-    seeds: int = 1
-    trials: tuple[int, ...] = (1, 10)
-    seed: int = 0
+    max_cost: Annotated[int | None, ranges.MULTIPLY_ADDS] = 700_000
+    tasks: Annotated[int, ranges.TASKS] = 2
+    steps: Annotated[int, ranges.STEPS] = 100
+    seeds: Annotated[int, ranges.REPETITIONS] = 1
+    trials: Annotated[tuple[int, ...], ranges.SETTINGS_TRIED] = (1, 10)
+    seed: Annotated[int, ranges.SEED] = 0
 
     def run(self, *, progress: Progress | None = None) -> "OptimizerComparisonOutcome":
         """Run what is missing, and write the page; see `nascence.jobs.job.Job`."""
         check_folder(self.out)
+        ranges.check_ranges(self)
         entrants = contestants(self.optimizers, weights=self.weights, trials=self.trials)
         families = chosen(self.families, max_cost=self.max_cost)
         held_out = seen_families(self.weights)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from nascence.core import ranges
 from nascence.jobs.job import Progress, Table, check_folder
 from nascence.optim.compare.contestants import NAMES, contestants
 from nascence.optim.compare.probe import Probe, probe
@@ -27,8 +28,8 @@ class OptimizerProbeJob:
     out: Path
     optimizers: tuple[str, ...] = NAMES
     weights: tuple[str, ...] = ("optimizer-small",)
-    steps: int = 2000
-    trials: tuple[int, ...] = (1, 10)
+    steps: Annotated[int, ranges.STEPS] = 2000
+    trials: Annotated[tuple[int, ...], ranges.SETTINGS_TRIED] = (1, 10)
 
     def run(self, *, progress: Progress | None = None) -> "OptimizerProbeOutcome":
         """Go down the valley with each, and draw the page; see `nascence.jobs.job.Job`.
@@ -37,6 +38,7 @@ class OptimizerProbeJob:
             ValueError: A name, or no optimizer of one setting among them.
         """
         check_folder(self.out)
+        ranges.check_ranges(self)
         entrants = contestants(self.optimizers, weights=self.weights, trials=self.trials)
         single = [each for each in entrants if each.theta is None]
         if not single:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import torch
 
 from nascence import registry
+from nascence.core import ranges
 from nascence.core.files import locked
 from nascence.core.randomness import derived_seed
 from nascence.data import Dataset, Table, load, nb201_latencies
@@ -55,12 +56,12 @@ class SearchJob(NamedJob):
 
     strategy: str = "evolution"
     evaluator: str = ""
-    trials: int | None = None
+    trials: Annotated[int | None, ranges.TRIALS] = None
     table: str = ""
     latencies: Path | None = None
     costs: tuple[str, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
-    images: int = 64
+    images: Annotated[int, ranges.IMAGES] = 64
     shared: bool = False
     worker: int = field(default=0, repr=False)
 
@@ -75,8 +76,6 @@ class SearchJob(NamedJob):
         Raises:
             ValueError: A setting is out of its range.
         """
-        if self.trials is not None and self.trials < 1:
-            raise ValueError(f"trials is {self.trials}; give 1 or more")
         started = time.perf_counter()
         named = _named(self)
         with locked(self.out, shared=self.shared), _workers(self) as job:

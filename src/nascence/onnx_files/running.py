@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nascence.onnx_files.inference import dynamic_sizes, value_of
+from nascence.onnx_session import onnx_session
 
 Inputs = dict[str, np.ndarray[Any, Any]]
 SIZES = (64, 224, 128, 32, 256, 299, 16, 8, 512, 7, 1)  # tried in turn for a dynamic size
@@ -26,17 +27,9 @@ class Examples(NamedTuple):
     problem: str = ""
 
 
-def open_session(source: Path | bytes, *, threads: int = 1, optimise: bool = True) -> Any:
-    """An ONNX Runtime session of a file or its content, on the CPU, without log lines."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4
-    if not optimise:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    content = source if isinstance(source, bytes) else str(source)
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+def open_session(source: Path | bytes, *, optimise: bool = True) -> Any:
+    """An ONNX Runtime session of a file or its content, on one thread."""
+    return onnx_session(source, threads=1, optimise=optimise)
 
 
 def run_session(session: Any, inputs: Inputs) -> list[Any]:

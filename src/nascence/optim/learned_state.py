@@ -69,7 +69,13 @@ def check_group(group: dict[str, Any], *, negative: bool = True) -> None:
 
 
 def as_rate(value: Any) -> float:
-    """A rate; infinite where it is an integer that no floating-point number holds."""
+    """A rate; infinite where it is an integer that no floating-point number holds.
+
+    Raises:
+        ValueError: It is a text, which a schedule would stumble over later.
+    """
+    if isinstance(value, str | bytes):
+        raise ValueError(f"a rate is {value!r}; give a number")
     try:
         return float(value)
     except OverflowError:

@@ -12,6 +12,7 @@ from nascence.core.files import write_whole
 from nascence.core.modes import evaluation_mode
 from nascence.export import onnx_model
 from nascence.graph import measure_latency
+from nascence.onnx_session import onnx_session
 from nascence.reparam.verification import first_line, relative_error
 
 
@@ -186,13 +187,7 @@ def any_batch_model(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
 
 def session(source: Path | bytes) -> Callable[..., Any]:
     """The outputs of an ONNX file, or of its content, as a function of its inputs."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    content = source if isinstance(source, bytes) else str(source)
-    runner = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    runner = onnx_session(source, threads=torch.get_num_threads())
     names = [value.name for value in runner.get_inputs()]
 
     def run(*inputs: Tensor) -> Any:
@@ -207,7 +202,7 @@ def quantised(path: Path, inputs: tuple[Tensor, ...], target: Path) -> Callable[
     """Static int8 quantisation of an ONNX file, per output channel, by inputs ``(B, ...)``."""
     import onnxruntime.quantization as quantization
 
-    names = [value.name for value in _inputs_of(path)]
+    names = [value.name for value in onnx_session(path).get_inputs()]
     batch = {n: x.detach().numpy() for n, x in zip(names, inputs, strict=True)}
 
     class Calibration(quantization.CalibrationDataReader):
@@ -225,12 +220,6 @@ def quantised(path: Path, inputs: tuple[Tensor, ...], target: Path) -> Callable[
         per_channel=True,
     )
     return session(target)
-
-
-def _inputs_of(path: Path) -> Any:
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).get_inputs()
 
 
 def diagnose_int8(model: nn.Module, *inputs: Tensor, per_channel: bool = True) -> list[LayerError]:

@@ -207,8 +207,10 @@ def fold_children(
         else:
             parts[name] = child
     found = fold_parts(module, parts, inputs, truth is not None, prefix)
-    result, _ = put_parts(copy.deepcopy(module), found, truth, outcome, prefix)
-    fold_pairs(result, outcome, prefix)
+    result, _ = put_parts(module, found, truth, outcome, prefix)
+    if pairs := normalised_pairs(module):
+        result = copy.deepcopy(module) if result is module else result
+        fold_pairs(result, pairs, outcome, prefix)
     return result if len(outcome.rewrites) > before else module
 
 
@@ -266,9 +268,11 @@ def record_calls(layer: nn.Module, name: str, seen: dict[str, Inputs]) -> None:
     layer.forward = record
 
 
-def fold_pairs(module: nn.Module, outcome: Outcome, prefix: str) -> None:
+def fold_pairs(
+    module: nn.Module, pairs: list[tuple[str, str]], outcome: Outcome, prefix: str
+) -> None:
     """Fold the BatchNorms of ``module`` that its source shows right after a convolution."""
-    for name, norm in normalised_pairs(module):
+    for name, norm in pairs:
         one, two = getattr(module, name, None), getattr(module, norm, None)
         if not isinstance(one, nn.Module) or not isinstance(two, nn.modules.batchnorm._BatchNorm):
             continue

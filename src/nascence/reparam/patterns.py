@@ -4,6 +4,7 @@ import ast
 import inspect
 import textwrap
 from collections import Counter
+from functools import lru_cache
 from itertools import pairwise
 
 from torch import nn
@@ -17,8 +18,14 @@ def normalised_pairs(module: nn.Module) -> list[tuple[str, str]]:
     ``x = self.convolution(...)``, ``x = self.norm(x)``; so it holds on every path through the
     forward, whatever it decides on.
     """
+    return _pairs_of(type(module))  # type: ignore[arg-type]  # torch types its hash loosely
+
+
+@lru_cache(maxsize=1024)
+def _pairs_of(kind: type) -> list[tuple[str, str]]:
+    """The pairs of a class, whose source is read once for all its modules."""
     try:
-        source = textwrap.dedent(inspect.getsource(type(module)))
+        source = textwrap.dedent(inspect.getsource(kind))
     except (OSError, TypeError):
         return []
     tree = ast.parse(source)

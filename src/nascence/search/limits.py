@@ -1,7 +1,7 @@
 """Limits on what an architecture may cost, and drawing architectures that keep to them."""
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,7 +13,16 @@ TRIES = 10_000
 
 
 class LimitError(ValueError):
-    """No architecture keeps to the limits, as far as was tried."""
+    """No architecture keeps to the limits, as far as was tried.
+
+    Args:
+        said: What was tried, and what to do.
+        smallest: The smallest of each cost that was met, by name.
+    """
+
+    def __init__(self, *said: object, smallest: Mapping[str, float] | None = None) -> None:
+        super().__init__(*said)
+        self.smallest = dict(smallest or {})
 
 
 class ExhaustedError(ValueError):
@@ -96,7 +105,8 @@ def sample_allowed(
     raise LimitError(
         f"no architecture keeps to {describe(allowed)} among {2 * TRIES:,} tried"
         + (f"; the smallest had {found}" if found else "")
-        + "; raise the limit or choose a space with smaller networks"
+        + "; raise the limit or choose a space with smaller networks",
+        smallest=smallest,
     )
 
 

@@ -144,7 +144,8 @@ def train(
             run.use(_chosen(run, data, batch_size, objective, steps, seconds))
         while budget.left():
             before = budget.fraction
-            images, labels, places = _batch_of(data, run.step, batch_size, seed, balance)
+            places = _places_of(data, run.step, batch_size, seed, balance)
+            images, labels = data.train.take(places)
             shifts = stream(seed, run.step, 1, derivation="training")
             images = augment(
                 images,
@@ -220,17 +221,14 @@ def _check_settings(
         raise ValueError(f"{len(data.train)} training images; at least 2 are needed")
 
 
-def _batch_of(
-    data: Dataset, step: int, batch_size: int, seed: int, balance: float = 0.0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch ``step`` of the endless sequence of shuffled epochs, and its places in the split."""
+def _places_of(data: Dataset, step: int, batch_size: int, seed: int, balance: float) -> Tensor:
+    """Places of the images of batch number ``step`` in the endless sequence of shuffled epochs."""
     size = min(batch_size, len(data.train))
     per_epoch = len(data.train) // size
     epoch, position = divmod(step, per_epoch)
     shuffling = stream(seed, epoch, 0, derivation="training")
     order = epoch_order(data.train.labels, balance=balance, generator=shuffling)
-    chosen = order[position * size : (position + 1) * size]
-    return *data.train.take(chosen), chosen
+    return order[position * size : (position + 1) * size]
 
 
 def scaled(images: Tensor, side: int | None) -> Tensor:

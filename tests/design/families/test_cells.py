@@ -65,7 +65,32 @@ def test_a_search_that_finds_nothing_connected_says_so(
     monkeypatch.setattr(cell_space, "is_connected", lambda *_: False)
     with pytest.raises(LimitError, match="none of the 3 networks that were tried") as caught:
         cells.Cells().search(run_of(trials=3, steps=2))
-    assert "max-params" not in str(caught.value)
+    assert str(caught.value).endswith("its output; give more --trials")
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({}, "keeps to what can be trained in the time; give a longer --budget"),
+        ({"trials": 3}, "keeps to what can be trained in the time; give more --trials"),
+        (
+            {"max_params": 900_000, "max_latency_ms": 9e5},
+            r"--max-params 900,000 and --max-latency-ms 900,000.0; the smallest had .* for "
+            "--max-params and .* for --max-latency-ms; "
+            "give a longer --budget or a larger --max-params or a larger --max-latency-ms",
+        ),
+    ],
+)
+def test_advice_names_only_what_was_given(
+    run_of: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, float],
+    advice: str,
+) -> None:
+    monkeypatch.setattr(cells, "_largest_work", lambda *_: {"work": 1.0})
+    monkeypatch.setattr(limits, "TRIES", 20)
+    with pytest.raises(LimitError, match=f"{advice}$"):
+        cells.Cells().search(run_of(**given))
 
 
 def repeated(data: Dataset, copies: int) -> Dataset:
@@ -106,7 +131,9 @@ def test_a_latency_that_hardly_any_network_keeps_ends_in_time(
     monkeypatch.setattr(cell_space.Cost, "latency_ms", slow)
     monkeypatch.setattr(limits, "TRIES", 100)
     run = run_of(**QUICK, max_latency_ms=0.6)
-    with pytest.raises(LimitError, match=r"latency_ms <= 0.6 .*the smallest had .*latency_ms 8"):
+    with pytest.raises(
+        LimitError, match=r"latency-ms 0.6; the smallest had .*\d for --max-latency-ms"
+    ):
         cells.Cells().search(run)
 
 

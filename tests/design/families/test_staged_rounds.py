@@ -44,13 +44,22 @@ def test_networks_see_the_images_as_often_as_suits_them(
     space = rounds.space_in(run)
     cost = StagedCost(space, run.data.image_shape, precision="float32", folder=run.path)
     hand = designs.hand_designs(space)[1]
-    seconds = 40 * 30 * cost.macs(hand) / 1e9  # 40 passes over 30 images
+    seconds = 55 * 30 * cost.macs(hand) / 1e9  # 55 passes over 30 images
     names = at_speed(seconds)
     assert space.format(hand) in names
     assert len(names) == 6
     for name in names:
         passes = seconds / (30 * cost.macs(space.parse(name)) / 1e9)
         assert rounds.PASSES[0] <= passes <= rounds.PASSES[1]
+
+
+def test_a_short_time_takes_a_design_by_hand_at_once(run_of: Callable[..., Run]) -> None:
+    """In ten seconds there are fewer than 400 steps for each of four short trainings."""
+    found = Stages().search(run_of())
+    assert len(found.candidates) == 1
+    assert found.name.startswith("stem2")
+    assert found.name.count("x1 residual") == 3
+    assert found.done == 0
 
 
 def test_in_a_long_time_the_largest_design_by_hand_takes_part(

@@ -4,7 +4,8 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from nascence.design import recipe
 from nascence.design.families import cell_space
 from nascence.design.results import SearchResult, TrainingPlan
 from nascence.design.run import Run
+from nascence.design.settings import DesignSettings
 from nascence.report import CandidatePoint
 from nascence.search import (
     Candidate,
@@ -56,7 +58,8 @@ class Cells:
         space, cost = space_in(run), _cost_in(run)
         limits = _limits(run, cost)
         score = cell_space.Score(space, cost, _scored_images(run), seed=run.settings.seed)
-        first = sample_allowed(space, allowed=limits, known=(), generator=run.generator(5))
+        with _limits_in_words(run.settings):
+            first = sample_allowed(space, allowed=limits, known=(), generator=run.generator(5))
         trials = run.folder.plan(
             "search",
             dict[str, int],
@@ -70,14 +73,15 @@ class Cells:
         def tell(candidate: Candidate) -> None:
             run.progress("search", (candidate.number + 1) / trials, f"score {candidate.score:.2f}")
 
-        history = search(
-            Evolution(space, generator=run.generator(2), allowed=limits),
-            score,
-            trials=trials,
-            study=open_study(run.path / "study.journal", space=space, name="search"),
-            on_trial=tell,
-        )
-        found = _chosen(history, space, cost)
+        with _limits_in_words(run.settings):
+            history = search(
+                Evolution(space, generator=run.generator(2), allowed=limits),
+                score,
+                trials=trials,
+                study=open_study(run.path / "study.journal", space=space, name="search"),
+                on_trial=tell,
+            )
+        found = _chosen(history, space, cost, run.settings)
         counted = sum(candidate.seconds for candidate in history.candidates)
         # Of a search that was stopped and resumed, the clock knows the last part alone.
         return dataclasses.replace(found, seconds=max(time.perf_counter() - started, counted))
@@ -178,6 +182,42 @@ def _limits(run: Run, cost: cell_space.Cost) -> Limits:
     )
 
 
+@contextmanager
+def _limits_in_words(settings: DesignSettings) -> Iterator[None]:
+    """Say that no network is within the limits by the options that were given."""
+    try:
+        yield
+    except LimitError as error:
+        given = " and ".join(f"{option} {value:,}" for option, _, value in _given(settings))
+        least = " and ".join(
+            f"{error.smallest[cost]:,.4g} for {option}"
+            for option, cost, _ in _given(settings)
+            if cost in error.smallest
+        )
+        raise LimitError(
+            f"no network that was drawn keeps to {given or 'what can be trained in the time'}"
+            + (f"; the smallest had {least}" if least else "")
+            + f"; {_advice(settings)}"
+        ) from error
+
+
+def _given(settings: DesignSettings) -> list[tuple[str, str, float]]:
+    """The limits that were given: option, name of the cost, and value."""
+    limits = (
+        ("--max-params", "parameters", settings.max_params),
+        ("--max-latency-ms", "latency_ms", settings.max_latency_ms),
+    )
+    return [(option, cost, value) for option, cost, value in limits if value is not None]
+
+
+def _advice(settings: DesignSettings) -> str:
+    """What to change where no network was found: time or trials, and limits that were given."""
+    more = "more --trials" if settings.trials else "a longer --budget"
+    return " or ".join(
+        [f"give {more}", *(f"a larger {option}" for option, _, _ in _given(settings))]
+    )
+
+
 def _largest_work(run: Run, cost: cell_space.Cost) -> dict[str, float]:
     """The most training work, per image, of a network that sees the images often enough."""
     space = space_in(run)
@@ -211,7 +251,9 @@ def _scored_images(run: Run) -> Batch:
     return images[kept], labels[kept]
 
 
-def _chosen(history: History, space: NB201, cost: cell_space.Cost) -> SearchResult:
+def _chosen(
+    history: History, space: NB201, cost: cell_space.Cost, settings: DesignSettings
+) -> SearchResult:
     """The candidate with the best score, or the largest one where none has a finite score.
 
     Raises:
@@ -226,7 +268,7 @@ def _chosen(history: History, space: NB201, cost: cell_space.Cost) -> SearchResu
         if not connected:
             raise LimitError(
                 f"none of the {len(history)} networks that were tried connects its input to its "
-                "output; give a longer --budget, more --trials or wider limits"
+                f"output; {_advice(settings)}"
             )
         best, notes = max(connected, key=lambda each: cost.macs(each.architecture)), (INDISTINCT,)
     return SearchResult(

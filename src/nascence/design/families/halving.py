@@ -142,7 +142,7 @@ class Halving:
 
 def held_out(data: Dataset, *, generator: torch.Generator) -> Dataset:
     """Some of the training images as a data set of its own, those to compare on held out."""
-    images, labels = data.train.images, data.train.labels
+    images = data.train.images
     each = images[0].numel() * images.element_size()
     count = max(min(len(images), IMAGES, BYTES // each), 4)
     chosen = torch.randperm(len(images), generator=generator)[:count]
@@ -150,7 +150,7 @@ def held_out(data: Dataset, *, generator: torch.Generator) -> Dataset:
     held, kept = chosen[:part], chosen[part:].sort().values
     return dataclasses.replace(
         data,
-        train=Split(images[kept], labels[kept]),
-        validation=Split(images[held], labels[held]),
+        train=Split(*data.train.take(kept)),
+        validation=Split(*data.train.take(held)),
         fingerprint=f"{data.fingerprint}, {count - part} of them",
     )

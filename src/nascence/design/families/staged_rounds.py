@@ -9,7 +9,7 @@ from nascence.search import Limit, Limits, sample_allowed
 from nascence.spaces import Architecture, StagedSpace
 from nascence.training import faster_precision, unmeasured_precision
 
-PASSES = (30.0, 60.0)
+PASSES = (40.0, 80.0)
 """How often, at least and at most, a network should see every image in the time there is. A short
 training favours what is cheap, so only networks that cost about the same are compared."""
 OVERSIZE = 3.0
@@ -19,8 +19,10 @@ FIRST, SECOND = 0.02, 0.06
 """Shares of the whole training at the ends of the two rounds of short trainings."""
 SPENT = 0.16
 """Share of the time that all first rounds may take together."""
-LEAST_STEPS = 25
-"""Steps below which a short training tells nothing."""
+LEAST_STEPS = 400
+"""Steps below which a short training misleads: after 40 to 100 it liked best what ended worst."""
+LEAST = 4
+"""Networks below which there is nothing to compare, and the design by hand is taken at once."""
 FEWEST_IMAGES = 20
 """Training images below which none can be held out to compare networks on."""
 MOST = 8
@@ -60,8 +62,9 @@ def rounds_of(run: Run, space: StagedSpace, cost: StagedCost, precision: str) ->
         slowness = step / (1e-3 * recipe.BATCH * cost.training_ms(hands[1]))
     steps = settings.steps or max(int(seconds / step), 1)
     first = max(FIRST, min(LEAST_STEPS, steps) / steps) if not settings.trials else FIRST
-    few = len(run.data.train) < FEWEST_IMAGES
-    count = 1 if few else settings.trials or min(int(SPENT / first), MOST)
+    count = settings.trials or min(int(SPENT / first), MOST)
+    if len(run.data.train) < FEWEST_IMAGES or (not settings.trials and count < LEAST):
+        count = 1
     names = entrants_of(run, space, cost, count, seconds=seconds / slowness)
     return Rounds(
         names=tuple(map(space.format, names)),
@@ -108,8 +111,11 @@ def entrants_of(
     hands = [each for each in by_size if fitting(each)]
     # In a long time even the largest design by hand sees the images more often than that.
     hands = hands or [each for each in by_size if affordable(each)][:1]
-    if count < 2 and hands:
-        return hands[:1]
+    settings = run.settings
+    allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
+    narrow = [each for each in by_size[::-1] if allowed(each)][:1]
+    if count < 2 and (hands or narrow):
+        return (hands or narrow)[:1]
     wanted = max(count - count // 4, 1)
     chosen = hands[: max(wanted // 2, 1)]
     chosen += designs.drawn(
@@ -122,12 +128,7 @@ def entrants_of(
     if chosen:
         return chosen
     # Nothing is fast enough for the time there is: the limits of the user alone count.
-    settings = run.settings
-    allowed = cost.limits(parameters=settings.max_params, latency_ms=settings.max_latency_ms)
-    hands = [each for each in by_size[::-1] if allowed(each)]
-    if hands:
-        return hands[:1]
-    return [sample_allowed(space, allowed=allowed, known=(), generator=run.generator(5))]
+    return narrow or [sample_allowed(space, allowed=allowed, known=(), generator=run.generator(5))]
 
 
 def mutants_of(
