@@ -200,6 +200,16 @@ def test_what_is_left_is_named_with_its_reason(name: str, parse, weights) -> Non
     assert any(reason in refusal.reason for refusal in report.left), str(report)
 
 
+def test_a_constant_that_is_too_large_to_be_computed_ahead_stays(parse, weights, draw) -> None:
+    body = (
+        "e = Expand(one, big)  i = Transpose <perm = [0, 1, 3, 2]> (e)  j = Identity(i)  "
+        "k = Neg(j)  a = Conv(x, k3)  y = Add(a, k)"
+    )
+    model = parse(f"{IMAGES} {body} }}", big=np.array([1, 4, 200, 300]), **weights)
+    found = fold_onnx(model, verify=False, repeats=0).model
+    assert_same(found, model, x=draw(1, 4, 302, 202))
+
+
 def test_names_metadata_and_versions_stay(parse, weights) -> None:
     body = f"a = Conv(x, k3)  y = {BN.format('a')}  z = Relu(y)"
     model = parse(f"{IMAGES[:-3]}, float[n2,c2,h2,w2] z) {{ {body} }}", ir=7, **weights)

@@ -94,8 +94,12 @@ class OnnxTruth:
             return
         near = as_tensors(self.session.run(None, nudged(self.inputs[0])))
         self.native = relative_error(near, self.outputs[0])
-        if not self.native < 0.1:  # a choice between values fell otherwise
-            self.native = 0.0
+        if not self.native < 0.1:
+            self.notes.append(
+                "not checked: inputs moved by one unit in the last place change the output by "
+                f"{self.native:.1g} of its size"
+            )
+            self.outputs = []
 
     def error(self, folded: Any) -> float:
         """Largest relative error of ``folded`` over all inputs, infinite where it does not run."""

@@ -56,7 +56,9 @@ def read_node(graph: OnnxGraph, node: fx.Node) -> Operator | None:
     """
     kind = node.meta["kind"]
     reader = READERS.get(kind)
-    if reader is None or (kind == "Identity" and not is_removable(graph, node)):
+    if reader is None or not node.args:  # a constant that is not computed ahead has no input
+        return None
+    if kind == "Identity" and not is_removable(graph, node):
         return None
     value = node.meta["value"]
     if kind not in ("Identity", "Dropout") and value.kind and not value.is_floating:
