@@ -15,7 +15,7 @@ EXPANSION = 4
 class Operator(NamedTuple):
     """A convolution and its place: what costs of a network are added up from.
 
-    Attributes:
+    Args:
         kernel: side of the kernel.
         in_channels, out_channels: of the convolution.
         stride: of the convolution.
