@@ -107,3 +107,8 @@ def test_shares_by_name() -> None:
 def test_shares_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"^--networks .*as a=0\.8,b=0\.2$"):
         console.shares("--networks", text)
+
+
+def test_json_has_no_nan(capsys) -> None:
+    console.say_json({"a": float("nan"), "b": [{"c": float("inf")}, (1.5, "x")], "d": None})
+    assert capsys.readouterr().out == '{"a": null, "b": [{"c": null}, [1.5, "x"]], "d": null}\n'

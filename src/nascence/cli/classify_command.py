@@ -1,7 +1,6 @@
 """``nascence classify`` and ``nascence evaluate``."""
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from nascence.cli.console import (
     line,
     printable,
     say,
+    say_json,
     say_table,
     shown,
 )
@@ -137,7 +137,7 @@ def _print_json(found: Iterable["Prediction"], names: Sequence[str], top: int) -
         for each in _readable(found, unread)
     ]
     skipped = [{"image": each.image, "problem": each.problem} for each in unread]
-    typer.echo(json.dumps({"images": images, "skipped": skipped}))
+    say_json({"images": images, "skipped": skipped})
     return len(unread)
 
 
@@ -176,7 +176,7 @@ def evaluate(
                 progress=lambda done, total: progress("data", done / max(total, 1), "decoding"),
             )
         if as_json:
-            typer.echo(json.dumps(_facts(found)))
+            say_json(_facts(found))
         else:
             _print_measured(found)
 
@@ -194,26 +194,19 @@ def _facts(found: "Measured") -> dict[str, Any]:
         "loss": quality.loss,
         "brier": quality.brier,
         "calibration_error": quality.calibration_error,
-        "calibration": [
-            {name: _finite(value) for name, value in vars(each).items()} for each in quality.bins
-        ],
+        "calibration": [vars(each) for each in quality.bins],
         "classes": [
             {
                 "class": found.class_names[row.label],
                 "images": row.images,
-                "recall": _finite(row.recall),
-                "precision": _finite(row.precision),
+                "recall": row.recall,
+                "precision": row.precision,
             }
             for row in sorted(class_figures(quality.confusion))
         ],
         "confusion": quality.confusion.tolist(),
         "skipped": list(found.skipped),
     }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no nan."""
-    return value if math.isfinite(value) else None
 
 
 def _print_measured(found: "Measured") -> None:

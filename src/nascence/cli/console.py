@@ -6,13 +6,14 @@ terminal would obey is shown as an escape sequence.
 
 import json
 import logging
+import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -111,6 +112,19 @@ def say(message: str) -> None:
     typer.echo(printable(message))
 
 
+def say_json(facts: Any) -> None:
+    """Print facts as one line of JSON, which has no nan and no infinity: they become null."""
+    typer.echo(json.dumps(_finite(facts), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def say_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a line and below it a table on stdout, with its first column left-aligned."""
     from rich.console import Console
@@ -195,7 +209,7 @@ def run_and_print(job: "Job", *, as_json: bool, quiet: bool, resumes: bool = Tru
     if not speaks:
         return
     if as_json:
-        typer.echo(json.dumps(outcome.facts()))
+        say_json(outcome.facts())
         return
     for part in outcome.summary():
         if isinstance(part, str):

@@ -1,6 +1,5 @@
 """``nascence design`` and ``nascence resume``."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from nascence.cli.console import (
     Quiet,
     failures_as_lines,
     say,
+    say_json,
     say_table,
     shown,
 )
@@ -221,7 +221,7 @@ def _share(row: dict[str, Any], name: str) -> str:
 def _print_summary(path: Path, summary: dict[str, Any], *, as_json: bool) -> None:
     """Print the result on stdout: a table, or JSON."""
     if as_json:
-        typer.echo(json.dumps({"run": str(path), **summary}))
+        say_json({"run": str(path), **summary})
         return
     if summary.get("warning"):
         say(f"Warning: {summary['warning']}")

@@ -1,13 +1,12 @@
 """``nascence fold``."""
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascence.cli.console import Json, check_new_file, failures_as_lines
+from nascence.cli.console import Json, check_new_file, failures_as_lines, say_json
 from nascence.cli.number_options import numbers
 from nascence.core import ranges
 
@@ -85,7 +84,10 @@ def fold(
         facts["limits"] = list(job.limits)
         facts["forms"] = [str(form) for form in job.forms]
         facts["int8"] = [layer._asdict() for layer in job.int8]
-        typer.echo(json.dumps(facts) if as_json else _text(job.report, facts))
+        if as_json:
+            say_json(facts)
+        else:
+            typer.echo(_text(job.report, facts))
 
 
 def _fold_file(
@@ -113,7 +115,7 @@ def _fold_file(
     if job.accuracy is not None:
         facts["accuracy"] = {"before": job.accuracy[0], "after": job.accuracy[1]}
     if as_json:
-        typer.echo(json.dumps(facts))
+        say_json(facts)
         return
     lines = [str(job.report)]
     if job.accuracy is not None:

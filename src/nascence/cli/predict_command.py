@@ -1,6 +1,5 @@
 """``nascence predict``."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from nascence.cli.console import (
     check_new_file,
     failures_as_lines,
     say,
+    say_json,
     say_table,
 )
 from nascence.cli.number_options import Seed, number
@@ -80,7 +80,7 @@ def predict(
             device,
         )  # fmt: skip
         if as_json:
-            typer.echo(json.dumps(facts))
+            say_json(facts)
         else:
             _print(facts)
 
