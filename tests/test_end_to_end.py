@@ -45,10 +45,12 @@ def in_the_middle_of(stage: str, run: Path) -> bool:
     if not any(e["event"] == "started" and e["stage"] == stage for e in events(run)):
         return False
     if stage == "search":
-        journal = run / "study.journal"
-        return journal.exists() and journal.read_text().count('"architecture"') >= 3
+        journal = run / "study.journal"  # of the family of cells; that of stages has a plan
+        if journal.exists():
+            return journal.read_text().count('"architecture"') >= 3
+        return (run / "stages" / "search.plan.json").exists()
     if stage in ("train", "baseline"):
-        return (run / "checkpoints" / f"{stage}.pt").exists()
+        return any((run / "checkpoints").glob(f"{stage}*.pt"))
     return True
 
 

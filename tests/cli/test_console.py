@@ -105,7 +105,7 @@ def test_shares_by_name() -> None:
 
 @pytest.mark.parametrize("text", ["a=0", "a=-1", "a=nan", "a=inf", "a=much", "a=1,a=2", "", ","])
 def test_shares_that_are_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^--networks .*as a=0\.8,b=0\.2$"):
+    with pytest.raises(ValueError, match=r"^--networks (a is|has|is empty)"):
         console.shares("--networks", text)
 
 

@@ -27,6 +27,7 @@ DATA = "images.npz"
 
 WORDS: dict[str, list[str]] = {
     "design": ["design", DATA, "--size", "8", "--steps", "2", "--trials", "3"],
+    "cells": ["design", DATA, "--family", "cells", "--size", "8", "--steps", "2", "--trials", "3"],
     "ghn": [
         "meta-train", "ghn", "--data", DATA, "--kind", "mlp", "--steps", "2", "--batch", "4",
         "--size", "8", "--cells", "4,4", "--channels", "8", "--max-macs", "500000",
@@ -58,7 +59,7 @@ def invoke(*words: str) -> Any:
 
 def later(folder: Path, file: str) -> list[str]:
     """The command of a folder again, as one goes on with it."""
-    if folder.name == "design":
+    if folder.name in ("design", "cells"):
         return ["resume", str(folder), "--quiet"]
     return [*WORDS[folder.name], "--quiet", "--out", str(folder)]
 
@@ -118,9 +119,9 @@ KINDS = (
         ("stages/report.json",),
     ),
     Kind("design", ("stages/report.json", "env.json", "events.jsonl"), 8),
-    Kind("design", ("study.journal",), 16, later, ("stages/report.json",)),
+    Kind("cells", ("study.journal",), 16, later, ("stages/report.json",)),
     Kind(
-        "design",
+        "cells",
         ("study.journal", "stages/search.plan.json", "stages/size.plan.json"),
         12,
         later,

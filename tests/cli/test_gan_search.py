@@ -70,7 +70,7 @@ def test_result_as_text(tmp_path: Path, images: str) -> None:
         ([*TINY, "--cells", "3"], "has no cells to set"),
         ([*TINY, "--stop-at-skips", "2"], "--stop-at-skips is not for autogan"),
         ([*TINY, "--cost", "macs"], "--cost is not for autogan"),
-        ([*TINY, "--steps", "0"], "steps is 0; 1 supernets of 1 stages need 1"),
+        ([*TINY, "--steps", "0"], "--steps is 0; give a whole number from 1"),
         ([*TINY, "--steps", "2", "--workers", "0"], "workers is 0"),
         ([*TINY, "--steps", "2", "--images", "1"], "images is 1; give 2 or more"),
         ([*TINY, "--width", "1.5"], "width is 1.5; give a whole number"),

@@ -93,8 +93,14 @@ def test_result_as_text(tmp_path: Path, images: str) -> None:
         (["nb201", "--strategy", "proxyless", "--latencies", "none"], "there is no file none"),
         (["nb201", "--strategy", "pc-darts"], "leave 2 channels"),
         (["nats-size", "--strategy", "darts"], "nats-size is a table"),
-        (["nb201", "--strategy", "darts", "--steps", "0"], "at least one step"),
-        (["nb201", "--strategy", "darts", "--stop-at-skips", "0"], "stop_at_skips is 0"),
+        (
+            ["nb201", "--strategy", "darts", "--steps", "0"],
+            "--steps is 0; give a whole number",
+        ),
+        (
+            ["nb201", "--strategy", "darts", "--stop-at-skips", "0"],
+            "--stop-at-skips is 0",
+        ),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], message: str, tmp_path: Path, images: str) -> None:

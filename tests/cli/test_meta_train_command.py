@@ -88,7 +88,7 @@ def test_a_constant_run_goes_on_and_a_decay_ends_it(tmp_path: Path) -> None:
     [
         (["--kind", "ghn9"], "--kind is 'ghn9'"),
         (["--for", "soon"], "soon"),
-        (["--cells", "a,b"], "--cells is 'a,b'"),
+        (["--cells", "a,b"], "--cells is 'a'; give a whole number from 4"),
         (["--data", "missing"], "missing"),
         (["--start", "missing"], "released weights"),
         (["--schedule", "steps"], "must be one of cosine"),

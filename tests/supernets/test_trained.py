@@ -22,7 +22,7 @@ def test_steps_are_those_of_all_trainings(
     )
     assert 0 <= evaluate((3, 1, 2, 1)) <= 1
     assert evaluate.description == (  # type: ignore[attr-defined]
-        f"{supernets} supernets, {steps} steps in all, brightness, seed 0"
+        f"{supernets} supernets, {steps} steps in all, {brightness.fingerprint}, seed 0"
     )
     assert (tmp_path / f"supernet-{levels}").is_dir()
 

@@ -9,8 +9,9 @@ from nascence.search import Limit, Limits, sample_allowed
 from nascence.spaces import Architecture, StagedSpace
 from nascence.training import faster_precision, unmeasured_precision
 
-PASSES = (40.0, 80.0)
-"""How often, at least and at most, a network should see every image in the time there is. A short
+PASSES = (15.0, 60.0)
+"""How often, at least and at most, a network should see every image in the time there is: in equal
+time a wider network that sees them less often ends better (docs/results/design.md). A short
 training favours what is cheap, so only networks that cost about the same are compared."""
 OVERSIZE = 3.0
 """Networks with so many times the multiply-adds that the time allows at a usual speed are left out
