@@ -11,6 +11,7 @@ came out.
 import ast
 import base64
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -120,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
                     result = 0
                 else:
                     command = [sys.executable, "-m", "benchmarks.docs.tutorials", "--one"]
-                    done = subprocess.run([*command, str(path)], cwd=folder)
+                    done = subprocess.run([*command, str(path)], cwd=folder, env=_environment())
                     result = done.returncode
             seconds = time.perf_counter() - started
             total += seconds
@@ -128,6 +129,12 @@ def main(words: Sequence[str] | None = None) -> int:
             table.row(path.stem, f"{seconds:.0f}", "failed" if result else "done")
         table.row("all", f"{total:.0f}", "")
     return 1 if failed or total > 60 * options.most else 0
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, in which ``benchmarks`` is found from any folder."""
+    paths = [str(FOLDER.parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 if __name__ == "__main__":
